@@ -1,0 +1,29 @@
+# Two commands do everything: make run, make test.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup run test lint types clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## Make or refresh .venv
+	@$(PYTHON) scripts/setup.py --venv $(VENV)
+
+run: setup ## Start everything, train and serve a first model; ONCE=1 stops after the predictions
+	@$(BIN)/python -m app up --quickstart $(if $(ONCE),--once)
+
+test: setup lint types ## Run every check and every test
+	@$(BIN)/pytest $(TESTS)
+
+lint: setup ## Style and import contracts
+	@$(BIN)/ruff check app worker tests migrations scripts bench examples
+	@$(BIN)/ruff format --check -q app worker tests migrations scripts bench examples
+	@$(BIN)/lint-imports --no-cache
+
+types: setup ## Strict mypy
+	@$(BIN)/mypy
+
+clean: ## Remove what was built and cached; data stays
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info

@@ -1,0 +1,111 @@
+"""A bundle: the folder a job hands back, described by one manifest; all that serving needs."""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from app.errors import JobFailure
+from app.schemas.base import Resource
+from app.schemas.hyperparameters import Resolution
+from app.schemas.jobs import BaseModelRef, DatasetRef, Family
+from app.schemas.metrics import Evaluation
+from app.schemas.models import ExportVerdict
+from app.schemas.text import TextOptions
+
+MANIFEST = "manifest.json"
+ONNX = "model.onnx"
+TOKENIZER = "tokenizer.json"
+WEIGHTS = "weights"
+"""Folder of the Hugging Face checkpoint: config.json and model.safetensors, to train on from here."""
+
+
+class FileEntry(Resource):
+    """One file of a bundle, pinned by size and hash."""
+
+    bytes: int
+    sha256: str
+
+
+class TokenizerSettings(Resource):
+    """How text becomes ids; training and serving read the same numbers."""
+
+    max_length: int
+    """Tokens the model sees at most, special tokens included."""
+    pad_token_id: int
+
+
+class Manifest(Resource):
+    """What is in a bundle and how it came to be."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    job_id: str
+    attempt: int
+    created_at: datetime
+    family: Family
+    problem_type: Literal["single_label"] = "single_label"
+    labels: Annotated[list[str], Field(min_length=2)]
+    """Label names in the order of the logits."""
+    text: TextOptions
+    tokenizer: TokenizerSettings
+    base_model: BaseModelRef
+    dataset: DatasetRef
+    hyperparameters: dict[str, Any]
+    resolutions: list[Resolution]
+    validation: Evaluation | None
+    test: Evaluation | None
+    exports: list[ExportVerdict]
+    libraries: dict[str, str]
+    files: dict[str, FileEntry]
+    """Every file but the manifest itself, by POSIX path inside the bundle."""
+
+
+class Bundle:
+    """A folder with a manifest, on this machine."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, folder: Path) -> "Bundle":
+        """Read the manifest of ``folder`` and check every file's size and hash.
+
+        Raises JobFailure ``damaged-bundle`` when a file is missing or differs.
+        """
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        for name, entry in manifest.files.items():
+            path = folder / name
+            if not path.is_file() or path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
+                raise JobFailure(
+                    detail=f"The bundle of {manifest.model} is damaged: {name} differs from its manifest.",
+                    code="damaged-bundle",
+                    remedy="Restore the artifact store from a backup, or train the version again.",
+                    kind="internal",
+                )
+        return cls(folder, manifest)
+
+    def path(self, name: str) -> Path:
+        """Give the place of one of the manifest's files."""
+        if name not in self.manifest.files:
+            raise KeyError(name)
+        return self.folder / name
+
+
+def describe_files(folder: Path) -> dict[str, FileEntry]:
+    """Measure and hash every file below ``folder`` but the manifest."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): FileEntry(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for path in files
+        if path.relative_to(folder).as_posix() != MANIFEST
+    }
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,43 @@
+"""The base of every request and response: strict types, no unknown fields, descriptions from docstrings."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Auto = Literal["auto"]
+
+ModelName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"),
+    Field(
+        description="Lower-case letters, digits, '.', '_' and '-'; 1 to 63 characters.",
+        examples=["customer-messages"],
+    ),
+]
+AliasName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$"),
+    Field(description="A movable name for one version.", examples=["champion"]),
+]
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)],
+        Annotated[str, StringConstraints(max_length=512)],
+    ],
+    Field(max_length=16, description="Up to 16 pairs of your own, for filtering and for people."),
+]
+
+
+class StrictModel(BaseModel):
+    """What clients send: nothing is coerced, nothing unknown is swallowed."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class Resource(BaseModel):
+    """What the service answers."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())

@@ -1,0 +1,117 @@
+"""How a model is fine-tuned: names as in Hugging Face TrainingArguments, every default written out."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from app.schemas.base import Auto, LabelName, StrictModel
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Scheduler = Literal["linear", "cosine", "constant"]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+SCALAR_METRICS = (
+    "loss",
+    "accuracy",
+    "f1_macro",
+    "f1_weighted",
+    "precision_macro",
+    "precision_weighted",
+    "recall_macro",
+    "recall_weighted",
+)
+PER_CLASS_METRICS = ("f1", "precision", "recall")
+METRIC_PATTERN = rf"^({'|'.join(SCALAR_METRICS)}|({'|'.join(PER_CLASS_METRICS)}):.{{1,200}})$"
+
+
+class Hyperparameters(StrictModel):
+    """The wishes of the client. ``auto`` is resolved when the job runs and shown with its reason."""
+
+    num_train_epochs: Annotated[int, Field(ge=1, le=1000)] | Auto = "auto"
+    """Passes over the training split; auto: 10 under 5,000 rows, 5 under 20,000, else 3."""
+    max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Optimizer steps after which training ends, whatever the epochs say."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | Auto = "auto"
+    """Texts per forward pass."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Forward passes per optimizer step: the effective batch is batch_size times this."""
+    eval_batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Texts per forward pass in evaluation."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
+    """Peak learning rate of the encoder; auto: a measured default of the base model."""
+    head_learning_rate_multiplier: Annotated[float, Field(gt=0, le=1000)] | Auto = "auto"
+    """The classification head learns this many times faster than the encoder."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Decoupled weight decay; biases and normalization weights have none."""
+    adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    adam_epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
+    lr_scheduler_type: Scheduler = "linear"
+    """Shape of the learning rate after warm-up."""
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of all steps over which the learning rate rises from 0; 0.1 unless warmup_steps is given."""
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    """Warm-up in optimizer steps; excludes warmup_ratio."""
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Gradients are scaled down to this norm; null: no clipping."""
+    label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["none", "balanced"] | Auto | dict[LabelName, PositiveFloat] = "none"
+    """Loss weight of each class: balanced is total / (classes * count) on the training split."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Dropout before the classification head; null: what the base model says."""
+    max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = "auto"
+    """Longest input in tokens; auto: what 99 % of the training texts keep within, up to the model's limit."""
+    precision: Precision | Auto = "auto"
+    """Arithmetic of the forward pass; auto: bf16 where the device is fast at it, else fp16 on CUDA, else fp32."""
+    gradient_checkpointing: bool = False
+    """Trade time for memory: recompute activations in the backward pass."""
+    deterministic: bool = False
+    """Use only deterministic kernels, at the price of speed."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
+    logging_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    """Optimizer steps between two points of the training curves."""
+    eval_strategy: Literal["epoch", "steps"] = "epoch"
+    eval_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Optimizer steps between two evaluations; required by eval_strategy steps, refused otherwise."""
+    metric_for_best_model: Annotated[str, Field(pattern=METRIC_PATTERN)] = "f1_macro"
+    """Metric on the validation split that picks the best checkpoint: one of the scalar metrics, or f1:LABEL,
+    precision:LABEL, recall:LABEL. Only loss is better when smaller."""
+    early_stopping_patience: Annotated[int, Field(ge=1, le=1000)] | None = 3
+    """Evaluations without improvement after which training stops; null: never."""
+    early_stopping_threshold: Annotated[float, Field(ge=0)] = 0.0
+    """An improvement smaller than this does not count."""
+
+    @model_validator(mode="after")
+    def _rules_across_fields(self) -> Self:
+        if self.warmup_steps is not None and self.warmup_ratio is not None:
+            raise ValueError("warmup_steps and warmup_ratio exclude each other; give one of them")
+        if self.eval_strategy == "steps" and self.eval_steps is None:
+            raise ValueError("eval_strategy 'steps' needs eval_steps; give it, or use eval_strategy 'epoch'")
+        if self.eval_strategy == "epoch" and self.eval_steps is not None:
+            raise ValueError("eval_steps needs eval_strategy 'steps'")
+        if self.max_steps is not None and self.warmup_steps is not None and self.warmup_steps >= self.max_steps:
+            raise ValueError(f"warmup_steps ({self.warmup_steps}) must be smaller than max_steps ({self.max_steps})")
+        return self
+
+
+class ResolvedHyperparameters(Hyperparameters):
+    """The same with every ``auto`` and every default decided: what really ran."""
+
+    num_train_epochs: int
+    batch_size: int
+    learning_rate: float
+    head_learning_rate_multiplier: float
+    class_weights: Literal["none"] | dict[LabelName, PositiveFloat]
+    dropout: float
+    max_length: int
+    precision: Precision
+    warmup_steps: int
+    warmup_ratio: None = None
+
+
+class Resolution(StrictModel):
+    """What one ``auto`` became, and why."""
+
+    field: str
+    value: float | str | dict[str, float]
+    reason: str

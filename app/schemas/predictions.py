@@ -1,0 +1,53 @@
+"""Predictions: texts in, labels with probabilities out."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.schemas.base import Resource, StrictModel
+
+MODEL_REFERENCE_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?$"
+
+
+class PredictRequest(StrictModel):
+    """Classify one text or a list of them; one text and a list of one behave alike."""
+
+    model: Annotated[
+        str, Field(pattern=MODEL_REFERENCE_PATTERN, examples=["customer-messages", "sentiment@champion", "sentiment:3"])
+    ]
+    """NAME (its serving version), NAME@ALIAS or NAME:VERSION."""
+    inputs: str | Annotated[list[str], Field(min_length=1)]
+    top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Give only the k most probable labels in ``scores``; null: no ``scores`` unless return_all_scores."""
+    return_all_scores: bool = False
+    """Give the probability of every label."""
+
+
+class Prediction(Resource):
+    """The answer for one text."""
+
+    label: str
+    score: float
+    scores: dict[str, float] | None = None
+    """Probabilities by label, most probable first."""
+    tokens: int
+    """Tokens the text has, special tokens included, before truncation."""
+    truncated: bool
+    """True when the model saw only the first part of the text."""
+
+
+class Timing(Resource):
+    """Where the milliseconds went."""
+
+    queue_ms: float
+    tokenize_ms: float
+    infer_ms: float
+
+
+class PredictResponse(Resource):
+    """Predictions in the order of the inputs."""
+
+    model: str
+    version: int
+    predictions: list[Prediction]
+    timing: Timing

@@ -1,0 +1,20 @@
+"""What is done to a text before it is tokenized, in training and in serving alike."""
+
+from typing import Literal
+
+from app.schemas.base import StrictModel
+
+
+class TextOptions(StrictModel):
+    """Cleaning is part of the model: it travels in the bundle and the server applies the same steps."""
+
+    unicode_normalization: Literal["none", "NFC", "NFKC"] = "NFC"
+    """Unicode normal form; NFC changes nothing a reader can see."""
+    strip_urls: bool = False
+    """Replace each URL by ``http``, as tweet corpora do."""
+    strip_mentions: bool = False
+    """Replace each @mention by ``@user``."""
+    collapse_whitespace: bool = True
+    """Turn every run of white space into one space and trim both ends."""
+    lowercase: bool = False
+    """Lower-case the text. Uncased tokenizers do that themselves."""

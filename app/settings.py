@@ -1,0 +1,118 @@
+"""Every setting of the product, typed and documented, read once from ``TUNESMITH_*`` variables and ``.env``."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """One machine needs none of these: the defaults are SQLite, an embedded Valkey and a local folder."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNESMITH_", env_file=".env", extra="ignore", frozen=True)
+
+    # Where things are kept
+    data_dir: Path = Field(
+        Path("tunesmith-data"), description="Folder of the embedded defaults: database, artifacts, caches, logs."
+    )
+    database_url: str = Field("", description="sqlite:///PATH or postgresql://...; empty: SQLite in the data folder.")
+    broker_url: str = Field(
+        "embedded://", description="embedded:// starts a private Valkey; redis:// or rediss:// uses yours."
+    )
+    artifacts_url: str = Field("", description="file:///PATH; empty: artifacts/ in the data folder.")
+
+    # The HTTP server
+    host: str = Field("127.0.0.1", description="Address the API binds to.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API binds to.")
+    api_key: SecretStr | None = Field(
+        None, description="Bearer token every request must carry. Required when host is not a loopback address."
+    )
+    allowed_hosts: list[str] = Field(["*"], description="Host headers the API answers to.")
+    docs_enabled: bool = Field(True, description="Serve /docs and /openapi.json.")
+
+    # Base models
+    base_models: dict[str, Path] = Field(
+        default_factory=dict, description='Configured folders by name: {"house-bert": "/models/house-bert"}.'
+    )
+    allowed_base_models: list[str] = Field(["*"], description="Shell patterns of the hub ids that jobs may name.")
+    hub_endpoint: str = Field("https://huggingface.co", description="Hugging Face hub, or a mirror of it.")
+    hub_enabled: bool = Field(
+        True, description="False: only minilm-l6, configured folders, cached hub models and own versions."
+    )
+    hub_timeout_seconds: float = Field(
+        3.0, gt=0, description="How long POST /jobs waits for the hub to name a revision."
+    )
+
+    # Limits; each is a promise that a client is told when it breaks it
+    max_body_bytes: int = Field(1 * MIB, ge=1024, description="Largest JSON body.")
+    max_dataset_bytes: int = Field(512 * MIB, ge=1024, description="Largest dataset file.")
+    max_dataset_rows: int = Field(2_000_000, ge=2)
+    max_text_chars: int = Field(200_000, ge=1, description="Longest text of a dataset row, in characters.")
+    max_labels: int = Field(1_000, ge=2, description="Most classes of one dataset.")
+    max_predict_texts: int = Field(64, ge=1, description="Most texts of one POST /predict.")
+    max_predict_chars: int = Field(20_000, ge=1, description="Longest text of POST /predict, in characters.")
+    max_queued_jobs: int = Field(1_000, ge=1)
+    idempotency_hours: int = Field(24, ge=1)
+
+    # Serving
+    serve_threads: int = Field(0, ge=0, description="Threads that run inference; 0: one a physical core.")
+    serve_cache_mb: int = Field(2048, ge=16, description="Memory that loaded model versions may take together.")
+    serve_queue_ms: int = Field(500, ge=10, description="Longest wait for inference that is accepted; beyond it 429.")
+    registry_refresh_seconds: float = Field(1.0, gt=0, description="How soon a new version or a moved alias is seen.")
+
+    # Jobs and workers
+    lease_seconds: float = Field(60.0, gt=0, description="How long a silent worker keeps its job.")
+    heartbeat_seconds: float = Field(5.0, gt=0)
+    poll_seconds: float = Field(
+        5.0, gt=0, description="How often an idle worker looks into SQL, whatever the broker does."
+    )
+    sweep_seconds: float = Field(
+        5.0, gt=0, description="How often each process rings again and takes back expired leases."
+    )
+    cancel_grace_seconds: float = Field(
+        10.0, gt=0, description="Time between SIGTERM and SIGKILL for a training process."
+    )
+    stall_seconds: float = Field(
+        900.0, gt=0, description="A running job without a sign of progress for this long is taken for hung."
+    )
+    max_attempts: int = Field(3, ge=1, description="Crashes after which a job is failed for good.")
+    worker_slots: int = Field(1, ge=1, description="Jobs one worker process runs at a time: one a GPU.")
+    worker_threads: int = Field(0, ge=0, description="CPU threads of a training process; 0: measured at start.")
+    warm_spare: bool = Field(True, description="Keep one interpreter with torch imported ready for the next job.")
+
+    log_format: str = Field("auto", pattern="^(auto|json|console)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def resolved_database_url(self) -> str:
+        """Give the database URL with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'tunesmith.db'}"
+
+    @property
+    def resolved_artifacts_url(self) -> str:
+        """Give the artifact store URL with the embedded default filled in."""
+        return self.artifacts_url or (self.data_dir / "artifacts").as_uri()
+
+    @property
+    def hub_cache_dir(self) -> Path:
+        """Folder of downloaded hub models."""
+        return self.data_dir / "cache" / "hub"
+
+    @property
+    def work_dir(self) -> Path:
+        """Folder of the attempts: one private folder each, removed at its end."""
+        return self.data_dir / "work"
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """Read the settings once per process."""
+    return Settings()

@@ -1,0 +1,246 @@
+"""The ORM classes: rows, constraints and indexes, and nothing that acts on them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, always aware and always UTC in Python, on SQLite too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: they are how an hour gets lost."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the time back in UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: Json, list[Any]: Json, str: String()}
+
+
+class Dataset(Base):
+    """One immutable dataset; its canonical rows are an artifact."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    sha256: Mapped[str] = mapped_column(index=True)
+    bytes: Mapped[int]
+    rows: Mapped[int]
+    format: Mapped[str]
+    labels: Mapped[list[Any]]
+    counts: Mapped[dict[str, Any]]
+    profile: Mapped[dict[str, Any]]
+    artifact_key: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Job(Base):
+    """One unit of work and everything the service knows of it; SQL is the truth, the broker only a doorbell."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    status: Mapped[str]
+    phase: Mapped[str | None]
+    status_reason: Mapped[str | None]
+
+    model_name: Mapped[str] = mapped_column(index=True)
+    family: Mapped[str]
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    base_model: Mapped[dict[str, Any]]  # BaseModelRef
+    request: Mapped[dict[str, Any]]  # the request as validated, every default written out
+    request_sha256: Mapped[str]
+    hyperparameters: Mapped[dict[str, Any]]  # as requested, then as resolved
+    resolutions: Mapped[list[Any]]
+
+    queue: Mapped[str] = mapped_column(default="default")
+    priority: Mapped[int] = mapped_column(default=0)
+    run_at: Mapped[datetime]
+    rung_at: Mapped[datetime | None]  # when the doorbell was last rung for this job
+
+    attempt: Mapped[int] = mapped_column(default=0)  # the fencing token of every worker write
+    crash_count: Mapped[int] = mapped_column(default=0)
+    interruption_count: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+
+    worker: Mapped[dict[str, Any] | None]  # WorkerRef
+    progress: Mapped[dict[str, Any]]  # Progress
+    phase_history: Mapped[list[Any]]  # [PhaseSpan]
+    best_metric: Mapped[dict[str, Any] | None]  # BestMetric
+    last_metrics: Mapped[dict[str, Any]]
+    evaluations: Mapped[dict[str, Any]]  # split -> Evaluation
+    stop_reason: Mapped[str | None]
+    error: Mapped[dict[str, Any] | None]
+    warnings: Mapped[list[Any]]
+    usage: Mapped[dict[str, Any]]  # Usage
+    user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata")
+
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("status in ('queued','running','succeeded','failed','cancelled')", name="status"),
+        CheckConstraint("(status = 'running') = (lease_until is not null)", name="lease_while_running"),
+        CheckConstraint(
+            "(status in ('succeeded','failed','cancelled')) = (finished_at is not null)", name="finished_when_terminal"
+        ),
+        CheckConstraint("attempt >= 0", name="attempt"),
+        Index(
+            "ix_jobs_claimable",
+            text("priority DESC"),
+            "run_at",
+            "id",
+            postgresql_where=text("status = 'queued'"),
+            sqlite_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_jobs_leases",
+            "lease_until",
+            postgresql_where=text("status = 'running'"),
+            sqlite_where=text("status = 'running'"),
+        ),
+    )
+
+
+class JobEvent(Base):
+    """Append-only history of a job; status events are written in the transaction of the transition itself."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    seq: Mapped[int]  # 1, 2, 3, ... within the job, without a gap
+    attempt: Mapped[int]
+    type: Mapped[str]
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+
+    __table_args__ = (UniqueConstraint("job_id", "seq"),)
+
+
+class MetricPoint(Base):
+    """One point of one curve of a job."""
+
+    __tablename__ = "metric_points"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    name: Mapped[str]
+    step: Mapped[int]
+    epoch: Mapped[float]
+    value: Mapped[float]
+    at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("job_id", "name", "step", "attempt"),)
+
+
+class Model(Base):
+    """A name in the registry."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ModelVersion(Base):
+    """One immutable version; ``UNIQUE(job_id)`` is the last line of defence against publishing a job twice."""
+
+    __tablename__ = "model_versions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    model_name: Mapped[str] = mapped_column(ForeignKey("models.name"))
+    version: Mapped[int]
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    attempt: Mapped[int]
+    artifact_prefix: Mapped[str]
+    manifest: Mapped[dict[str, Any]]
+    manifest_sha256: Mapped[str]
+    bytes: Mapped[int]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("model_name", "version"),)
+
+
+class ModelAlias(Base):
+    """A movable name for one version; ``revision`` grows with each move and is the ETag."""
+
+    __tablename__ = "model_aliases"
+
+    model_name: Mapped[str] = mapped_column(ForeignKey("models.name"), primary_key=True)
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    revision: Mapped[int] = mapped_column(default=1)
+    updated_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """The answer once given to a key; the primary key makes two concurrent equal requests one."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    operation: Mapped[str] = mapped_column(primary_key=True)  # method and path
+    body_sha256: Mapped[str]
+    status_code: Mapped[int]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Worker(Base):
+    """A worker process that is, or was lately, alive."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    hostname: Mapped[str]
+    pid: Mapped[int]
+    device: Mapped[str | None]
+    slots: Mapped[int]
+    queues: Mapped[list[Any]]
+    started_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
