@@ -1,0 +1,174 @@
+"""What a worker and its training process say to each other: one spec goes in, events come out, an exit code ends it.
+
+The spec is one JSON line on the child's stdin, each event one JSON line on a pipe of its own. Nothing else is shared.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
+
+from app.errors import JobFailure
+from app.schemas.base import Resource
+from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
+from app.schemas.jobs import BaseModelRef, DatasetRef, Phase, TrainJobRequest, Usage
+from app.schemas.metrics import Evaluation
+
+EXIT_DONE: Final = 0
+EXIT_REFUSED: Final = 64
+"""The data or the wishes cannot work: the job fails now, a second try would end alike."""
+EXIT_DIVERGED: Final = 65
+"""The loss became NaN or infinite: the job fails now."""
+EXIT_OUT_OF_MEMORY: Final = 66
+"""The device's memory did not suffice, even after the batch was halved: the job fails now."""
+EXIT_BROKEN: Final = 70
+"""A failure that is nobody's fault and may not come again: counts as a crash and is tried again."""
+EXIT_STOPPED: Final = 75
+"""Asked to stop by SIGTERM, and did."""
+
+DIVERGED_CODES: Final = frozenset({"training-diverged"})
+OUT_OF_MEMORY_CODES: Final = frozenset({"gpu-out-of-memory", "out-of-memory"})
+
+
+class Interrupted(Exception):
+    """Raised by the pipeline when it was asked to stop; never a failure of the job."""
+
+
+class Message(Resource):
+    """Base of everything on the wire; NaN and infinity travel as they are, for the recorder to drop."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class AttemptSpec(Message):
+    """Everything one attempt at a job needs to know; all paths are local and exist."""
+
+    job_id: str
+    attempt: int
+    kind: Literal["train"] = "train"
+    model_name: str
+    """Name in the registry that the bundle is for."""
+    work_dir: Path
+    """Private folder of this attempt, for checkpoints and scratch; removed afterwards."""
+    dataset_file: Path
+    """JSON lines of text, label (its name) and split."""
+    dataset: DatasetRef
+    labels: list[str]
+    """Label names in the order of the logits."""
+    base_model: BaseModelRef
+    base_model_dir: Path
+    """Folder with config.json, model.safetensors and tokenizer.json."""
+    request: TrainJobRequest
+    threads: int = 0
+    """CPU threads of torch; 0: measure what is fastest."""
+    bundle_dir: Path
+    """Where the bundle is to be written; does not exist yet."""
+
+
+class PhaseStarted(Message):
+    """The pipeline entered a phase."""
+
+    type: Literal["phase"] = "phase"
+    phase: Phase
+
+
+class Resolved(Message):
+    """Every ``auto`` is decided; training is about to begin."""
+
+    type: Literal["resolved"] = "resolved"
+    hyperparameters: ResolvedHyperparameters
+    resolutions: list[Resolution]
+    total_steps: int
+    device: str
+    """The device, as a person would name it: ``cpu``, ``NVIDIA H100``."""
+    base_model: BaseModelRef
+
+
+class Stepped(Message):
+    """Optimizer steps were made; also the sign of life that the stall watchdog waits for."""
+
+    type: Literal["step"] = "step"
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float
+    """Mean training loss since the previous event of this kind."""
+    learning_rate: float
+    grad_norm: float | None = None
+    examples_per_second: float | None = None
+    eta_seconds: float | None = None
+    values: dict[str, float] = {}
+    """Further curves by name without prefix; shown as ``train/NAME``."""
+    logged: bool = True
+    """False: only progress, no point of a curve."""
+
+
+class Evaluated(Message):
+    """One split was judged."""
+
+    type: Literal["evaluated"] = "evaluated"
+    step: int
+    epoch: float
+    evaluation: Evaluation
+    metric_name: str
+    metric_value: float
+    improved: bool
+    """True when this validation is the best so far, and its checkpoint is kept."""
+
+
+class Stopped(Message):
+    """Training ended by itself."""
+
+    type: Literal["stopped"] = "stopped"
+    reason: Literal["completed", "early_stopping", "max_steps"]
+    step: int
+    best_step: int
+
+
+class Warned(Message):
+    """Something worth knowing that does not stop the job."""
+
+    type: Literal["warning"] = "warning"
+    code: str
+    detail: str
+    remedy: str | None = None
+
+
+class BundleReady(Message):
+    """The bundle is complete in ``bundle_dir``, its export verified."""
+
+    type: Literal["bundle"] = "bundle"
+    manifest_sha256: str
+
+
+class Used(Message):
+    """What the attempt cost."""
+
+    type: Literal["usage"] = "usage"
+    usage: Usage
+
+
+class Failed(Message):
+    """Why the attempt ended; the last event, followed by the exit code that fits."""
+
+    type: Literal["failed"] = "failed"
+    error: dict[str, JsonValue]
+    """As ``JobFailure.as_dict`` gives it."""
+
+
+Event = PhaseStarted | Resolved | Stepped | Evaluated | Stopped | Warned | BundleReady | Used | Failed
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+
+def parse_event(line: bytes) -> Event:
+    """Read one line of a child. Raises pydantic.ValidationError when it is no event."""
+    return _EVENT.validate_json(line)
+
+
+def exit_code(failure: JobFailure) -> int:
+    """Give the exit code that tells the parent what to do about a failure."""
+    if failure.code in DIVERGED_CODES:
+        return EXIT_DIVERGED
+    if failure.code in OUT_OF_MEMORY_CODES:
+        return EXIT_OUT_OF_MEMORY
+    return EXIT_REFUSED if failure.final else EXIT_BROKEN
