@@ -14,6 +14,7 @@ from app.schemas.jobs import BaseModelRef, DatasetRef, Family
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict
 from app.schemas.text import TextOptions
+from app.schemas.text import TokenizerSettings as TokenizerSettings
 
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"
@@ -27,14 +28,6 @@ class FileEntry(Resource):
 
     bytes: int
     sha256: str
-
-
-class TokenizerSettings(Resource):
-    """How text becomes ids; training and serving read the same numbers."""
-
-    max_length: int
-    """Tokens the model sees at most, special tokens included."""
-    pad_token_id: int
 
 
 class Manifest(Resource):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from app.schemas.base import StrictModel
+from app.schemas.base import Resource, StrictModel
 
 
 class TextOptions(StrictModel):
@@ -18,3 +18,11 @@ class TextOptions(StrictModel):
     """Turn every run of white space into one space and trim both ends."""
     lowercase: bool = False
     """Lower-case the text. Uncased tokenizers do that themselves."""
+
+
+class TokenizerSettings(Resource):
+    """How text becomes ids; training and serving read the same numbers."""
+
+    max_length: int
+    """Tokens the model sees at most, special tokens included."""
+    pad_token_id: int

@@ -1,0 +1,67 @@
+"""What happens to a text before it is tokenized: the steps of a model's TextOptions, each applied once and for all."""
+
+import re
+import unicodedata
+from itertools import dropwhile
+from typing import Literal
+
+from app.schemas.text import TextOptions
+
+MAX_MARKS = 30
+"""Combining marks in a row; the limit of Unicode's stream-safe text format (UAX #15)."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONG_MARKS = re.compile(rb"[^\0]{%d,}" % (MAX_MARKS + 1))
+_URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_MENTION = re.compile(r"(?<![\w@])@\w[^\s@]*")
+_GRAPHEME_JOINER = "\u034f"
+
+
+def clean(text: str, options: TextOptions) -> str:
+    """Apply the cleaning steps of a model; cleaning twice changes nothing more."""
+    if not text.isascii():
+        # A lone surrogate is no character: it cannot be written as UTF-8, so no tokenizer takes it.
+        text = _SURROGATE.sub("\ufffd", text)
+        text = _normalize(text, options.unicode_normalization)
+    if options.lowercase:
+        # Lower-casing may leave a letter beside an accent that has a single code point of its own.
+        text = _normalize(text.lower(), options.unicode_normalization)
+    if options.strip_urls:
+        text = _URL.sub("http", text)
+    if options.strip_mentions:
+        text = _MENTION.sub(_anonymous, text)
+    if options.collapse_whitespace:
+        text = " ".join(text.split())
+    return text
+
+
+def _normalize(text: str, form: Literal["none", "NFC", "NFKC"]) -> str:
+    if form == "none" or text.isascii():
+        return text
+    return _bound_marks(unicodedata.normalize(form, _bound_marks(text)))
+
+
+def _bound_marks(text: str) -> str:
+    """Break long runs of combining marks with a joiner nobody sees.
+
+    Normalization sorts each run in quadratic time: 200,000 hostile marks would hold the interpreter for 40 seconds.
+    """
+    classes = bytes(map(unicodedata.combining, text))
+    if _LONG_MARKS.search(classes) is None:
+        return text
+    pieces, end = [], 0
+    for run in _LONG_MARKS.finditer(classes):
+        pieces.append(text[end : run.start()])
+        starts = range(run.start(), run.end(), MAX_MARKS)
+        pieces.append(_GRAPHEME_JOINER.join(text[start : min(start + MAX_MARKS, run.end())] for start in starts))
+        end = run.end()
+    return "".join(pieces) + text[end:]
+
+
+def _anonymous(mention: re.Match[str]) -> str:
+    """Replace the handle and keep what follows it; letters of many scripts carry marks that are no word characters."""
+    return "@user" + "".join(dropwhile(_belongs_to_handle, mention[0][1:]))
+
+
+def _belongs_to_handle(character: str) -> bool:
+    return character == "_" or character.isalnum() or unicodedata.category(character).startswith("M")
