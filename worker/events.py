@@ -61,6 +61,8 @@ class AttemptSpec(Message):
     request: TrainJobRequest
     threads: int = 0
     """CPU threads of torch; 0: measure what is fastest."""
+    cuda_device: str | None = None
+    """The GPU of this attempt, as CUDA_VISIBLE_DEVICES names it; the child sets it before CUDA starts."""
     bundle_dir: Path
     """Where the bundle is to be written; does not exist yet."""
 

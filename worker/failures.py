@@ -1,0 +1,50 @@
+"""Why an attempt failed, in words for a person, for the causes that both sides of a worker meet."""
+
+import errno
+
+from app.errors import AppError, JobFailure, StorageFull
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an exception means that no space is left."""
+    return isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in _FULL)
+
+
+def storage_full(phase: str) -> JobFailure:
+    """Give the failure of a full disk while ``phase`` was done."""
+    return JobFailure(
+        detail=f"There is no space left to finish {phase}.",
+        code="storage-full",
+        remedy="Free space in the data folder of the worker or in the artifact store, then submit the job again.",
+        kind="resource",
+    )
+
+
+def out_of_memory(*, device: bool) -> JobFailure:
+    """Give the failure of an allocation that nobody else explained better."""
+    return JobFailure(
+        detail=f"The memory of the {'GPU' if device else 'machine'} ran out.",
+        code="gpu-out-of-memory" if device else "out-of-memory",
+        remedy="Lower batch_size or max_length, set gradient_checkpointing, or use a smaller base model.",
+        kind="resource",
+    )
+
+
+def crashed(what: str) -> JobFailure:
+    """Give the failure of a training process that ended without saying why; it is tried again."""
+    return JobFailure(
+        detail=what,
+        code="training-crashed",
+        remedy="The log of the attempt, kept on the worker, has the details. If it happens again, please report it.",
+        kind="internal",
+        final=False,
+    )
+
+
+def from_app_error(error: AppError) -> JobFailure:
+    """Give the failure that a permanent error of the app means for a job."""
+    if isinstance(error, JobFailure):
+        return error
+    return JobFailure(detail=error.detail, code=error.code, remedy=error.remedy, kind=error.category)
