@@ -1,11 +1,12 @@
 """A bundle: the folder a job hands back, described by one manifest; all that serving needs."""
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from app.errors import JobFailure
 from app.schemas.base import Resource
@@ -64,21 +65,22 @@ class Bundle:
         self.manifest = manifest
 
     @classmethod
-    def open(cls, folder: Path) -> "Bundle":
-        """Read the manifest of ``folder`` and check every file's size and hash.
+    def open(cls, folder: Path, *, only: Collection[str] | None = None, manifest_sha256: str | None = None) -> "Bundle":
+        """Read the manifest of ``folder`` and check every file's size and hash, or just those named by ``only``.
 
-        Raises JobFailure ``damaged-bundle`` when a file is missing or differs.
+        ``manifest_sha256`` pins the manifest itself. Raises JobFailure ``damaged-bundle`` when anything differs.
         """
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-        for name, entry in manifest.files.items():
-            path = folder / name
-            if not path.is_file() or path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
-                raise JobFailure(
-                    detail=f"The bundle of {manifest.model} is damaged: {name} differs from its manifest.",
-                    code="damaged-bundle",
-                    remedy="Restore the artifact store from a backup, or train the version again.",
-                    kind="internal",
-                )
+        try:
+            content = (folder / MANIFEST).read_bytes()
+            manifest = Manifest.model_validate_json(content)
+        except (OSError, ValidationError) as error:
+            raise damaged(folder.name, f"{MANIFEST} is missing or malformed") from error
+        if manifest_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            raise damaged(manifest.model, f"{MANIFEST} is not the one that was registered")
+        for name in manifest.files if only is None else only:
+            entry = manifest.files.get(name)
+            if entry is None or not _matches(folder / name, entry):
+                raise damaged(manifest.model, f"{name} differs from its manifest")
         return cls(folder, manifest)
 
     def path(self, name: str) -> Path:
@@ -86,6 +88,16 @@ class Bundle:
         if name not in self.manifest.files:
             raise KeyError(name)
         return self.folder / name
+
+
+def damaged(bundle: str, what: str) -> JobFailure:
+    """Make the error of a bundle that is not what its job handed back."""
+    return JobFailure(
+        detail=f"The bundle of {bundle} is damaged: {what}.",
+        code="damaged-bundle",
+        remedy="Restore the artifact store from a backup, or train the version again.",
+        kind="internal",
+    )
 
 
 def describe_files(folder: Path) -> dict[str, FileEntry]:
@@ -102,3 +114,7 @@ def sha256_of(path: Path) -> str:
     """Hash a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _matches(path: Path, entry: FileEntry) -> bool:
+    return path.is_file() and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256

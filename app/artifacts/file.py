@@ -1,0 +1,158 @@
+"""Artifacts in a folder: what is visible under a key is whole and on the disk."""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.artifacts.keys import split_key
+from app.errors import Conflict, InternalError, NotFound, StorageFull, Unavailable
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class FileStore:
+    """Keep artifacts below one folder; several processes may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    def put(self, key: str, source: Path) -> None:
+        """Keep a copy of ``source`` under ``key``, durably and all at once; the same content again is fine.
+
+        Raises Conflict ``artifact-exists`` when the key holds something else, StorageFull, Unavailable.
+        """
+        target = self._place(key)
+        if target.is_file():
+            _must_equal(source, target, key)
+            return
+        with storage_errors():
+            _make_folder(target.parent)
+            copy_atomically(source, target, durable=True)
+            _sync(target.parent)
+
+    def fetch(self, key: str, destination: Path) -> None:
+        """Copy the artifact to ``destination``, which is whole as soon as it exists.
+
+        Raises NotFound ``artifact-missing``, StorageFull, Unavailable.
+        """
+        source = self._place(key)
+        if not source.is_file():
+            raise _missing(key)
+        with storage_errors():
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            # No wait for the disk: a fetched copy can be fetched again, and its hash is checked before use.
+            copy_atomically(source, destination, durable=False)
+
+    def size(self, key: str) -> int | None:
+        """Give the artifact's size in bytes, None when there is none."""
+        path = self._place(key)
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                return path.stat().st_size
+        return None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Give the keys below the folder ``prefix`` in order; an empty prefix means all."""
+        start = self._place(prefix) if prefix else self.root
+        for folder, names, files in os.walk(start):
+            names.sort()
+            for name in sorted(files):
+                if not name.startswith("."):  # an unfinished copy
+                    yield (Path(folder) / name).relative_to(self.root).as_posix()
+
+    def delete(self, key: str) -> None:
+        """Remove the artifact and the folders it leaves empty; removing nothing is fine."""
+        path = self._place(key)
+        with storage_errors():
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                # Top folders such as datasets/ stay: another process may be about to write into them.
+                for folder in list(path.parents)[: len(split_key(key)) - 2]:
+                    folder.rmdir()
+
+    def _place(self, key: str) -> Path:
+        path = self.root.joinpath(*split_key(key))
+        if not path.resolve().is_relative_to(self.root):
+            raise InternalError(
+                detail="An artifact key leads out of the artifact folder through a symbolic link.",
+                code="unsafe-artifact-key",
+                remedy="Remove the link from the artifact folder.",
+            )
+        return path
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what the file system says into StorageFull ``storage-full`` or Unavailable ``artifacts-unavailable``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(
+                detail="The disk that holds the artifacts is full.",
+                code="storage-full",
+                remedy="Free space or enlarge the disk; nothing half-written was left behind.",
+            ) from error
+        reason = error.strerror or type(error).__name__
+        raise Unavailable(
+            detail=f"The artifact folder cannot be used: {reason}.",
+            code="artifacts-unavailable",
+            remedy="Check that the folder of the artifact store is mounted and writable for the service.",
+        ) from error
+
+
+def copy_atomically(source: Path, target: Path, *, durable: bool) -> None:
+    """Copy a file so that ``target`` either does not exist or is complete; if ``durable``, on the disk too."""
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    try:
+        with source.open("rb") as reader, temporary.open("xb") as writer:
+            shutil.copyfileobj(reader, writer, 1024 * 1024)
+            writer.flush()
+            if durable:
+                os.fsync(writer.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make missing folders, each recorded durably in its parent."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _must_equal(source: Path, target: Path, key: str) -> None:
+    with storage_errors(), source.open("rb") as one, target.open("rb") as other:
+        while True:
+            block = one.read(1024 * 1024)
+            if block != other.read(1024 * 1024):
+                raise Conflict(
+                    detail=f"The artifact {key} exists with another content.",
+                    code="artifact-exists",
+                    remedy="Artifacts are never changed; store the new content under a new key.",
+                )
+            if not block:
+                return
+
+
+def _missing(key: str) -> NotFound:
+    return NotFound(
+        detail=f"The artifact store has no {key}.",
+        code="artifact-missing",
+        remedy="Restore the artifact store from a backup, or upload or train again.",
+    )
