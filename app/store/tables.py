@@ -3,7 +3,20 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -33,7 +46,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Json = JSON().with_variant(JSONB(), "postgresql")
+# None is SQL NULL, not the JSON word null, so that "is null" means what it says.
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# Only an INTEGER primary key counts by itself in SQLite, where every integer has 64 bits anyway.
+RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Base(DeclarativeBase):
@@ -59,7 +75,7 @@ class Dataset(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str | None]
     sha256: Mapped[str] = mapped_column(index=True)
-    bytes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
     rows: Mapped[int]
     format: Mapped[str]
     labels: Mapped[list[Any]]
@@ -148,7 +164,7 @@ class JobEvent(Base):
 
     __tablename__ = "job_events"
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     seq: Mapped[int]  # 1, 2, 3, ... within the job, without a gap
     attempt: Mapped[int]
@@ -164,7 +180,7 @@ class MetricPoint(Base):
 
     __tablename__ = "metric_points"
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     attempt: Mapped[int]
     name: Mapped[str]
@@ -177,11 +193,12 @@ class MetricPoint(Base):
 
 
 class Model(Base):
-    """A name in the registry."""
+    """A name in the registry; ``revision`` grows with each change of its aliases, so that none ever repeats."""
 
     __tablename__ = "models"
 
     name: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -199,22 +216,26 @@ class ModelVersion(Base):
     artifact_prefix: Mapped[str]
     manifest: Mapped[dict[str, Any]]
     manifest_sha256: Mapped[str]
-    bytes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("model_name", "version"),)
 
 
 class ModelAlias(Base):
-    """A movable name for one version; ``revision`` grows with each move and is the ETag."""
+    """A movable name for one version; ``revision`` is the model's at its last move, and the ETag."""
 
     __tablename__ = "model_aliases"
 
     model_name: Mapped[str] = mapped_column(ForeignKey("models.name"), primary_key=True)
     alias: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int]
-    revision: Mapped[int] = mapped_column(default=1)
+    revision: Mapped[int]
     updated_at: Mapped[datetime]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["model_name", "version"], ["model_versions.model_name", "model_versions.version"]),
+    )
 
 
 class IdempotencyKey(Base):

@@ -1,0 +1,180 @@
+"""The registry: models, their versions, and the aliases that move between them."""
+
+from collections.abc import Collection
+from typing import TypedDict
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.errors import NotFound, PreconditionFailed
+from app.ids import new_id
+from app.schemas.base import Resource
+from app.store import attempts, claims, cursors
+from app.store.attempts import LeaseLost
+from app.store.claims import Claim
+from app.store.engine import clock, upsert
+from app.store.tables import Model, ModelAlias, ModelVersion
+
+CHAMPION = "champion"
+"""The alias that a plain model name means, once it is set."""
+MAX_VERSION = 2**31 - 1
+
+
+class Entry(TypedDict):
+    """What serving needs to know of one model."""
+
+    newest: int
+    aliases: dict[str, int]
+
+
+def register_version(
+    session: Session, claim: Claim, *, manifest: Resource, manifest_sha256: str, artifact_prefix: str, bytes: int
+) -> ModelVersion:
+    """Make the next version of the job's model and end the job as ``succeeded``, in this one transaction.
+
+    Raises LeaseLost ``lease-lost`` or ``cancel-requested``; the caller's transaction must then roll back.
+    """
+    job = claims.held(session, claim)
+    if job is None:
+        raise LeaseLost("The job is no longer held by this attempt.", "lease-lost")
+    model = _locked_model(session, job.model_name)
+    newest = session.scalar(select(func.max(ModelVersion.version)).where(ModelVersion.model_name == model.name)) or 0
+    if not attempts.succeed(session, claim, reason=f"Published as version {newest + 1} of {model.name}."):
+        raise LeaseLost("A cancel came before the version was published.", "cancel-requested")
+    model.updated_at = clock(session)
+    version = ModelVersion(
+        id=new_id("ver"),
+        model_name=model.name,
+        version=newest + 1,
+        job_id=claim.job_id,
+        attempt=claim.attempt,
+        artifact_prefix=artifact_prefix,
+        manifest=manifest.model_dump(mode="json"),
+        manifest_sha256=manifest_sha256,
+        bytes=bytes,
+        created_at=model.updated_at,
+    )
+    session.add(version)
+    session.flush()
+    return version
+
+
+def _locked_model(session: Session, name: str) -> Model:
+    """Lock the row of a model, made when missing: it orders the versions and the moves of aliases."""
+    at = clock(session)
+    row = {"name": name, "revision": 0, "created_at": at, "updated_at": at}
+    session.execute(upsert(session, Model).values(row).on_conflict_do_nothing(index_elements=["name"]))
+    return session.get_one(Model, name, with_for_update=True, populate_existing=True)
+
+
+def get_model(session: Session, name: str) -> Model | None:
+    """Find a model."""
+    return session.get(Model, name)
+
+
+def page_models(session: Session, limit: int, cursor: str | None = None) -> tuple[list[Model], str | None]:
+    """List models by name, and the cursor of the next page; raises Unprocessable ``invalid-cursor``."""
+    query = select(Model).order_by(Model.name)
+    if cursor is not None:
+        query = query.where(Model.name > cursors.decode_name(cursor))
+    rows = list(session.scalars(query.limit(limit + 1)))
+    return (rows, None) if len(rows) <= limit else (rows[:limit], cursors.encode(rows[limit - 1].name))
+
+
+def versions(session: Session, name: str) -> list[ModelVersion]:
+    """List the versions of a model, newest first."""
+    query = select(ModelVersion).where(ModelVersion.model_name == name).order_by(ModelVersion.version.desc())
+    return list(session.scalars(query))
+
+
+def get_version(session: Session, name: str, number: int) -> ModelVersion | None:
+    """Find a version by its number."""
+    if not 1 <= number <= MAX_VERSION:
+        return None
+    query = select(ModelVersion).where(ModelVersion.model_name == name, ModelVersion.version == number)
+    return session.scalars(query).one_or_none()
+
+
+def of_jobs(session: Session, job_ids: Collection[str]) -> dict[str, ModelVersion]:
+    """Give the version that each of these jobs published, by job id; a job without one is absent."""
+    query = select(ModelVersion).where(ModelVersion.job_id.in_(job_ids))
+    return {version.job_id: version for version in session.scalars(query)}
+
+
+def resolve(session: Session, name: str, alias: str | None = None, version: int | None = None) -> ModelVersion | None:
+    """Find what a reference means: a number, an alias, or for a plain name ``champion`` if set, else the newest."""
+    if version is not None:
+        return get_version(session, name, version)
+    row = session.get(ModelAlias, (name, alias or CHAMPION))
+    if row is not None:
+        return get_version(session, name, row.version)
+    if alias is not None:
+        return None
+    newest = select(ModelVersion).where(ModelVersion.model_name == name).order_by(ModelVersion.version.desc())
+    return session.scalars(newest.limit(1)).one_or_none()
+
+
+def aliases(session: Session, name: str) -> list[ModelAlias]:
+    """List the aliases of a model by name."""
+    query = select(ModelAlias).where(ModelAlias.model_name == name).order_by(ModelAlias.alias)
+    return list(session.scalars(query))
+
+
+def set_alias(
+    session: Session, name: str, alias: str, version: int, expected_revision: int | None = None
+) -> ModelAlias:
+    """Point an alias at a version; with ``expected_revision`` (0: not set yet) only if nobody moved it meanwhile.
+
+    Raises NotFound ``model-not-found`` or ``version-not-found``, PreconditionFailed ``alias-moved``.
+    """
+    model, row = _locked_alias(session, name, alias, expected_revision)
+    if get_version(session, name, version) is None:
+        raise NotFound(f"{name} has no version {version}.", "version-not-found", "List GET /models/{name}/versions.")
+    if row is not None and row.version == version:
+        return row
+    at = model.updated_at = clock(session)
+    model.revision += 1
+    if row is None:
+        row = ModelAlias(model_name=name, alias=alias)
+        session.add(row)
+    row.version, row.revision, row.updated_at = version, model.revision, at
+    session.flush()
+    return row
+
+
+def delete_alias(session: Session, name: str, alias: str, expected_revision: int | None = None) -> bool:
+    """Remove an alias; False when it is not set. Raises NotFound ``model-not-found``, PreconditionFailed."""
+    model, row = _locked_alias(session, name, alias, expected_revision)
+    if row is None:
+        return False
+    session.execute(delete(ModelAlias).where(ModelAlias.model_name == name, ModelAlias.alias == alias))
+    model.revision += 1
+    model.updated_at = clock(session)
+    return True
+
+
+def _locked_alias(
+    session: Session, name: str, alias: str, expected_revision: int | None
+) -> tuple[Model, ModelAlias | None]:
+    model = session.get(Model, name, with_for_update=True, populate_existing=True)
+    if model is None:
+        raise NotFound(f"There is no model {name!r}.", "model-not-found", "List GET /models.")
+    row = session.get(ModelAlias, (name, alias), populate_existing=True)
+    revision = 0 if row is None else row.revision
+    if expected_revision is not None and expected_revision != revision:
+        raise PreconditionFailed(
+            f"The alias {alias!r} of {name} was moved meanwhile.", "alias-moved", "Read it again, then decide."
+        )
+    return model, row
+
+
+def registry_snapshot(session: Session) -> dict[str, Entry]:
+    """Read what serving needs of all models, in two queries."""
+    newest = session.execute(
+        select(ModelVersion.model_name, func.max(ModelVersion.version)).group_by(ModelVersion.model_name)
+    )
+    snapshot: dict[str, Entry] = {name: {"newest": number, "aliases": {}} for name, number in newest}
+    for row in session.execute(select(ModelAlias.model_name, ModelAlias.alias, ModelAlias.version)):
+        if row.model_name in snapshot:
+            snapshot[row.model_name]["aliases"][row.alias] = row.version
+    return snapshot
