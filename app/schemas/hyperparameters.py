@@ -73,7 +73,9 @@ class Hyperparameters(StrictModel):
     eval_strategy: Literal["epoch", "steps"] = "epoch"
     eval_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Optimizer steps between two evaluations; required by eval_strategy steps, refused otherwise."""
-    metric_for_best_model: Annotated[str, Field(pattern=METRIC_PATTERN)] = "f1_macro"
+    metric_for_best_model: Annotated[
+        str, Field(pattern=METRIC_PATTERN, examples=["f1_macro", "accuracy", "loss", "recall:negative"])
+    ] = "f1_macro"
     """Metric on the validation split that picks the best checkpoint: one of the scalar metrics, or f1:LABEL,
     precision:LABEL, recall:LABEL. Only loss is better when smaller."""
     early_stopping_patience: Annotated[int, Field(ge=1, le=1000)] | None = 3

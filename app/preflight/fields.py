@@ -1,0 +1,168 @@
+"""Turns what pydantic found wrong with a body into rules, pointers, allowed values and remedies, without quoting it."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.errors import FieldError, Unprocessable, nearest
+from app.preflight.allowed import Schema, allowed_values, fields_of, in_words, places_of, schema_at
+from app.preflight.hints import ALIASES
+from app.preflight.strict_json import pointer
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Path = tuple[str | int, ...]
+Finding = Mapping[str, Any]
+
+_WORST_FIRST = (
+    "invalid-body",
+    "unknown-field",
+    "missing-field",
+    "invalid-type",
+    "unknown-base-model",
+    "invalid-text",
+    "invalid-hyperparameter",
+    "invalid-value",
+)
+_MOST_FINDINGS = 50
+"""More would help nobody, and a body of a hundred thousand unknown keys would cost seconds of guessing."""
+_TYPE = "invalid-type"
+_CHOICE = "not-allowed"
+
+
+def validate(model: type[ModelT], data: Any) -> ModelT:
+    """Validate parsed JSON; raises Unprocessable with one FieldError a broken rule."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise explain(model, error.errors(include_url=False, include_input=False), data) from None
+
+
+def explain(model: type[BaseModel], findings: Sequence[Finding], data: Any) -> Unprocessable:
+    """Make the problem that tells a client everything that is wrong with ``data``."""
+    if not isinstance(data, dict):
+        return _not_an_object(model)
+    schema = _schema(model)
+    groups: dict[Path, list[Finding]] = {}
+    for finding in findings[:_MOST_FINDINGS]:
+        groups.setdefault(_path(finding, data), []).append(finding)
+    errors = [_field_error(schema, path, group, data) for path, group in groups.items() if not _shadowed(path, groups)]
+    return problem(errors)
+
+
+def problem(errors: Sequence[FieldError]) -> Unprocessable:
+    """Make one problem of the broken rules; its code is that of the gravest."""
+    ranked = sorted(errors, key=lambda error: _WORST_FIRST.index(code_of(error)))
+    first = ranked[0]
+    more = f" ({len(ranked) - 1} more in errors)" if len(ranked) > 1 else ""
+    place = first.pointer or "The body"
+    return Unprocessable(
+        f"{place} {first.detail}.{more}",
+        code=code_of(first),
+        remedy=first.remedy or "Mend the fields listed in errors.",
+        errors=tuple(ranked),
+    )
+
+
+def code_of(error: FieldError) -> str:
+    """Name the problem that one broken rule makes."""
+    if error.rule in {"invalid-body", "unknown-field", "missing-field", "invalid-type", "invalid-text"}:
+        return error.rule
+    if error.pointer == "/base_model":
+        return "unknown-base-model"
+    return "invalid-hyperparameter" if error.pointer.startswith("/hyperparameters") else "invalid-value"
+
+
+@cache
+def _schema(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
+
+
+def _not_an_object(model: type[BaseModel]) -> Unprocessable:
+    fields = list(fields_of(_schema(model), ()))
+    return Unprocessable(
+        "The body must be a JSON object.",
+        code="invalid-body",
+        remedy=f"Send an object with the fields {', '.join(fields[:8])}.",
+        errors=(FieldError("", "invalid-body", "must be a JSON object", allowed=fields),),
+    )
+
+
+def _path(finding: Finding, data: Any) -> Path:
+    """Keep of pydantic's location what is a step into the data; the rest names branches of a union."""
+    steps: list[str | int] = []
+    here = data
+    location = finding["loc"]
+    for step in location:
+        into_object = isinstance(here, dict) and isinstance(step, str) and step in here
+        into_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
+        if into_object or into_list:
+            steps, here = [*steps, step], here[step]
+    if finding["type"] == "missing":
+        steps.append(location[-1])
+    return tuple(steps)
+
+
+def _shadowed(path: Path, groups: Mapping[Path, list[Finding]]) -> bool:
+    """Say whether the complaint is only that another branch of the union was not meant."""
+    deeper = any(len(other) > len(path) and other[: len(path)] == path for other in groups)
+    return deeper and all(_rule(finding) in {_TYPE, _CHOICE} for finding in groups[path])
+
+
+def _field_error(schema: Schema, path: Path, group: Sequence[Finding], data: Any) -> FieldError:
+    kinds = {finding["type"] for finding in group}
+    place = pointer(path)
+    if "extra_forbidden" in kinds:
+        return _unknown(schema, path)
+    if "missing" in kinds:
+        wanted = schema_at(schema, path)
+        return FieldError(place, "missing-field", "is required", allowed_values(wanted), f"Add {path[-1]}.")
+    if "value_error" in kinds:
+        cause = next(finding for finding in group if finding["type"] == "value_error")
+        return FieldError(place, "cross-field", str(cause.get("ctx", {}).get("error", "breaks a rule")))
+    if kinds & {"string_unicode", "invalid_key"}:
+        return FieldError(place, "invalid-text", "is not valid Unicode text")
+    wanted = schema_at(schema, path)
+    rule = _union_rule(group, _value_at(data, path))
+    words = in_words(wanted)
+    return FieldError(place, rule, f"must be {words}", allowed_values(wanted), f"Use {words}.")
+
+
+def _union_rule(group: Sequence[Finding], value: Any) -> str:
+    rules = [_rule(finding) for finding in group]
+    precise = [rule for rule in rules if rule not in {_TYPE, _CHOICE}]
+    if precise:
+        return precise[0]
+    # A word where words are allowed is a wrong choice; anything else is of the wrong type.
+    return _CHOICE if _CHOICE in rules and (isinstance(value, str) or _TYPE not in rules) else _TYPE
+
+
+def _rule(finding: Finding) -> str:
+    kind = str(finding["type"])
+    if kind in {"literal_error", "enum"}:
+        return _CHOICE
+    if kind.endswith("_type") or kind in {"int_from_float", "model_attributes_type"}:
+        return _TYPE
+    if "pattern" in kind:
+        return "invalid-format"
+    if "too_" in kind:
+        return "invalid-length"
+    return "out-of-range"
+
+
+def _unknown(schema: Schema, path: Path) -> FieldError:
+    name, known = str(path[-1]), fields_of(schema, path[:-1])
+    guesses = (ALIASES.get(name), nearest(name[:100], known))
+    meant = next((guess for guess in guesses if guess in known), None)
+    remedy = f"Did you mean {meant}?" if meant else None
+    if remedy is None:
+        elsewhere = places_of(schema, ALIASES.get(name, name))
+        remedy = f"It belongs at {elsewhere[0]}." if elsewhere else "Remove it, or see allowed for the known fields."
+    return FieldError(pointer(path), "unknown-field", "is not a known field", list(known), remedy)
+
+
+def _value_at(data: Any, path: Path) -> Any:
+    for step in path:
+        data = data[step]
+    return data

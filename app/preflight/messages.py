@@ -1,0 +1,82 @@
+"""What the API tells the parsing process, and what comes back; both are JSON files in one private folder."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.errors import AppError, DatasetRefused, FieldError, PayloadTooLarge, Unprocessable
+from app.schemas.datasets import DatasetOptions, DatasetProfile, FileFormat
+
+UPLOAD = "upload"
+ORDER = "order.json"
+ROWS = "rows.jsonl"
+OUTCOME = "outcome.json"
+
+_KINDS: dict[str, type[AppError]] = {kind.__name__: kind for kind in (DatasetRefused, PayloadTooLarge, Unprocessable)}
+
+
+class Limits(BaseModel):
+    """How large a dataset may be; sent along, because the parsing process reads no settings."""
+
+    max_rows: int
+    max_text_chars: int
+    max_labels: int
+
+
+class Order(BaseModel):
+    """How to read the upload, and how much of it."""
+
+    options: DatasetOptions
+    limits: Limits
+
+
+class Accepted(BaseModel):
+    """The canonical rows were written."""
+
+    accepted: Literal[True] = True
+    name: str | None
+    format: FileFormat | Literal["rows"]
+    sha256: str
+    bytes: int
+    profile: DatasetProfile
+
+
+class Refused(BaseModel):
+    """An AppError on its way to another process."""
+
+    accepted: Literal[False] = False
+    kind: str
+    detail: str
+    code: str
+    remedy: str | None
+    errors: list[dict[str, Any]]
+    extra: dict[str, Any]
+
+    @classmethod
+    def of(cls, error: AppError) -> "Refused":
+        """Write the error down."""
+        kind = type(error).__name__
+        return cls(
+            kind=kind if kind in _KINDS else DatasetRefused.__name__,
+            detail=error.detail,
+            code=error.code,
+            remedy=error.remedy,
+            errors=[item.as_dict() for item in error.errors],
+            extra=dict(error.extra),
+        )
+
+    def error(self) -> AppError:
+        """Make the error again."""
+        return _KINDS[self.kind](
+            self.detail,
+            code=self.code,
+            remedy=self.remedy,
+            errors=tuple(FieldError(**item) for item in self.errors),
+            extra=self.extra,
+        )
+
+
+class Outcome(BaseModel):
+    """One of the two."""
+
+    outcome: Accepted | Refused
