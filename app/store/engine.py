@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import Pool, QueuePool
 from sqlalchemy.sql import SQLColumnExpression
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 TRIES = 5
 BUSY_SECONDS = 10.0
-POOL_SIZE, POOL_OVERFLOW, POOL_SECONDS = 10, 30, 10.0
+POOL_SIZES = {"pool_size": 10, "max_overflow": 30, "pool_timeout": 10.0}
 
 # A statement that waits longer is better answered with 503 than left hanging; nothing here runs for seconds.
 POSTGRES_OPTIONS = {
@@ -72,7 +73,7 @@ class Database:
                 committing = True
                 session.commit()
         except (SQLAlchemyError, UnicodeEncodeError) as error:
-            problem = _problem(error, committing=committing)
+            problem = problem_of(error, committing=committing)
             if problem is None:
                 raise
             raise problem from error
@@ -102,18 +103,18 @@ def driver_url(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, pool: type[Pool] = QueuePool) -> Engine:
     """Make an engine with the pragmas, timeouts and transaction modes that the store relies on."""
+    sizes = POOL_SIZES if pool is QueuePool else {}
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
+        return _sqlite_engine(url, poolclass=pool, **sizes)
     return create_engine(
         url,
         json_serializer=to_json,
         connect_args={"options": _postgres_options(url), "connect_timeout": 5},
         pool_pre_ping=True,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_OVERFLOW,
-        pool_timeout=POOL_SECONDS,
+        poolclass=pool,
+        **sizes,
     )
 
 
@@ -123,17 +124,10 @@ def _postgres_options(url: URL) -> str:
     return f"{ours} {theirs if isinstance(theirs, str) else ' '.join(theirs)}".strip()
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, **pool: Any) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url,
-        json_serializer=to_json,
-        connect_args={"timeout": BUSY_SECONDS},
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_OVERFLOW,
-        pool_timeout=POOL_SECONDS,
-    )
+    engine = create_engine(url, json_serializer=to_json, connect_args={"timeout": BUSY_SECONDS}, **pool)
     event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -156,7 +150,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _problem(error: Exception, *, committing: bool) -> AppError | None:
+def problem_of(error: Exception, *, committing: bool = False) -> AppError | None:
     """Say what a database error means to a person, or None when it is a fault of this program."""
     if isinstance(error, UnicodeEncodeError):
         return _invalid_text()

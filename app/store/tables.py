@@ -150,6 +150,7 @@ class Job(Base):
             postgresql_where=text("status = 'queued'"),
             sqlite_where=text("status = 'queued'"),
         ),
+        Index("ix_jobs_created_at_id", "created_at", "id"),
         Index(
             "ix_jobs_leases",
             "lease_until",
