@@ -35,7 +35,8 @@ from worker.failures import crashed, is_disk_full, out_of_memory, storage_full
 Pipeline = Callable[[AttemptSpec, Callable[[Event], None], Callable[[], bool]], None]
 
 DEFAULT_PIPELINE = "worker.pipeline:run"
-WARM_MODULES = ("torch", "transformers", "transformers.models.auto.modeling_auto")
+# What the pipeline's libraries load lazily, at a job's expense, unless it was loaded before.
+WARM_MODULES = ("torch", "transformers", "transformers.models.auto.modeling_auto", "onnx", "onnxruntime")
 PR_SET_PDEATHSIG = 1
 OOM_SCORE_ADJ = "500"
 
@@ -110,9 +111,9 @@ def load_pipeline(name: str) -> Pipeline:
 
 def warm_up(pipeline: str) -> None:
     """Import everything a job needs; nothing touches the GPU yet."""
-    for module in WARM_MODULES:
-        importlib.import_module(module)
     load_pipeline(pipeline)
+    for module in WARM_MODULES if pipeline == DEFAULT_PIPELINE else ():
+        importlib.import_module(module)
 
 
 def run(spec: AttemptSpec, pipeline: str, sender: Sender, stop: StopFlag) -> int:

@@ -1,6 +1,8 @@
 """Why an attempt failed, in words for a person, for the causes that both sides of a worker meet."""
 
 import errno
+from collections.abc import Mapping
+from typing import Any
 
 from app.errors import AppError, JobFailure, StorageFull
 
@@ -43,8 +45,39 @@ def crashed(what: str) -> JobFailure:
     )
 
 
+def killed_for_memory(*, certain: bool) -> JobFailure:
+    """Give the failure of a process that SIGKILL ended: nearly always the kernel's out-of-memory killer."""
+    return JobFailure(
+        detail=(
+            "The machine ran out of memory and its kernel killed the training process."
+            if certain
+            else "The training process was killed from outside, as a kernel does when memory runs out."
+        ),
+        code="out-of-memory" if certain else "worker-killed",
+        remedy="Lower batch_size or max_length, use a smaller base model, or give the worker more memory.",
+        kind="resource",
+        final=False,
+    )
+
+
+def stalled() -> JobFailure:
+    """Give the failure of a process that lived but got no further."""
+    return JobFailure(
+        detail="The training process made no progress for too long and was taken for hung.",
+        code="stalled",
+        remedy="If single steps really take that long, raise TUNESMITH_STALL_SECONDS on the worker.",
+        kind="internal",
+        final=False,
+    )
+
+
 def from_app_error(error: AppError) -> JobFailure:
     """Give the failure that a permanent error of the app means for a job."""
     if isinstance(error, JobFailure):
         return error
     return JobFailure(detail=error.detail, code=error.code, remedy=error.remedy, kind=error.category)
+
+
+def from_dict(error: Mapping[str, Any]) -> JobFailure:
+    """Give the failure that another process sent as ``JobFailure.as_dict``."""
+    return JobFailure(detail=error["detail"], code=error["code"], remedy=error["remedy"], kind=error["category"])

@@ -1,0 +1,100 @@
+"""Publishing: the files of a bundle first, its row second, and never twice, whatever breaks in between."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.artifacts.bundle import MANIFEST, ONNX, Bundle
+from app.artifacts.store import ArtifactStore, put_bundle
+from app.errors import AppError, JobFailure, Unavailable
+from app.logging import get_logger
+from app.store import jobs, models
+from app.store.claims import Claim
+from app.store.engine import Database
+from app.store.tables import ModelVersion
+from worker.lease import Lease
+
+log = get_logger(__name__)
+
+RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Turns the bundle of an attempt into a version."""
+
+    database: Database
+    artifacts: ArtifactStore
+
+    def publish(self, lease: Lease, folder: Path, manifest_sha256: str) -> ModelVersion:
+        """Make a version of the bundle in ``folder`` and end the job as succeeded.
+
+        Raises LeaseLost when the job is no longer ours or its client wants it cancelled: then nothing is left behind.
+        Raises JobFailure ``damaged-bundle``, StorageFull, Unavailable.
+        """
+        claim = lease.claim
+        bundle = check(claim, folder, manifest_sha256)
+        prefix = f"models/{claim.job_id}/{claim.attempt}"
+        try:
+            put_bundle(self.artifacts, bundle, prefix)
+            version = self._register(lease, bundle, manifest_sha256, prefix)
+        except AppError as error:
+            if not isinstance(error, Unavailable):  # after Unavailable, the version may exist: nothing is removed
+                self._remove(prefix)
+            raise
+        self._remove(f"models/{claim.job_id}", but=prefix)
+        return version
+
+    def _register(self, lease: Lease, bundle: Bundle, manifest_sha256: str, prefix: str) -> ModelVersion:
+        """Write the version; when the answer to a commit was lost, look whether it took effect."""
+        size = sum(entry.bytes for entry in bundle.manifest.files.values()) + (bundle.folder / MANIFEST).stat().st_size
+        while True:
+            try:
+                return self.database.run(
+                    lambda session: models.register_version(
+                        session,
+                        lease.claim,
+                        manifest=bundle.manifest,
+                        manifest_sha256=manifest_sha256,
+                        artifact_prefix=prefix,
+                        bytes=size,
+                    )
+                )
+            except jobs.LeaseLost:
+                version = self._ours(lease.claim)
+                if version is None:
+                    raise
+                return version
+            except Unavailable as error:
+                if lease.lost():
+                    raise
+                log.warning("publishing_again", code=error.code)
+                time.sleep(RETRY_SECONDS)
+
+    def _ours(self, claim: Claim) -> ModelVersion | None:
+        """Find the version that this very attempt has registered, if it has."""
+        version = self.database.run(lambda session: models.of_jobs(session, [claim.job_id])).get(claim.job_id)
+        return version if version is not None and version.attempt == claim.attempt else None
+
+    def _remove(self, prefix: str, *, but: str | None = None) -> None:
+        """Remove what no row refers to; a failure leaves rubbish, not harm."""
+        try:
+            for key in list(self.artifacts.list(prefix)):
+                if but is None or not key.startswith(f"{but}/"):
+                    self.artifacts.delete(key)
+        except AppError as error:
+            log.warning("artifacts_left_behind", prefix=prefix, code=error.code)
+
+
+def check(claim: Claim, folder: Path, manifest_sha256: str) -> Bundle:
+    """Open the bundle of a finished attempt and make sure that it is whole and ours. Raises JobFailure."""
+    bundle = Bundle.open(folder, manifest_sha256=manifest_sha256)
+    manifest = bundle.manifest
+    if (manifest.job_id, manifest.attempt) != (claim.job_id, claim.attempt) or ONNX not in manifest.files:
+        raise JobFailure(
+            detail="The training process handed back a bundle that is not this attempt's, or cannot be served.",
+            code="damaged-bundle",
+            remedy="Please report it; submitting the job again may help.",
+            kind="internal",
+        )
+    return bundle

@@ -1,0 +1,210 @@
+"""One job at a time: from its claim to a settled end, through every way in which an attempt can go wrong."""
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.artifacts.store import ArtifactStore
+from app.errors import AppError, Unavailable
+from app.logging import bound, get_logger
+from app.settings import Settings
+from app.store import jobs
+from app.store.claims import Claim
+from app.store.engine import Database
+from worker import inputs
+from worker.attempt import Attempt, Patience
+from worker.base_models import BaseModels
+from worker.events import AttemptSpec, Interrupted
+from worker.failures import crashed, from_app_error, is_disk_full, storage_full
+from worker.lease import Lease
+from worker.outcome import Outcome
+from worker.process import Process
+from worker.publish import Publisher
+from worker.spare import Children
+from worker.tracking.recorder import Recorder
+from worker.workspace import Workspace
+
+log = get_logger(__name__)
+
+SETTLE_RETRY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all slots of a worker share."""
+
+    settings: Settings
+    database: Database
+    artifacts: ArtifactStore
+    base_models: BaseModels
+    workspace: Workspace
+    children: Children
+    draining: threading.Event
+
+
+class Slot:
+    """Works on one claim after another, each in a fresh process."""
+
+    def __init__(self, tools: Tools, *, cuda_device: str | None = None) -> None:
+        self._tools = tools
+        self._cuda_device = cuda_device
+        self.lease: Lease | None = None
+        """The lease of the job at hand."""
+
+    def work(self, claim: Claim, claimed_at: float) -> Outcome:
+        """Carry one claim to its end and give how it ended; raises nothing."""
+        settings = self._tools.settings
+        lease = Lease(
+            self._tools.database,
+            claim,
+            Recorder(),
+            claimed_at=claimed_at,
+            lease_seconds=settings.lease_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
+        )
+        with bound(job_id=claim.job_id, attempt=claim.attempt):
+            log.info("attempt_began")
+            self.lease = lease
+            lease.start()
+            try:
+                outcome = self._try(lease)
+                self._settle(lease, outcome)
+            finally:
+                lease.stop()
+                self.lease = None
+            log.info("attempt_ended", ending=outcome.ending, code=(outcome.error or {}).get("code"))
+        return outcome
+
+    def _try(self, lease: Lease) -> Outcome:
+        """Run the attempt and name its end; every exception has one."""
+        try:
+            return self._run(lease)
+        except Interrupted:
+            return Outcome("lost" if lease.lost() else "stopped")
+        except jobs.LeaseLost as error:
+            return Outcome("stopped" if error.code == "cancel-requested" else "lost")
+        except Unavailable as error:
+            log.warning("attempt_interrupted", code=error.code, detail=error.detail)
+            return Outcome("stopped", reason=error.detail, transient=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job must hear of it
+            return self._failed(lease, error)
+
+    def _failed(self, lease: Lease, error: Exception) -> Outcome:
+        phase = lease.recorder.phase
+        if is_disk_full(error):
+            return Outcome("failed", storage_full(phase or "preparing").as_dict(phase))
+        if isinstance(error, AppError):
+            return Outcome("failed", from_app_error(error).as_dict(phase))
+        log.exception("worker_fault")
+        return Outcome("crashed", crashed(f"The worker failed with {type(error).__name__}.").as_dict(phase))
+
+    def _run(self, lease: Lease) -> Outcome:
+        lease.recorder.enter("preparing")
+        process = self._tools.children.take()
+        outcome = None
+        try:
+            spec = self._prepare(lease, process)
+            outcome = Attempt(
+                spec,
+                process,
+                lease,
+                draining=self._tools.draining,
+                patience=Patience(self._tools.settings.cancel_grace_seconds, self._tools.settings.stall_seconds),
+                children=self._tools.children,
+            ).run()
+            if outcome.ending == "bundle" and outcome.manifest_sha256 is not None:
+                self._publish(lease, spec, outcome.manifest_sha256)
+            return outcome
+        finally:
+            process.bury()
+            self._tidy(lease.claim, process, keep_log=outcome is not None and outcome.ending in ("failed", "crashed"))
+
+    def _prepare(self, lease: Lease, process: Process) -> AttemptSpec:
+        """Bring data and base model here. Raises JobFailure, Unavailable, Interrupted."""
+        tools, claim = self._tools, lease.claim
+        folder = process.folder
+        job = tools.database.run(lambda session: inputs.read(session, claim.job_id))
+        inputs.fetch_rows(tools.artifacts, job, folder / "rows.jsonl")
+        if job.base_model.source == "hub":
+            lease.recorder.say(f"Preparing: getting {job.base_model.id} from the cache or the hub.")
+        place, base_model = tools.base_models.find(job.base_model, folder, lambda: self._must_stop(lease))
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        return AttemptSpec(
+            job_id=claim.job_id,
+            attempt=claim.attempt,
+            model_name=job.request.model,
+            work_dir=scratch,
+            dataset_file=folder / "rows.jsonl",
+            dataset=job.dataset,
+            labels=job.labels,
+            base_model=base_model,
+            base_model_dir=place,
+            request=job.request,
+            threads=tools.settings.worker_threads,
+            cuda_device=self._cuda_device,
+            bundle_dir=folder / "bundle",
+        )
+
+    def _must_stop(self, lease: Lease) -> bool:
+        return lease.lost() or lease.cancel_requested.is_set() or self._tools.draining.is_set()
+
+    def _publish(self, lease: Lease, spec: AttemptSpec, manifest_sha256: str) -> None:
+        """Raises LeaseLost, JobFailure, StorageFull, Unavailable."""
+        lease.recorder.enter("publishing")
+        lease.flush()
+        if lease.lost() or lease.cancel_requested.is_set():
+            raise Interrupted
+        publisher = Publisher(self._tools.database, self._tools.artifacts)
+        version = publisher.publish(lease, spec.bundle_dir, manifest_sha256)
+        log.info("version_published", model=version.model_name, version=version.version)
+
+    def _settle(self, lease: Lease, outcome: Outcome) -> None:
+        """Write how the attempt ended; while the database is away, again until the lease has run out."""
+        if outcome.ending in ("bundle", "lost"):
+            return
+        while not lease.lost():
+            try:
+                lease.flush()
+                self._tools.database.run(lambda session: settle(session, lease, outcome))
+                return
+            except AppError as error:
+                log.warning("settling_again", code=error.code)
+                time.sleep(SETTLE_RETRY_SECONDS)
+
+    def _tidy(self, claim: Claim, process: Process, *, keep_log: bool) -> None:
+        """Keep the log of what went wrong and remove everything else."""
+        try:
+            if keep_log and process.log_file.stat().st_size:
+                kept = self._tools.workspace.keep_log(process.log_file, f"{claim.job_id}-{claim.attempt}")
+                log.info("log_kept", file=kept.name)
+        except OSError:
+            log.warning("log_lost", exc_info=True)
+        shutil.rmtree(process.folder, ignore_errors=True)
+
+
+def settle(session: Session, lease: Lease, outcome: Outcome) -> None:
+    """Write the end of an attempt that published nothing; a fallen claim makes it write nothing."""
+    if outcome.ending == "failed":
+        error = outcome.error or {}
+        jobs.fail(session, lease.claim, error, reason=str(error.get("detail", "The job failed.")))
+    else:
+        jobs.release(
+            session,
+            lease.claim,
+            crashed=outcome.ending == "crashed",
+            reason=reason_of(outcome, cancelled=lease.cancel_requested.is_set()),
+            error=outcome.error,
+        )
+
+
+def reason_of(outcome: Outcome, *, cancelled: bool) -> str:
+    """Say in one sentence why an attempt ended without an outcome."""
+    if cancelled:
+        return "The client cancelled the job."
+    if outcome.error is not None:
+        return str(outcome.error["detail"])
+    return outcome.reason or "The worker shut down and gave the job back."

@@ -1,0 +1,225 @@
+"""Turns what a training process says into what the store keeps: curves, progress, scores and sentences for people."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.schemas.jobs import BestMetric, JobWarning, Phase, Progress
+from app.schemas.metrics import Evaluation
+from app.store import jobs
+from app.store.claims import Claim
+from app.store.events import NewEvent
+from app.store.jobs import Recorded
+from app.store.metrics import Point
+from worker.events import Evaluated, Event, PhaseStarted, Resolved, Stepped, Stopped, Used, Warned
+from worker.tracking import sentences
+
+SHARE_OF_TRAINING = 0.94
+"""How much of the progress bar the optimizer steps take; the rest is for what follows them."""
+FRACTION: Mapping[Phase, float] = {"evaluating": 0.95, "exporting": 0.97, "publishing": 0.99}
+MOST_LABEL_CURVES = 100
+"""Above this many labels, the scores of single labels stay in the evaluations and make no curves."""
+SHARE_OF_STEP_EVENTS = 0.005
+"""Step events become rarer as a run grows older, so that a long run leaves thousands of them, not millions."""
+SCALARS = tuple(
+    name for name in Evaluation.model_fields if name not in {"split", "examples", "per_class", "confusion_matrix"}
+)
+
+_GROWING = ("events", "points", "warnings")
+_OVERLAID = ("last_metrics", "evaluations")
+
+Entry = Phase | Recorded
+"""One thing to write: the phase that begins, or what was seen in the present one."""
+
+
+class Recorder:
+    """Collects what one attempt reports; any thread may ``hear`` while another writes what it takes."""
+
+    def __init__(self, *, step_event_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._clock = clock
+        self._began = clock()
+        self._step_event_seconds = step_event_seconds
+        self._last_step_event = -math.inf
+        self._entries: list[Entry] = []
+        self._best: BestMetric | None = None
+        self.phase: Phase | None = None
+        self.progress = Progress()
+
+    def hear(self, event: Event) -> None:
+        """Take in one event, without touching the database."""
+        with self._lock:
+            if isinstance(event, PhaseStarted):
+                self._enter(event.phase)
+            elif (seen := self._see(event)) is not None:
+                self._add(seen)
+
+    def enter(self, phase: Phase) -> None:
+        """Note a phase that the worker itself begins."""
+        with self._lock:
+            self._enter(phase)
+
+    def say(self, reason: str) -> None:
+        """Tell people in one sentence what is happening."""
+        with self._lock:
+            self._add(Recorded(status_reason=reason))
+
+    def take(self) -> list[Entry]:
+        """Give all that was heard since the last call, in order."""
+        with self._lock:
+            entries, self._entries = self._entries, []
+        return entries
+
+    def put_back(self, entries: Sequence[Entry]) -> None:
+        """Keep what could not be written for the next time."""
+        with self._lock:
+            later, self._entries = self._entries, []
+            for entry in (*entries, *later):
+                self._add(entry)
+
+    def _enter(self, phase: Phase) -> None:
+        if phase == self.phase:
+            return
+        self.phase = phase
+        self._add(phase)
+        self.progress = self.progress.model_copy(update={"fraction": FRACTION.get(phase, self.progress.fraction)})
+        self._add(Recorded(progress=self.progress, status_reason=sentences.of_phase(phase)))
+
+    def _add(self, entry: Entry) -> None:
+        last = self._entries[-1] if self._entries else None
+        if isinstance(entry, Recorded) and isinstance(last, Recorded):
+            self._entries[-1] = merged(last, entry)
+        else:
+            self._entries.append(entry)
+
+    def _see(self, event: Event) -> Recorded | None:
+        match event:
+            case Stepped():
+                return self._stepped(event)
+            case Evaluated():
+                return self._evaluated(event)
+            case Resolved():
+                return self._resolved(event)
+            case Stopped():
+                return Recorded(
+                    stop_reason=event.reason,
+                    events=[NewEvent("stopped", event.model_dump(exclude={"type"}))],
+                )
+            case Warned():
+                warning = JobWarning(code=event.code, detail=event.detail, remedy=event.remedy)
+                return Recorded(warnings=[warning], events=[NewEvent("warning", warning.model_dump())])
+            case Used():
+                return Recorded(usage=event.usage)
+            case _:
+                return None
+
+    def _resolved(self, event: Resolved) -> Recorded:
+        self.progress = self.progress.model_copy(
+            update={"total_steps": event.total_steps, "num_train_epochs": event.hyperparameters.num_train_epochs}
+        )
+        data = event.model_dump(mode="json", include={"total_steps", "device", "resolutions"})
+        return Recorded(
+            hyperparameters=event.hyperparameters.model_dump(mode="json"),
+            resolutions=event.resolutions,
+            base_model=event.base_model,
+            device=event.device,
+            progress=self.progress,
+            events=[NewEvent("resolved", data)],
+        )
+
+    def _stepped(self, event: Stepped) -> Recorded:
+        self.progress = Progress(
+            fraction=round(SHARE_OF_TRAINING * event.step / max(1, event.total_steps), 4),
+            step=event.step,
+            total_steps=event.total_steps,
+            epoch=event.epoch,
+            num_train_epochs=self.progress.num_train_epochs,
+            loss=event.loss,
+            learning_rate=event.learning_rate,
+            eta_seconds=event.eta_seconds,
+            examples_per_second=event.examples_per_second,
+        )
+        points = _step_points(event) if event.logged else []
+        return Recorded(
+            progress=self.progress,
+            status_reason=sentences.of_step(self.progress, self._best),
+            points=points,
+            last_metrics={point.name: point.value for point in points},
+            events=[NewEvent("step", self.progress.model_dump(mode="json"))] if self._step_event_is_due() else [],
+        )
+
+    def _step_event_is_due(self) -> bool:
+        now = self._clock()
+        pause = max(self._step_event_seconds, SHARE_OF_STEP_EVENTS * (now - self._began))
+        due = now - self._last_step_event >= pause
+        if due:
+            self._last_step_event = now
+        return due
+
+    def _evaluated(self, event: Evaluated) -> Recorded:
+        validation = event.evaluation.split == "validation"
+        if event.improved and validation:
+            self._best = BestMetric(
+                name=event.metric_name, value=event.metric_value, step=event.step, epoch=event.epoch
+            )
+        points = _evaluation_points(event) if validation else []
+        data = event.model_dump(mode="json", exclude={"type", "evaluation"})
+        data |= {"split": event.evaluation.split, "metrics": _scalars(event.evaluation)}
+        return Recorded(
+            best_metric=self._best,
+            # The validation that a version is judged by is the best one, not the last.
+            evaluations={event.evaluation.split: event.evaluation} if event.improved or not validation else None,
+            points=points,
+            last_metrics={point.name: point.value for point in points},
+            events=[NewEvent("evaluated", data)],
+        )
+
+
+def write(session: Session, claim: Claim, entries: Sequence[Entry]) -> bool:
+    """Write entries in order; False when the claim has fallen, and then the transaction has nothing to keep."""
+    return all(
+        jobs.record(session, claim, entry) if isinstance(entry, Recorded) else jobs.start_phase(session, claim, entry)
+        for entry in entries
+    )
+
+
+def merged(earlier: Recorded, later: Recorded) -> Recorded:
+    """Make one batch of two: lists of happenings grow, newest values are overlaid, else the later word counts."""
+    changes: dict[str, Any] = {name: [*getattr(earlier, name), *getattr(later, name)] for name in _GROWING}
+    changes |= {name: {**(getattr(earlier, name) or {}), **(getattr(later, name) or {})} for name in _OVERLAID}
+    rest = {field.name for field in fields(later)} - changes.keys()
+    return replace(later, **changes, **{name: getattr(earlier, name) for name in rest if getattr(later, name) is None})
+
+
+def _step_points(event: Stepped) -> list[Point]:
+    values = {
+        "loss": event.loss,
+        "learning_rate": event.learning_rate,
+        "grad_norm": event.grad_norm,
+        "examples_per_second": event.examples_per_second,
+    } | event.values
+    return _points("train", event, values)
+
+
+def _evaluation_points(event: Evaluated) -> list[Point]:
+    values: dict[str, float | None] = dict(_scalars(event.evaluation))
+    if len(event.evaluation.per_class) <= MOST_LABEL_CURVES:
+        values |= {f"f1:{scores.label}": scores.f1 for scores in event.evaluation.per_class}
+    return _points("eval", event, values)
+
+
+def _points(group: str, event: Stepped | Evaluated, values: Mapping[str, float | None]) -> list[Point]:
+    return [
+        Point(f"{group}/{name}", event.step, event.epoch, value)
+        for name, value in values.items()
+        if value is not None and math.isfinite(value)
+    ]
+
+
+def _scalars(evaluation: Evaluation) -> dict[str, float]:
+    return {name: getattr(evaluation, name) for name in SCALARS}
