@@ -1,0 +1,98 @@
+"""What is known of a run besides its curves."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from app.schemas.datasets import DatasetProfile
+from app.schemas.jobs import TERMINAL, Job
+from app.schemas.metrics import Evaluation
+
+LEAST_CHANCE_LOSS = 0.05
+"""Where one label is nearly everything, even knowing nothing costs next to nothing; ratios to less would be noise."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The circumstances of a run; every part may be unknown."""
+
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    label_counts: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the training split by label."""
+    majority_baseline: float | None = None
+    """Accuracy of always answering the commonest label."""
+    validation: Evaluation | None = None
+    """The kept checkpoint, judged on the validation split."""
+    stop_reason: str | None = None
+    error_code: str | None = None
+    finished: bool = True
+    """False while the job is still under way."""
+    total_steps: int | None = None
+    base_model: str | None = None
+
+    @classmethod
+    def of(cls, job: Job, profile: DatasetProfile | None = None) -> Self:
+        """Gather the facts of a job."""
+        train = profile.splits.get("train") if profile else None
+        return cls(
+            hyperparameters=job.hyperparameters,
+            label_counts=train.by_label if train else {},
+            majority_baseline=profile.majority_baseline if profile else None,
+            validation=job.metrics.validation,
+            stop_reason=job.stop_reason,
+            error_code=(job.error or {}).get("code"),
+            finished=job.status in TERMINAL,
+            total_steps=job.progress.total_steps,
+            base_model=job.base_model.id,
+        )
+
+    def number(self, name: str) -> float | None:
+        """Give a hyperparameter that is a finite number; None for every other value."""
+        value = self.hyperparameters.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+            return None
+        return float(value)
+
+    @property
+    def metric_name(self) -> str:
+        """Name the metric that picks the checkpoint."""
+        name = self.hyperparameters.get("metric_for_best_model")
+        return name if isinstance(name, str) else "f1_macro"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Count rows by label: of the training split, else of the validation split as its evaluation saw it."""
+        if self.label_counts:
+            return dict(self.label_counts)
+        return {scores.label: scores.support for scores in self.validation.per_class} if self.validation else {}
+
+    @property
+    def baseline(self) -> float | None:
+        """Give the accuracy of always answering the commonest label, from the profile or from the counts."""
+        if self.majority_baseline is not None:
+            return self.majority_baseline
+        total = sum(self.counts.values())
+        return max(self.counts.values()) / total if total else None
+
+    @property
+    def chance_loss(self) -> float | None:
+        """Give the cross-entropy of a model that has learned nothing but how frequent the labels are."""
+        counts = [count for count in self.counts.values() if count > 0]
+        if len(self.counts) < 2 or not counts:
+            return None
+        if self.hyperparameters.get("class_weights", "none") not in ("none", None):
+            return math.log(len(self.counts))  # weighted classes count alike, as if they were equally frequent
+        total = sum(counts)
+        entropy = -sum(count / total * math.log(count / total) for count in counts)
+        return max(entropy, LEAST_CHANCE_LOSS)
+
+    @property
+    def resting_loss(self) -> float:
+        """Give the training loss of a perfect model: above 0 when labels are smoothed."""
+        smoothing, labels = self.number("label_smoothing_factor") or 0.0, len(self.counts)
+        if not 0 < smoothing < 1 or labels < 2:
+            return 0.0
+        share = smoothing / labels
+        right = 1 - smoothing + share
+        return -right * math.log(right) - (labels - 1) * share * math.log(share)
