@@ -11,13 +11,22 @@ from app.errors import JobFailure
 from worker.events import Message
 
 CONFIG: Final = "config.json"
-TOKENIZER: Final = "tokenizer.json"
+TOKENIZERS: Final = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+)
+"""Any of these will do: the training process makes a tokenizer.json of the older ones."""
 FILES: Final = (
     CONFIG,
     "model.safetensors",
     "model-*.safetensors",
     "model.safetensors.index.json",
-    TOKENIZER,
+    *TOKENIZERS,
+    "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
 )
@@ -79,8 +88,8 @@ def check_names(name: str, files: Collection[str]) -> None:
             remedy="Choose a base model with a model.safetensors file, or convert this one and configure its folder.",
             kind="user",
         )
-    if TOKENIZER not in files:
-        raise _incomplete(name, TOKENIZER)
+    if not any(file in files for file in TOKENIZERS):
+        raise _incomplete(name, TOKENIZERS[0])
 
 
 def check_config(name: str, config: Path) -> None:

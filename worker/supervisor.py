@@ -28,6 +28,8 @@ from worker.workspace import Workspace
 
 log = get_logger(__name__)
 
+ALIVE_FILE = "worker.alive"
+"""Touched in the data folder with each sign of life, for health checks from outside."""
 LONGEST_PAUSE_SECONDS = 60.0
 DRAIN_MARGIN_SECONDS = 15.0
 """After the grace of the training processes: time to publish what is nearly there, or to give it back."""
@@ -161,6 +163,7 @@ class Supervisor:
     def _be_seen(self) -> None:
         while True:
             try:
+                self._settings.data_dir.joinpath(ALIVE_FILE).touch()
                 self._database.run(
                     lambda session: workers.seen(
                         session,
@@ -172,7 +175,7 @@ class Supervisor:
                         queues=self.queues,
                     )
                 )
-            except AppError as error:
-                log.warning("not_seen", code=error.code)
+            except (AppError, OSError) as error:
+                log.warning("not_seen", error=type(error).__name__)
             if self._draining.wait(self._settings.heartbeat_seconds):
                 return
