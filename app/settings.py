@@ -46,6 +46,14 @@ class Settings(BaseSettings):
         3.0, gt=0, description="How long POST /jobs waits for the hub to name a revision."
     )
 
+    # Data
+    synonyms_dir: Path | None = Field(
+        None, description="Folder of LANG.json word lists for augmentation, or one such file; English is built in."
+    )
+    processed_dir: Path | None = Field(
+        None, description="Folder that datasets which are already split may be imported from; none: no such import."
+    )
+
     # Limits; each is a promise that a client is told when it breaks it
     max_body_bytes: int = Field(1 * MIB, ge=1024, description="Largest JSON body.")
     max_dataset_bytes: int = Field(512 * MIB, ge=1024, description="Largest dataset file.")
