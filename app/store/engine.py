@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -24,7 +24,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean
 
-from app.errors import AppError, StorageFull, Unavailable, Unprocessable
+from app.errors import AppError, InternalError, StorageFull, Unavailable, Unprocessable
 from app.store.tables import UtcDateTime
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Database:
 
         Rows read or written in the block stay readable after it. Raises Unavailable ``database-unavailable`` when the
         database is away, busy or too slow, StorageFull ``storage-full``, Unprocessable ``invalid-text`` for
-        characters that the database cannot keep.
+        characters that the database cannot keep, InternalError ``database-refused`` for what else it objects to.
         """
         committing = False
         try:
@@ -76,7 +76,7 @@ class Database:
             problem = problem_of(error, committing=committing)
             if problem is None:
                 raise
-            raise problem from error
+            raise problem from error if isinstance(problem, (Unavailable, StorageFull)) else None
 
     def run(self, work: Callable[[Session], T]) -> T:
         """Do ``work`` in a transaction, again when the database undid it (deadlock, lost connection before commit)."""
@@ -105,17 +105,17 @@ def driver_url(url: str) -> URL:
 
 def make_engine(url: URL, pool: type[Pool] = QueuePool) -> Engine:
     """Make an engine with the pragmas, timeouts and transaction modes that the store relies on."""
-    sizes = POOL_SIZES if pool is QueuePool else {}
+    how: dict[str, Any] = {
+        "poolclass": pool,
+        "json_serializer": to_json,
+        "hide_parameters": True,  # errors end up in logs, and parameters hold what clients sent
+    }
+    if pool is QueuePool:
+        how |= POOL_SIZES
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url, poolclass=pool, **sizes)
-    return create_engine(
-        url,
-        json_serializer=to_json,
-        connect_args={"options": _postgres_options(url), "connect_timeout": 5},
-        pool_pre_ping=True,
-        poolclass=pool,
-        **sizes,
-    )
+        return _sqlite_engine(url, how)
+    arguments = {"options": _postgres_options(url), "connect_timeout": 5}
+    return create_engine(url, connect_args=arguments, pool_pre_ping=True, **how)
 
 
 def _postgres_options(url: URL) -> str:
@@ -124,10 +124,10 @@ def _postgres_options(url: URL) -> str:
     return f"{ours} {theirs if isinstance(theirs, str) else ' '.join(theirs)}".strip()
 
 
-def _sqlite_engine(url: URL, **pool: Any) -> Engine:
+def _sqlite_engine(url: URL, how: dict[str, Any]) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, json_serializer=to_json, connect_args={"timeout": BUSY_SECONDS}, **pool)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, **how)
     event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -161,14 +161,16 @@ def problem_of(error: Exception, *, committing: bool = False) -> AppError | None
     code = _error_code(error)
     if code in {"53100", sqlite3.SQLITE_FULL}:
         return StorageFull("The disk of the database is full.", "storage-full", "Free space on it, then try again.")
-    if code in {"22021", "22P05"}:
+    if code in {"22021", "22P05"} or (code is None and isinstance(error, DataError)):
         return _invalid_text()
     if code in {"40001", "40P01"}:
         return _unavailable("The database undid the transaction for another one.", RolledBack)
     if error.connection_invalidated or code in _LOST:
         # Whether a commit whose answer was lost took effect is unknown: only the caller can find out.
         return _unavailable("The database is away.", Unavailable if committing else RolledBack)
-    return _unavailable("The database is too busy, or cannot be written.") if code in _BUSY else None
+    if code in _BUSY:
+        return _unavailable("The database is too busy, or cannot be written.")
+    return _refused(error)
 
 
 _LOST = {None, "57P01", "57P02", "57P03", "53300"} | {f"08{rest}" for rest in ("000", "001", "003", "004", "006")}
@@ -204,6 +206,14 @@ def _invalid_text() -> Unprocessable:
         "invalid-text",
         "Remove it.",
     )
+
+
+def _refused(error: DBAPIError) -> InternalError:
+    """Tell what a developer needs, and leave out the server's DETAIL: it quotes the row, and that is client data."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    rule = f" ({constraint})" if constraint else ""
+    statement = " ".join((error.statement or "").split())[:120]
+    return InternalError(f"{type(error.orig).__name__}{rule}: {statement}", "database-refused")
 
 
 def to_json(value: Any) -> str:
