@@ -5,7 +5,8 @@ AppError
 ├── Unauthenticated 401         │   ├── DatasetRefused 422      ├── InternalError 500
 ├── Forbidden 403               │   └── JobFailure 422          ├── Unavailable 503
 ├── NotFound 404                ├── Conflict 409                └── StorageFull 507
-├── PayloadTooLarge 413         ├── PreconditionFailed 412
+├── MethodNotAllowed 405        ├── PreconditionFailed 412
+├── PayloadTooLarge 413         ├── HeadersTooLarge 431
 └── UnsupportedMediaType 415
 
 A ``JobFailure`` never crosses HTTP as a status: a worker stores it as the ``error`` of the job.
@@ -92,6 +93,10 @@ class NotFound(AppError):
     status, title, category = 404, "Not found", "user"
 
 
+class MethodNotAllowed(AppError):
+    status, title, category = 405, "Method not allowed", "user"
+
+
 class Conflict(AppError):
     status, title, category = 409, "Conflict", "conflict"
 
@@ -106,6 +111,10 @@ class PayloadTooLarge(AppError):
 
 class UnsupportedMediaType(AppError):
     status, title, category = 415, "Unsupported media type", "user"
+
+
+class HeadersTooLarge(AppError):
+    status, title, category = 431, "Request header fields too large", "user"
 
 
 class Unprocessable(AppError):

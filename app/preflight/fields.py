@@ -16,6 +16,8 @@ Path = tuple[str | int, ...]
 Finding = Mapping[str, Any]
 
 _WORST_FIRST = (
+    "unknown-parameter",
+    "invalid-parameter",
     "invalid-body",
     "unknown-field",
     "missing-field",
@@ -65,9 +67,19 @@ def problem(errors: Sequence[FieldError]) -> Unprocessable:
     )
 
 
+def unknown_names(names: Sequence[str], known: Sequence[str]) -> Unprocessable:
+    """Make the problem of form fields that nobody knows."""
+    errors = []
+    for name in names[:_MOST_FINDINGS]:
+        near = nearest(name[:100], known)
+        remedy = f"Did you mean {near}?" if near else "Remove it."
+        errors.append(FieldError(pointer((name,)), "unknown-field", "is not a known field", list(known), remedy))
+    return problem(errors)
+
+
 def code_of(error: FieldError) -> str:
     """Name the problem that one broken rule makes."""
-    if error.rule in {"invalid-body", "unknown-field", "missing-field", "invalid-type", "invalid-text"}:
+    if error.rule in _WORST_FIRST:
         return error.rule
     if error.pointer == "/base_model":
         return "unknown-base-model"

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from app.errors import AppError, DatasetRefused, FieldError, PayloadTooLarge, Unprocessable
+from app.errors import AppError, DatasetRefused, FieldError, PayloadTooLarge, StorageFull, Unprocessable
 from app.schemas.datasets import DatasetOptions, DatasetProfile, FileFormat
 
 UPLOAD = "upload"
@@ -12,7 +12,9 @@ ORDER = "order.json"
 ROWS = "rows.jsonl"
 OUTCOME = "outcome.json"
 
-_KINDS: dict[str, type[AppError]] = {kind.__name__: kind for kind in (DatasetRefused, PayloadTooLarge, Unprocessable)}
+_KINDS: dict[str, type[AppError]] = {
+    kind.__name__: kind for kind in (DatasetRefused, PayloadTooLarge, StorageFull, Unprocessable)
+}
 
 
 class Limits(BaseModel):

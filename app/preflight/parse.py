@@ -3,6 +3,7 @@
 It runs confined and without secrets, because it reads bytes that strangers sent.
 """
 
+import errno
 import hashlib
 import json
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import AppError, DatasetRefused, FieldError
+from app.errors import AppError, DatasetRefused, FieldError, StorageFull
 from app.preflight import columns, confinement, formats, labels, profile, rows, split
 from app.preflight.messages import ORDER, OUTCOME, ROWS, UPLOAD, Accepted, Limits, Order, Outcome, Refused
 from app.preflight.tables.body import read_body
@@ -36,6 +37,10 @@ def main(folder: Path) -> None:
         outcome = Refused.of(error)
     except (MemoryError, RecursionError):
         outcome = Refused.of(_too_hungry())
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        outcome = Refused.of(_disk_full())
     (folder / OUTCOME).write_text(Outcome(outcome=outcome).model_dump_json(), encoding="utf-8")
 
 
@@ -125,9 +130,9 @@ def _write(
 
 def _one_text(count: int) -> DatasetRefused:
     return DatasetRefused(
-        f"All {count} rows have the same text.",
+        "There is only one row." if count == 1 else f"All {count} rows have the same text.",
         code="too-few-examples",
-        remedy="Is text_column the right column?",
+        remedy="Send at least two rows a label." if count == 1 else "Is text_column the right column?",
         errors=(FieldError("/text_column", "one-text", "must have different values"),),
     )
 
@@ -137,6 +142,14 @@ def _too_hungry() -> DatasetRefused:
         f"Reading the file takes more than {MEMORY_BYTES // 1024**3} GiB of memory.",
         code="dataset-too-large",
         remedy="Send it as JSON Lines or CSV, which are read row by row, or send fewer rows.",
+    )
+
+
+def _disk_full() -> StorageFull:
+    return StorageFull(
+        "The disk that holds uploads is full.",
+        code="storage-full",
+        remedy="Free space on the disk of TUNESMITH_DATA_DIR; nothing half-written was left behind.",
     )
 
 

@@ -88,6 +88,14 @@ class DatasetProfile(Resource):
     warnings: list[DataWarning]
 
 
+class StoredRow(Resource):
+    """One example as jobs see it."""
+
+    text: str
+    label: str
+    split: SplitName
+
+
 class Dataset(Resource):
     """One immutable dataset."""
 

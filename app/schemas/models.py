@@ -19,6 +19,8 @@ class Alias(Resource):
 
     alias: str
     version: int
+    revision: int
+    """Grows with each move; the ETag that ``If-Match`` wants."""
     updated_at: datetime
 
 

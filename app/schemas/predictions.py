@@ -9,18 +9,23 @@ from app.schemas.base import Resource, StrictModel
 MODEL_REFERENCE_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?$"
 
 
-class PredictRequest(StrictModel):
+class PredictInputs(StrictModel):
     """Classify one text or a list of them; one text and a list of one behave alike."""
 
-    model: Annotated[
-        str, Field(pattern=MODEL_REFERENCE_PATTERN, examples=["customer-messages", "sentiment@champion", "sentiment:3"])
-    ]
-    """NAME (its serving version), NAME@ALIAS or NAME:VERSION."""
     inputs: str | Annotated[list[str], Field(min_length=1)]
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Give only the k most probable labels in ``scores``; null: no ``scores`` unless return_all_scores."""
     return_all_scores: bool = False
     """Give the probability of every label."""
+
+
+class PredictRequest(PredictInputs):
+    """The same, with the model to ask."""
+
+    model: Annotated[
+        str, Field(pattern=MODEL_REFERENCE_PATTERN, examples=["customer-messages", "sentiment@champion", "sentiment:3"])
+    ]
+    """NAME (its serving version), NAME@ALIAS or NAME:VERSION."""
 
 
 class Prediction(Resource):

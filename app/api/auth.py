@@ -1,0 +1,111 @@
+"""Who may ask: the Host header, the origin of browser writes, and the bearer key; default is to refuse."""
+
+import hashlib
+import hmac
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import AppError, Forbidden, MalformedRequest, Unauthenticated
+from app.settings import Settings
+
+PUBLIC = frozenset({"/healthz", "/readyz", "/v1/healthz", "/v1/readyz"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def require_key_off_loopback(settings: Settings) -> None:
+    """Refuse to start where strangers could come in; raises Forbidden ``api-key-required``."""
+    if settings.api_key is not None and len(settings.api_key.get_secret_value()) < 16:
+        raise Forbidden(
+            "TUNESMITH_API_KEY is shorter than 16 characters.",
+            code="api-key-too-short",
+            remedy="Use a random one, for instance of: openssl rand -hex 32",
+        )
+    if settings.api_key is None and not is_loopback(settings.host):
+        raise Forbidden(
+            f"Binding to {settings.host} without a key would let anyone in.",
+            code="api-key-required",
+            remedy="Set TUNESMITH_API_KEY, for instance to the output of openssl rand -hex 32, or bind to 127.0.0.1.",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address is reachable from this machine only."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Pure ASGI: stands before every route, so no route can be forgotten."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        key = settings.api_key
+        self._digest = None if key is None else hashlib.sha256(key.get_secret_value().encode()).digest()
+        hosts = settings.allowed_hosts
+        # Without a key the Host header is what keeps a web page from reaching us through DNS rebinding.
+        self._hosts = _LOOPBACK if "*" in hosts and key is None else tuple(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request pass or raise the AppError that says why not."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            self._check_host(headers)
+            self._check_origin(scope["method"], headers)
+            if self._digest is not None and scope["path"] not in PUBLIC:
+                self._check_key(headers)
+        await self.app(scope, receive, send)
+
+    def _check_host(self, headers: Headers) -> None:
+        if "*" in self._hosts:
+            return
+        host = host_of(headers.get("host", ""))
+        if not any(host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in self._hosts):
+            raise MalformedRequest(
+                "The Host header names a host that this service does not answer to.",
+                code="unknown-host",
+                remedy="Add the host to TUNESMITH_ALLOWED_HOSTS.",
+            )
+
+    def _check_origin(self, method: str, headers: Headers) -> None:
+        """A browser tells where a write comes from; other sites may not write with the user's network position."""
+        if method in _READING:
+            return
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+        if foreign or headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+            raise Forbidden(
+                "A page of another site may not write here.",
+                code="cross-origin-request",
+                remedy="Call the service from its own origin or from outside a browser.",
+            )
+
+    def _check_key(self, headers: Headers) -> None:
+        given = headers.getlist("authorization")
+        scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        # Digests are compared, so that neither length nor content of the key shows in the time it takes.
+        digest = hashlib.sha256(key.strip().encode("latin-1", "replace")).digest()
+        if not hmac.compare_digest(digest, self._digest or b"") or scheme.lower() != "bearer":
+            raise _unauthenticated()
+
+
+def host_of(header: str) -> str:
+    """Give the host of a Host header without its port, in lower case."""
+    host = header.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _unauthenticated() -> AppError:
+    return Unauthenticated(
+        "The request carries no valid key.",
+        code="unauthenticated",
+        remedy="Send one header Authorization: Bearer KEY, with the value of TUNESMITH_API_KEY.",
+        headers={"WWW-Authenticate": 'Bearer realm="tunesmith"'},
+    )

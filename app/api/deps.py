@@ -1,0 +1,89 @@
+"""What endpoints are given: the running parts of the service, and the headers that several of them understand."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request
+
+from app.api.dataset_rows import RowReader
+from app.artifacts.store import ArtifactStore
+from app.errors import MalformedRequest
+from app.preflight.inspection import Inspector
+from app.preflight.jobs import JobPreflight
+from app.queue.enqueue import Doorbell
+from app.serving.service import PredictionService
+from app.settings import Settings
+from app.store.engine import Database
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?:$|[,;\s])", re.IGNORECASE)
+LONGEST_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one running API process."""
+
+    settings: Settings
+    database: Database
+    artifacts: ArtifactStore
+    doorbell: Doorbell
+    preflight: JobPreflight
+    inspector: Inspector
+    rows: RowReader
+    predictions: PredictionService
+
+    @property
+    def silence_seconds(self) -> float:
+        """How long a worker may be silent and still count as connected."""
+        return max(10.0, 4 * self.settings.heartbeat_seconds)
+
+
+async def services_of(request: Request) -> Services:
+    """Give the parts that the lifespan has built."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="A value of your own, such as a UUID. The same key with the same body gives the same answer, "
+            "marked `Idempotency-Replayed: true`, and does nothing twice; with another body: 422. Kept 24 h.",
+        ),
+    ] = None,
+) -> str | None:
+    """Check the key; raises MalformedRequest ``invalid-idempotency-key``."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise MalformedRequest(
+            "The Idempotency-Key is empty, too long, or has unusual characters.",
+            code="invalid-idempotency-key",
+            remedy="Use 1 to 255 visible ASCII characters, such as a UUID.",
+        )
+    return key
+
+
+async def wait_seconds(
+    prefer: Annotated[
+        str | None,
+        Header(
+            alias="Prefer",
+            description=f"`wait=N` answers when the job has finished, or after N seconds (at most "
+            f"{LONGEST_WAIT_SECONDS}), whichever is first.",
+            examples=["wait=30"],
+        ),
+    ] = None,
+) -> float:
+    """Read ``Prefer: wait=N``; what else a client prefers is ignored, as RFC 7240 says."""
+    found = _WAIT.search(prefer or "")
+    return float(min(int(found.group(1)), LONGEST_WAIT_SECONDS)) if found else 0.0
+
+
+ServicesDep = Annotated[Services, Depends(services_of)]
+KeyDep = Annotated[str | None, Depends(idempotency_key)]
+WaitDep = Annotated[float, Depends(wait_seconds)]
+Limit = Annotated[int, Query(ge=1, le=100, description="Items a page.")]
+Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]

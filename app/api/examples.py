@@ -1,0 +1,88 @@
+"""Example bodies of the OpenAPI page."""
+
+from typing import Any
+
+_DATASET = "ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"
+
+TRAIN: dict[str, Any] = {
+    "smallest": {
+        "summary": "Everything by default",
+        "value": {"model": "customer-messages", "dataset_id": _DATASET},
+    },
+    "offline": {
+        "summary": "The small encoder that ships with the worker, three epochs",
+        "value": {
+            "model": "customer-messages",
+            "dataset_id": _DATASET,
+            "base_model": "minilm-l6",
+            "hyperparameters": {"num_train_epochs": 3, "early_stopping_patience": 2},
+        },
+    },
+    "imbalanced": {
+        "summary": "Rare labels matter: balanced weights, judged by the recall of one label",
+        "value": {
+            "model": "complaints",
+            "dataset_id": _DATASET,
+            "hyperparameters": {"class_weights": "balanced", "metric_for_best_model": "recall:urgent"},
+            "metadata": {"team": "support"},
+        },
+    },
+    "continue": {
+        "summary": "Train on from a version of your own",
+        "value": {
+            "model": "sentiment",
+            "dataset_id": _DATASET,
+            "base_model": "model:sentiment@champion",
+            "hyperparameters": {"learning_rate": 1e-5, "num_train_epochs": 2},
+        },
+    },
+}
+
+PREDICT: dict[str, Any] = {
+    "one": {"summary": "One text", "value": {"model": "customer-messages", "inputs": "Where is my parcel?"}},
+    "many": {
+        "summary": "Several texts, with the two most probable labels",
+        "value": {
+            "model": "sentiment@champion",
+            "inputs": ["Lovely, would buy again.", "It broke on the first day."],
+            "top_k": 2,
+        },
+    },
+}
+
+PREDICT_NAMED: dict[str, Any] = {
+    name: {
+        "summary": example["summary"],
+        "value": {key: value for key, value in example["value"].items() if key != "model"},
+    }
+    for name, example in PREDICT.items()
+}
+
+ROWS: dict[str, Any] = {
+    "rows": {
+        "summary": "A few rows",
+        "value": {
+            "name": "customer messages",
+            "rows": [
+                {"text": "Where is my parcel?", "label": "delivery"},
+                {"text": "I was charged twice.", "label": "billing"},
+                {"text": "It has not arrived yet.", "label": "delivery"},
+                {"text": "Please send me an invoice.", "label": "billing"},
+            ],
+        },
+    },
+    "named": {
+        "summary": "Integer labels with names, splits given",
+        "value": {
+            "label_names": ["negative", "positive"],
+            "rows": [
+                {"text": "Lovely.", "label": 1, "split": "train"},
+                {"text": "Awful.", "label": 0, "split": "train"},
+                {"text": "Great value.", "label": 1, "split": "validation"},
+                {"text": "It broke.", "label": 0, "split": "validation"},
+            ],
+        },
+    },
+}
+
+ALIAS: dict[str, Any] = {"move": {"summary": "Serve version 3", "value": {"version": 3}}}

@@ -1,0 +1,268 @@
+"""Jobs over HTTP: submit, look, wait, cancel."""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query, Request, Response
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from app.api import examples
+from app.api.body import StrictRoute
+from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
+from app.api.idempotency import Answer, Once
+from app.api.job_resource import allowed_actions, dataset_ref, describe, describe_all
+from app.api.problems import documented
+from app.errors import Conflict, FieldError, NotFound, Overloaded, Unavailable, Unprocessable
+from app.ids import is_id
+from app.preflight.jobs import Prepared, dataset_not_found, fingerprint
+from app.schemas.jobs import TERMINAL, Job, Status, TrainJobRequest
+from app.schemas.pages import Page
+from app.schemas.plans import JobPlan
+from app.store import datasets, jobs, tables, workers
+from app.telemetry import JOBS_SUBMITTED
+
+router = APIRouter(tags=["Jobs"], route_class=StrictRoute)
+
+_POLL_SECONDS = 0.25
+_MOST_FILTERS = 16
+
+RequestBody = Annotated[TrainJobRequest, Body(openapi_examples=examples.TRAIN)]
+
+
+@router.post(
+    "/jobs",
+    status_code=201,
+    summary="Train a model",
+    response_model=Job,
+    response_description="The job, stored and queued; `Location` is its address.",
+    responses=documented(Unprocessable, Overloaded, Unavailable),
+)
+async def create_job(request: RequestBody, services: ServicesDep, key: KeyDep, wait: WaitDep) -> Response:
+    """Queue a training job and answer with the whole of it.
+
+    The answer is sent after the commit: a job that was answered is never lost. What is wrong with the request, or
+    impossible with its dataset, is refused here, before a worker sees it.
+    """
+    answer = await run_in_threadpool(_submit, request, services, key)
+    if wait > 0:
+        job = await _wait(services, answer.body["id"], wait)
+        applied = {"Preference-Applied": f"wait={wait:.0f}"}
+        answer = Answer(answer.status, job.model_dump(mode="json"), dict(answer.headers) | applied)
+    return answer.response()
+
+
+@router.post(
+    "/jobs/validate",
+    summary="Check a job without running it",
+    response_description="What would run and how long it is.",
+    responses=documented(Unprocessable, Unavailable),
+)
+def validate_job(request: RequestBody, services: ServicesDep) -> JobPlan:
+    """Take the same body as `POST /jobs` and say what would run; stores nothing.
+
+    Whatever `POST /jobs` would refuse is refused here with the same problem.
+    """
+    prepared = services.preflight.prepare(request)
+    with services.database.transaction(read_only=True) as session:
+        crew = len(workers.alive(session, services.silence_seconds))
+        queued = jobs.counts(session).get("queued", 0)
+    return JobPlan(
+        request=prepared.request.model_dump(mode="json"),
+        dataset=dataset_ref(prepared.dataset),
+        base_model=prepared.base_model,
+        estimate=prepared.estimate,
+        warnings=prepared.warnings,
+        workers_alive=crew,
+        queued_jobs=queued,
+    )
+
+
+@router.get(
+    "/jobs",
+    summary="List jobs",
+    response_description="Newest first.",
+    responses=documented(Unprocessable),
+    openapi_extra={
+        "parameters": [
+            {
+                "name": "metadata",
+                "in": "query",
+                "style": "deepObject",
+                "explode": True,
+                "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+                "description": "Jobs with all of these pairs: `metadata[team]=support`.",
+            }
+        ]
+    },
+)
+def list_jobs(
+    request: Request,
+    services: ServicesDep,
+    status: Annotated[Status | None, Query(description="Only jobs in this status.")] = None,
+    model: Annotated[str | None, Query(max_length=63, description="Only jobs for this model.")] = None,
+    dataset_id: Annotated[str | None, Query(max_length=64, description="Only jobs with this dataset.")] = None,
+    created_after: Annotated[datetime | None, Query(description="Only younger jobs; RFC 3339 with offset.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[Job]:
+    """List jobs, newest first, with filters that can be combined."""
+    metadata = _metadata_filters(request)
+    if created_after is not None and created_after.tzinfo is None:
+        raise _bad_parameter("created_after", "needs an offset from UTC", "Write it as 2026-01-31T12:00:00Z.")
+    with services.database.transaction(read_only=True) as session:
+        rows, following = jobs.page(
+            session,
+            limit=limit,
+            cursor=cursor,
+            status=status,
+            model=model,
+            dataset_id=dataset_id,
+            created_after=created_after,
+            metadata=metadata,
+        )
+        data = describe_all(session, rows, silence_seconds=services.silence_seconds)
+    return Page(data=data, has_more=following is not None, next_cursor=following)
+
+
+@router.get("/jobs/{job_id}", summary="Look at a job", response_model=Job, responses=documented(NotFound))
+async def get_job(job_id: str, services: ServicesDep, response: Response, wait: WaitDep) -> Job:
+    """Give everything about a job; with `Prefer: wait=N` answer when it has finished, or after N seconds."""
+    if wait > 0:
+        response.headers["Preference-Applied"] = f"wait={wait:.0f}"
+    return await _wait(services, job_id, wait)
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    summary="Cancel a job",
+    response_model=Job,
+    response_description="The job: `cancelled`, or running still and on its way to stop.",
+    responses=documented(NotFound, Conflict),
+)
+def cancel_job(job_id: str, services: ServicesDep, key: KeyDep) -> Response:
+    """End a queued job at once, or have a running one stopped within seconds.
+
+    Cancelling a cancelled job again is fine and changes nothing. A job that has succeeded or failed cannot be
+    cancelled any more: 409 `already-finished`, with its `allowed_actions`.
+    """
+    once = Once(services.database, key, f"POST /jobs/{job_id}/cancel", fingerprint(None))
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier.response()
+
+    def cancel(session: Session) -> Answer:
+        outcome = jobs.cancel(session, job_id) if is_id(job_id, "job") else None
+        row = jobs.get(session, job_id)
+        if outcome is None or row is None:
+            raise job_not_found()
+        if outcome == "already-finished":
+            raise _already_finished(row)
+        job = describe(session, row, silence_seconds=services.silence_seconds)
+        return Answer(202, job.model_dump(mode="json"))
+
+    return once.perform(cancel)[0].response()
+
+
+def job_not_found() -> NotFound:
+    """Make the error for a job that does not exist; the same whatever the id looks like."""
+    return NotFound("The job does not exist.", code="job-not-found", remedy="List the jobs with GET /jobs.")
+
+
+def _submit(request: TrainJobRequest, services: Services, key: str | None) -> Answer:
+    """Store the job and ring for a worker, or give the answer that an equal request has got."""
+    once = Once(services.database, key, "POST /jobs", fingerprint(request.model_dump(mode="json")))
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier
+    prepared = services.preflight.prepare(request)
+    answer, is_new = once.perform(lambda session: _store(session, services, prepared))
+    if is_new:
+        JOBS_SUBMITTED.labels(kind=request.kind).inc()
+        services.doorbell.ring(answer.body["id"])
+    return answer
+
+
+def _store(session: Session, services: Services, prepared: Prepared) -> Answer:
+    _refuse_when_full(session, services.settings.max_queued_jobs)
+    dataset = datasets.get(session, prepared.dataset.id)
+    if dataset is None:  # deleted since it was checked
+        raise dataset_not_found()
+    row = jobs.submit(
+        session,
+        request=prepared.request,
+        request_sha256=prepared.request_sha256,
+        dataset=dataset,
+        base_model=prepared.base_model,
+        warnings=prepared.warnings,
+        max_attempts=services.settings.max_attempts,
+    )
+    job = describe(session, row, silence_seconds=services.silence_seconds)
+    return Answer(201, job.model_dump(mode="json"), {"Location": f"/jobs/{row.id}"})
+
+
+def _refuse_when_full(session: Session, most: int) -> None:
+    queued = jobs.counts(session).get("queued", 0)
+    if queued >= most:
+        raise Overloaded(
+            f"{queued} jobs are waiting already.",
+            code="queue-full",
+            remedy="Wait until some have run, add workers, or raise TUNESMITH_MAX_QUEUED_JOBS.",
+            headers={"Retry-After": "60"},
+        )
+
+
+async def _wait(services: Services, job_id: str, seconds: float) -> Job:
+    """Read the job until it has finished or the time is over; no thread waits meanwhile."""
+    deadline = time.monotonic() + seconds
+    while True:
+        job = await run_in_threadpool(_read, services, job_id)
+        left = deadline - time.monotonic()
+        if job.status in TERMINAL or left <= 0:
+            return job
+        await asyncio.sleep(min(_POLL_SECONDS, left))
+
+
+def _read(services: Services, job_id: str) -> Job:
+    with services.database.transaction(read_only=True) as session:
+        return describe(session, find(session, job_id), silence_seconds=services.silence_seconds)
+
+
+def find(session: Session, job_id: str) -> tables.Job:
+    """Give the row of a job; raises NotFound ``job-not-found``."""
+    row = jobs.get(session, job_id) if is_id(job_id, "job") else None
+    if row is None:
+        raise job_not_found()
+    return row
+
+
+def _already_finished(row: tables.Job) -> Conflict:
+    return Conflict(
+        f"The job has already {row.status}.",
+        code="already-finished",
+        remedy="There is nothing to cancel.",
+        extra={"status_of_job": row.status, "allowed_actions": allowed_actions(row)},
+    )
+
+
+def _metadata_filters(request: Request) -> dict[str, str]:
+    filters: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name.startswith("metadata"):
+            key = name[len("metadata[") : -1]
+            if name != f"metadata[{key}]" or not key or len(filters) >= _MOST_FILTERS or "\0" in key + value:
+                raise _bad_parameter("metadata", "must look like metadata[key]=value", "Write metadata[team]=support.")
+            filters[key] = value
+    return filters
+
+
+def _bad_parameter(name: str, detail: str, remedy: str) -> Unprocessable:
+    return Unprocessable(
+        f"The parameter {name} {detail}.",
+        code="invalid-parameter",
+        remedy=remedy,
+        errors=(FieldError(f"/query/{name}", "invalid-parameter", detail, remedy=remedy),),
+    )

@@ -1,0 +1,91 @@
+"""Makes models, versions and aliases as clients see them out of rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.artifacts.bundle import Manifest
+from app.schemas.metrics import Evaluation
+from app.schemas.models import Alias, Model, Version, VersionSummary
+from app.store import models, tables
+
+
+def describe_models(session: Session, rows: Sequence[tables.Model]) -> list[Model]:
+    """Give models with their aliases."""
+    registry = models.registry_snapshot(session)
+    return [_describe_model(session, row, registry[row.name]) for row in rows if row.name in registry]
+
+
+def _describe_model(session: Session, row: tables.Model, entry: models.Entry) -> Model:
+    here = f"/models/{row.name}"
+    return Model(
+        name=row.name,
+        latest_version=entry["newest"],
+        serving_version=entry["aliases"].get(models.CHAMPION, entry["newest"]),
+        aliases=[describe_alias(alias) for alias in models.aliases(session, row.name)],
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        links={
+            "self": here,
+            "versions": f"{here}/versions",
+            "aliases": f"{here}/aliases",
+            "predict": f"{here}/predict",
+        },
+    )
+
+
+def describe_alias(row: tables.ModelAlias) -> Alias:
+    """Give an alias; its revision is its ETag."""
+    return Alias(alias=row.alias, version=row.version, revision=row.revision, updated_at=row.updated_at)
+
+
+def summarize_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias]) -> VersionSummary:
+    """Give a version as a line of a list."""
+    return VersionSummary.model_validate(_summary(row, Manifest.model_validate(row.manifest), aliases))
+
+
+def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias]) -> Version:
+    """Give everything about a version."""
+    manifest = Manifest.model_validate(row.manifest)
+    return Version.model_validate(
+        _summary(row, manifest, aliases)
+        | {
+            "model": row.model_name,
+            "labels": manifest.labels,
+            "dataset": manifest.dataset,
+            "hyperparameters": manifest.hyperparameters,
+            "validation": manifest.validation,
+            "test": manifest.test,
+            "exports": manifest.exports,
+            "manifest_sha256": row.manifest_sha256,
+            "files": {name: entry.bytes for name, entry in sorted(manifest.files.items())},
+            "libraries": manifest.libraries,
+            "links": {
+                "self": f"/models/{row.model_name}/versions/{row.version}",
+                "job": f"/jobs/{row.job_id}",
+                "dataset": f"/datasets/{manifest.dataset.id}",
+                "predict": f"/models/{row.model_name}:{row.version}/predict",
+            },
+        }
+    )
+
+
+def _summary(row: tables.ModelVersion, manifest: Manifest, aliases: list[tables.ModelAlias]) -> dict[str, Any]:
+    return {
+        "version": row.version,
+        "id": row.id,
+        "job_id": row.job_id,
+        "base_model": manifest.base_model,
+        "aliases": [alias.alias for alias in aliases if alias.version == row.version],
+        "metrics": _scores("validation", manifest.validation) | _scores("test", manifest.test),
+        "bytes": row.bytes,
+        "created_at": row.created_at,
+    }
+
+
+def _scores(split: str, evaluation: Evaluation | None) -> dict[str, float]:
+    if evaluation is None:
+        return {}
+    values = evaluation.model_dump(exclude={"split", "examples", "per_class", "confusion_matrix"})
+    return {f"{split}/{name}": value for name, value in values.items() if isinstance(value, float)}

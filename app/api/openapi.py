@@ -1,0 +1,112 @@
+"""Makes the OpenAPI document a pleasure to read: what the framework generates, without its noise and with our words."""
+
+import re
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from app.api.problems import MEDIA_TYPE
+from app.schemas.datasets import DatasetRows
+from app.schemas.problems import Problem
+
+Document = dict[str, Any]
+
+TITLE = "Tunesmith"
+DESCRIPTION = """Trains text classifiers as jobs, keeps what they learned, serves it.
+
+**In four calls:** upload texts and labels (`POST /datasets`), train (`POST /jobs`), follow
+(`GET /jobs/{id}/events`), classify (`POST /predict`).
+
+- Every create takes an `Idempotency-Key`: send it again after a lost answer, and nothing happens twice.
+- Every error is `application/problem+json` with a stable `code`, a `remedy`, JSON pointers and the allowed values.
+- Every answer carries `X-Request-Id`, which is also in the log of the service.
+- Unknown fields are refused, with the name that was probably meant; nothing is coerced.
+- Lists are pages: pass `next_cursor` as `cursor`. The same paths also exist under `/v1`.
+"""
+TAGS = [
+    {"name": "Datasets", "description": "Texts with labels: checked on arrival, split once, hashed, never changed."},
+    {"name": "Jobs", "description": "Training runs: queued in SQL, run by a GPU worker, followed step by step."},
+    {"name": "Models", "description": "What was learned: numbered versions, and aliases that move between them."},
+    {"name": "Predictions", "description": "Labels for texts, from any version, milliseconds each."},
+    {"name": "Service", "description": "Health, readiness, metrics."},
+]
+_REF = "#/components/schemas/{model}"
+_OF_THE_FRAMEWORK = ("HTTPValidationError", "ValidationError")
+
+
+def app_version() -> str:
+    """Give the installed version; a checkout that was never installed has none."""
+    try:
+        return version("tunesmith")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+def document(app: FastAPI) -> Document:
+    """Build the document once."""
+    if app.openapi_schema is None:
+        raw = get_openapi(
+            title=TITLE,
+            version=app_version(),
+            description=DESCRIPTION,
+            routes=app.routes,
+            tags=TAGS,
+            separate_input_output_schemas=False,
+        )
+        app.openapi_schema = _polished(raw)
+    return app.openapi_schema
+
+
+def _polished(raw: Document) -> Document:
+    schemas: Document = raw["components"]["schemas"]
+    _, extra = models_json_schema([(DatasetRows, "validation"), (Problem, "serialization")], ref_template=_REF)
+    schemas |= extra["$defs"]
+    for name in _OF_THE_FRAMEWORK:
+        schemas.pop(name, None)
+    for path in raw["paths"].values():
+        for operation in path.values():
+            _polish_operation(operation)
+    raw["components"]["schemas"] = {_plain(name): schema for name, schema in sorted(schemas.items())}
+    raw["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "TUNESMITH_API_KEY, where the operator has set it."}
+    }
+    raw["security"] = [{}, {"key": []}]
+    polished: Document = _reworded(raw)
+    return polished
+
+
+def _polish_operation(operation: Document) -> None:
+    problem = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+    for status, answer in operation["responses"].items():
+        if status.isdecimal() and int(status) >= 400:
+            answer["content"] = problem
+            if answer["description"] == "Validation Error":
+                answer["description"] = "Unprocessable request"
+    operation["responses"]["default"] = {"description": "Any other problem", "content": problem}
+
+
+def _plain(name: str) -> str:
+    """Call a page of jobs JobPage, not Page_Job_."""
+    return re.sub(r"^Page_(\w+)_$", r"\1Page", name)
+
+
+def _reworded(value: Any, key: str = "") -> Any:
+    """Drop titles that only repeat a name, write code as Markdown does, and follow renamed schemas."""
+    if key in {"example", "examples", "default"}:
+        return value
+    if isinstance(value, list):
+        return [_reworded(item) for item in value]
+    if isinstance(value, dict):
+        kept = {name: item for name, item in value.items() if key == "info" or not _is_noise(name, item)}
+        return {name: _reworded(item, name) for name, item in kept.items()}
+    if key == "$ref":
+        head, _, name = value.rpartition("/")
+        return f"{head}/{_plain(name)}"
+    return value.replace("``", "`") if key == "description" else value
+
+
+def _is_noise(name: str, value: Any) -> bool:
+    return name == "title" and isinstance(value, str)

@@ -1,0 +1,34 @@
+"""The table of contents of the HTTP API: every router, at its plain path and under /v1."""
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from app.api import datasets, docs, events, health, jobs, models, predictions
+
+VERSION_PREFIX = "/v1"
+
+PARTS: tuple[APIRouter, ...] = (
+    datasets.router,
+    jobs.router,
+    events.router,
+    models.router,
+    predictions.router,
+    health.router,
+)
+
+
+def include_all(app: FastAPI, *, with_docs: bool) -> None:
+    """Add every route; /v1 is the same again for clients that want to pin a version, so the docs show it once."""
+    for router in PARTS:
+        app.include_router(router)
+    for router in PARTS:
+        app.include_router(router, prefix=VERSION_PREFIX, include_in_schema=False)
+    if with_docs:
+        app.include_router(docs.router)
+
+
+def methods_at(path: str) -> list[str]:
+    """Name the methods that a path takes; the framework would name those of one route only."""
+    plain = path.removeprefix(VERSION_PREFIX)
+    routes = [route for router in PARTS for route in router.routes if isinstance(route, APIRoute)]
+    return sorted({method for route in routes if route.path_regex.match(plain) for method in route.methods or ()})

@@ -1,0 +1,92 @@
+"""create_app(): the HTTP API of one process, and the parts it needs while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from app.api import openapi, problems, routes, uploads
+from app.api.auth import Guard, require_key_off_loopback
+from app.api.dataset_rows import RowReader
+from app.api.deps import Services
+from app.api.middleware import RequestContext
+from app.artifacts.store import open_store
+from app.logging import configure, get_logger
+from app.preflight.base_models import BaseModels
+from app.preflight.inspection import Inspector
+from app.preflight.jobs import JobPreflight
+from app.preflight.messages import Limits
+from app.queue.enqueue import Doorbell
+from app.queue.rescue import Reconciler
+from app.serving.pool import Pool
+from app.serving.service import PredictionService
+from app.settings import Settings, get_settings
+from app.store.engine import Database
+
+log = get_logger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; nothing is opened before it starts.
+
+    Raises Forbidden ``api-key-required`` for an address that others can reach without a key.
+    """
+    settings = settings or get_settings()
+    require_key_off_loopback(settings)
+    app = FastAPI(
+        title=openapi.TITLE,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=partial(_lifespan, settings=settings),
+    )
+    app.state.settings = settings
+    problems.install(app, routes.methods_at)
+    routes.include_all(app, with_docs=settings.docs_enabled)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    # The last one added is the outermost: it sees everything, the guard's refusals too.
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(RequestContext)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+    """Open the parts, give them to the endpoints, and close them in reverse; a broker is not needed to start."""
+    configure(settings)
+    database = Database(settings.resolved_database_url)
+    artifacts = open_store(settings.resolved_artifacts_url)
+    doorbell = Doorbell(settings)
+    reconciler = Reconciler(database, doorbell, settings)
+    pool = Pool(database, artifacts, settings)
+    app.state.services = Services(
+        settings=settings,
+        database=database,
+        artifacts=artifacts,
+        doorbell=doorbell,
+        preflight=JobPreflight(database, BaseModels(settings, database)),
+        inspector=Inspector(_limits(settings)),
+        rows=RowReader(artifacts, settings.data_dir / "cache" / "datasets"),
+        predictions=PredictionService(pool, settings),
+    )
+    await asyncio.to_thread(uploads.remove_stale, settings)
+    reconciler.start()
+    log.info("The API is up", host=settings.host, port=settings.port)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(reconciler.stop)
+        await asyncio.to_thread(pool.close)
+        await asyncio.to_thread(doorbell.close)
+        database.close()
+        log.info("The API is down")
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_rows=settings.max_dataset_rows, max_text_chars=settings.max_text_chars, max_labels=settings.max_labels
+    )

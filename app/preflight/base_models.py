@@ -1,0 +1,114 @@
+"""Finds out what the name of a base model means, and pins it: a job must not change its start while it waits."""
+
+import fnmatch
+
+from sqlalchemy.orm import Session
+
+from app.errors import AppError, FieldError, Unprocessable, nearest
+from app.preflight.hub import Hub, UnknownRepository
+from app.schemas.jobs import PACKAGED_BASE_MODEL, BaseModelRef
+from app.settings import Settings
+from app.store import models
+from app.store.engine import Database
+
+WELL_KNOWN = (
+    "distilbert-base-uncased",
+    "distilbert-base-cased",
+    "distilbert-base-multilingual-cased",
+    "bert-base-uncased",
+    "bert-base-cased",
+    "bert-large-uncased",
+    "bert-base-multilingual-cased",
+    "bert-base-multilingual-uncased",
+    "distilroberta-base",
+    "roberta-base",
+    "roberta-large",
+    "xlm-roberta-base",
+    "albert-base-v2",
+    "answerdotai/ModernBERT-base",
+    "sentence-transformers/all-MiniLM-L6-v2",
+)
+"""Only for guessing what a misspelt name meant."""
+_OWN = "model:"
+
+
+class BaseModels:
+    """Resolves names in this order: the packaged model, configured folders, own versions, the hub."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+        self._hub = Hub(settings)
+
+    def pin(self, name: str) -> BaseModelRef:
+        """Give the reference with its revision.
+
+        Raises Unprocessable ``unknown-base-model`` and the like, Unavailable ``hub-unreachable``. No network is
+        touched for a name that the operator did not allow.
+        """
+        if name == PACKAGED_BASE_MODEL:
+            return BaseModelRef(id=name, source="package")
+        if name in self._settings.base_models:
+            return BaseModelRef(id=name, source="folder")
+        if name.startswith(_OWN):
+            return self._own_version(name)
+        return self._from_hub(name)
+
+    def _own_version(self, name: str) -> BaseModelRef:
+        model, alias, number = _parts(name.removeprefix(_OWN))
+        with self._database.transaction(read_only=True) as session:
+            version = models.resolve(session, model, alias=alias, version=number)
+            if version is None:
+                raise _unknown(name, self._own_names(session))
+            return BaseModelRef(id=f"{_OWN}{model}", source="version", revision=str(version.version))
+
+    def _from_hub(self, name: str) -> BaseModelRef:
+        allowed = self._settings.allowed_base_models
+        if not name.isascii() or not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
+            raise _unknown(name, self._local_names(), "It is not among the base models that this service allows.")
+        if not self._settings.hub_enabled:
+            return self._from_cache(name, self._unknown_offline(name))
+        try:
+            return BaseModelRef(id=name, source="hub", revision=self._hub.commit_of(name))
+        except UnknownRepository:
+            raise _unknown(
+                name, [*self._local_names(), *WELL_KNOWN], "The hub has no public model of this name."
+            ) from None
+        except AppError as error:
+            if error.code != "hub-unreachable":
+                raise
+            return self._from_cache(name, error)
+
+    def _from_cache(self, name: str, otherwise: AppError) -> BaseModelRef:
+        commit = self._hub.cached_commit_of(name)
+        if commit is None:
+            raise otherwise
+        return BaseModelRef(id=name, source="hub", revision=commit)
+
+    def _unknown_offline(self, name: str) -> AppError:
+        return _unknown(name, self._local_names(), "This service does not use a hub.")
+
+    def _local_names(self) -> list[str]:
+        return [PACKAGED_BASE_MODEL, *self._settings.base_models]
+
+    def _own_names(self, session: Session) -> list[str]:
+        return [f"{_OWN}{name}" for name in models.registry_snapshot(session)]
+
+
+def _parts(reference: str) -> tuple[str, str | None, int | None]:
+    """Split NAME, NAME@ALIAS or NAME:N."""
+    name, _, alias = reference.partition("@")
+    name, _, number = name.partition(":")
+    return name, alias or None, int(number) if number else None
+
+
+def _unknown(name: str, known: list[str], why: str = "") -> AppError:
+    near = nearest(name, known)
+    shown = [candidate for candidate in known if candidate not in WELL_KNOWN][:20]
+    remedy = f"Did you mean {near}?" if near else f"Use {', '.join(shown) or 'minilm-l6'}, or a Hugging Face id."
+    return Unprocessable(
+        f"There is no base model {name!r} to start from. {why}".strip(),
+        code="unknown-base-model",
+        remedy=remedy,
+        errors=(FieldError("/base_model", "unknown-base-model", "names no base model", shown or None, remedy),),
+    )

@@ -1,0 +1,147 @@
+"""Everything that can be found wrong with a job before it is queued; stores nothing."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import FieldError, Unprocessable, nearest
+from app.preflight.base_models import BaseModels
+from app.preflight.estimate import estimate
+from app.preflight.fields import problem
+from app.schemas.datasets import DatasetProfile
+from app.schemas.hyperparameters import Hyperparameters
+from app.schemas.jobs import BaseModelRef, JobWarning, TrainJobRequest
+from app.schemas.plans import Estimate
+from app.store import datasets, tables
+from app.store.engine import Database
+
+_NOT_FOR_JOBS = frozenset({"duplicate-texts", "no-validation-split", "unused-label-names"})
+_RULE = "impossible-here"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that was found sound, with what it refers to pinned."""
+
+    request: TrainJobRequest
+    request_sha256: str
+    dataset: tables.Dataset
+    base_model: BaseModelRef
+    estimate: Estimate
+    warnings: list[JobWarning]
+
+
+class JobPreflight:
+    """Checks a request against its dataset and pins its base model."""
+
+    def __init__(self, database: Database, base_models: BaseModels) -> None:
+        self._database = database
+        self._base_models = base_models
+
+    def prepare(self, request: TrainJobRequest) -> Prepared:
+        """Check everything; raises Unprocessable with every broken rule, Unavailable ``hub-unreachable``."""
+        dataset = self._dataset(request.dataset_id)
+        profile = DatasetProfile.model_validate(dataset.profile)
+        size = _sized(request.hyperparameters, profile)
+        errors = list(_impossible(request.hyperparameters, profile, size))
+        if errors:
+            raise problem(errors)
+        return Prepared(
+            request=request,
+            request_sha256=fingerprint(request.model_dump(mode="json")),
+            dataset=dataset,
+            base_model=self._base_models.pin(request.base_model),
+            estimate=size,
+            warnings=[JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS],
+        )
+
+    def _dataset(self, dataset_id: str) -> tables.Dataset:
+        with self._database.transaction(read_only=True) as session:
+            dataset = datasets.get(session, dataset_id)
+        if dataset is None:
+            raise dataset_not_found()
+        return dataset
+
+
+def dataset_not_found() -> Unprocessable:
+    """Make the error for a dataset that does not exist; the same whatever the id looks like."""
+    remedy = "Upload the data through POST /datasets and use the id of the answer; GET /datasets lists them."
+    return Unprocessable(
+        "The dataset does not exist.",
+        code="dataset-not-found",
+        remedy=remedy,
+        errors=(FieldError("/dataset_id", "dataset-not-found", "names no dataset", remedy=remedy),),
+    )
+
+
+def fingerprint(value: Any) -> str:
+    """Hash a JSON value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sized(wishes: Hyperparameters, profile: DatasetProfile) -> Estimate:
+    train, validation = profile.splits["train"].total, profile.splits["validation"].total
+    if validation == 0:
+        raise Unprocessable(
+            "The dataset has no validation rows to choose the best checkpoint by.",
+            code="no-validation-split",
+            remedy="Upload it again with validation rows, or with a validation_fraction above 0.",
+            errors=(FieldError("/dataset_id", "no-validation-split", "has no validation rows"),),
+        )
+    return estimate(wishes, train_rows=train, validation_rows=validation)
+
+
+def _impossible(wishes: Hyperparameters, profile: DatasetProfile, size: Estimate) -> Iterator[FieldError]:
+    """Find the hyperparameters that cannot work with this dataset, whatever happens."""
+    yield from _metric_label(wishes.metric_for_best_model, profile.labels)
+    if isinstance(wishes.class_weights, dict):
+        yield from _weighted_labels(wishes.class_weights, profile.labels)
+    total = size.total_steps
+    if wishes.warmup_steps is not None and wishes.warmup_steps >= total:
+        yield _too_many_steps("warmup_steps", total - 1, total, "the learning rate would never reach its peak")
+    if wishes.eval_steps is not None and wishes.eval_steps > total:
+        yield _too_many_steps("eval_steps", total, total, "the model would never be evaluated on the way")
+
+
+def _too_many_steps(name: str, most: int, total: int, otherwise: str) -> FieldError:
+    return FieldError(
+        f"/hyperparameters/{name}",
+        _RULE,
+        f"must be at most {most}: the whole run has {total} optimizer steps, and {otherwise}",
+        {"type": "integer", "maximum": most},
+        f"Use at most {most}, or train longer.",
+    )
+
+
+def _metric_label(metric: str, labels: list[str]) -> Iterator[FieldError]:
+    kind, colon, label = metric.partition(":")
+    if colon and label not in labels:
+        near = nearest(label, labels)
+        yield FieldError(
+            "/hyperparameters/metric_for_best_model",
+            _RULE,
+            "names a label that the dataset does not have",
+            [f"{kind}:{known}" for known in labels[:50]],
+            f"Did you mean {kind}:{near}?" if near else "Name one of the dataset's labels, or use f1_macro.",
+        )
+
+
+def _weighted_labels(weights: dict[str, float], labels: list[str]) -> Iterator[FieldError]:
+    for label in [name for name in weights if name not in labels][:20]:
+        near = nearest(label, labels)
+        remedy = f"Did you mean {near}?" if near else "Name the dataset's labels, or use balanced."
+        yield FieldError(
+            f"/hyperparameters/class_weights/{label}", _RULE, "is no label of the dataset", labels[:50], remedy
+        )
+    missing = [name for name in labels if name not in weights]
+    if missing:
+        some = ", ".join(missing[:10])
+        yield FieldError(
+            "/hyperparameters/class_weights",
+            _RULE,
+            f"gives no weight for {some}",
+            remedy=f"Add a weight for {some}, or use balanced.",
+        )

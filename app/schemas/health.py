@@ -1,0 +1,26 @@
+"""How the service is: one line a part."""
+
+from typing import Literal
+
+from app.schemas.base import Resource
+
+
+class Alive(Resource):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Check(Resource):
+    """One part of the service."""
+
+    status: Literal["ok", "degraded", "down"]
+    detail: str
+
+
+class Readiness(Resource):
+    """Whether requests can be served, and what is missing."""
+
+    status: Literal["ready", "degraded"]
+    """degraded: everything is answered, but something runs slower or not at all until it is mended."""
+    checks: dict[str, Check]
