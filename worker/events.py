@@ -65,6 +65,8 @@ class AttemptSpec(Message):
     """The GPU of this attempt, as CUDA_VISIBLE_DEVICES names it; the child sets it before CUDA starts."""
     bundle_dir: Path
     """Where the bundle is to be written; does not exist yet."""
+    cache_dir: Path | None = None
+    """Folder that outlives attempts, for what was measured of this machine; None: nothing is remembered."""
 
 
 class PhaseStarted(Message):

@@ -1,0 +1,62 @@
+"""Mixed precision on the CPU: bf16 and fp16 learn, and a step that overflows in fp16 is skipped, not a failure."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.errors import JobFailure
+from app.schemas.hyperparameters import Precision
+from tests.worker.training.small import Small, never, small_run, texts
+from worker.training.events import Step
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_learns_with_fp32_weights(tmp_path: Path, precision: Precision) -> None:
+    training = small_run(tmp_path, texts(32), total_steps=80, learning_rate=0.05, precision=precision)
+    steps = [event for event in training.run(never) if isinstance(event, Step)]
+    assert steps[-1].loss < 0.15
+    assert (steps[-1].loss_scale is not None) == (precision == "fp16")
+    assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
+
+
+def test_forward_runs_in_the_chosen_precision(tmp_path: Path) -> None:
+    training = small_run(tmp_path, texts(4), precision="bf16")
+    with training.arithmetic.autocast():
+        batch = texts(4).load(texts(4).plan(4, seed=0, epoch=0)[0])
+        assert training.model(batch.input_ids, batch.attention_mask).logits.dtype == torch.bfloat16
+
+
+def test_overflow_skips_the_step_and_lowers_the_scale(tmp_path: Path) -> None:
+    model = Small()
+    training = small_run(tmp_path, texts(4), model=model, total_steps=2, warmup_steps=0, precision="fp16")
+    training.arithmetic.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    before = model.classifier.weight.detach().clone()
+    events = training.run(never)
+    first = next(events)
+    assert isinstance(first, Step)
+    assert torch.equal(model.classifier.weight, before)
+    assert first.loss_scale == 2.0**39
+    assert first.grad_norm is None
+    assert 0 < first.loss < 5
+
+
+def test_gradients_are_clipped_by_their_true_norm(tmp_path: Path) -> None:
+    """The norm that is reported and clipped must not contain the loss scale of 65,536."""
+    norms = {}
+    for precision in ("fp32", "fp16"):
+        training = small_run(
+            tmp_path, texts(4), model=None, total_steps=1, warmup_steps=0, precision=precision, dropout=0.0
+        )
+        [step] = [event for event in training.run(never) if isinstance(event, Step)]
+        norms[precision] = step.grad_norm
+    assert norms["fp16"] == pytest.approx(norms["fp32"], rel=0.05)
+
+
+def test_a_scale_that_collapses_is_a_divergence(tmp_path: Path) -> None:
+    training = small_run(tmp_path, texts(4), total_steps=9, warmup_steps=0, precision="fp16")
+    training.arithmetic.scaler = torch.amp.GradScaler("cpu", init_scale=1e-5)
+    with pytest.raises(JobFailure) as caught:
+        list(training.run(never))
+    assert caught.value.code == "training-diverged"
+    assert "bf16" in (caught.value.remedy or "")

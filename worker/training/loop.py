@@ -1,0 +1,294 @@
+"""The training loop: a generator that trains and says what happened. It knows no job, no file format, no queue."""
+
+import math
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.errors import JobFailure
+from app.schemas.hyperparameters import ResolvedHyperparameters
+from app.schemas.metrics import Evaluation
+from worker.batch import Batch
+from worker.events import Interrupted
+from worker.training.checkpoint import BEST, best_of, load_state, load_weights, save_state, save_weights
+from worker.training.events import Evaluated, Split, Step, Stopped, StopReason, TrainingEvent
+from worker.training.losses import WindowLoss
+from worker.training.meter import Meter
+from worker.training.optimizer import encoder_rate, make_optimizer, set_factor
+from worker.training.precision import LEAST_SCALE, Arithmetic
+from worker.training.schedulers import factor
+from worker.training.stopping import Stopping, read_metric
+
+Rows = NDArray[np.int64]
+Autocast = Callable[[], AbstractContextManager[None]]
+Evaluate = Callable[[nn.Module, Autocast], Evaluation]
+
+
+class Source(Protocol):
+    """Where the batches come from."""
+
+    def plan(self, batch_size: int, *, seed: int, epoch: int) -> Sequence[Rows]:
+        """Give the rows of every batch of an epoch, always the same for the same seed and epoch."""
+
+    def load(self, rows: Rows) -> Batch:
+        """Make one batch, on the CPU."""
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a run is: finished optimizer steps, epoch, and windows finished in it."""
+
+    step: int = 0
+    epoch: int = 0
+    window: int = 0
+    evaluated: int = 0
+    """Step of the newest evaluation."""
+
+
+class Training:
+    """One run from the first step to the best weights, at any step boundary ready to be saved and resumed."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        source: Source,
+        wishes: ResolvedHyperparameters,
+        *,
+        labels: Sequence[str],
+        head: Collection[str],
+        total_steps: int,
+        device: torch.device,
+        folder: Path,
+        evaluate: Evaluate | None,
+    ) -> None:
+        """Take a model that is on ``device`` already; ``evaluate`` None: no validation, the last weights are the best.
+
+        ``head`` names the parameters that learn at the head's rate; ``folder`` keeps the best weights.
+        """
+        self.wishes = wishes
+        self.arithmetic = Arithmetic(device, wishes.precision)
+        self.model = model
+        self._source = source
+        self._total_steps = total_steps
+        self._device = device
+        self._best_file = folder / BEST
+        self._evaluate = evaluate
+        self._optimizer = make_optimizer(model, head, wishes)
+        self._loss = WindowLoss.of(wishes, labels, device)
+        self._stopping = Stopping(
+            wishes.metric_for_best_model, wishes.early_stopping_patience, wishes.early_stopping_threshold
+        )
+        self._place = Place()
+        self._windows: list[Sequence[Rows]] = []
+        self._parts = 1  # of a batch, one forward pass each; more once memory ran out
+        self._meter = Meter(device)
+
+    def run(self, should_stop: Callable[[], bool]) -> Iterator[TrainingEvent]:
+        """Train until the steps or the patience run out, then put the best weights back.
+
+        Raises Interrupted at a step boundary when ``should_stop`` says so, JobFailure ``training-diverged``.
+        """
+        self._plan_epoch()
+        self.model.train()
+        self._meter.start()
+        while True:
+            if self._evaluate is not None and self._evaluation_is_due():
+                yield self._judge(self._evaluate)
+            if self._place.step >= self._total_steps or self._stopping.exhausted:
+                break
+            if should_stop():
+                raise Interrupted
+            yield from self._advance()
+            if self._meter.due(self._place.step, self.wishes.logging_steps, self._total_steps):
+                yield self._report()
+        yield self._finish()
+
+    def save(self, folder: Path, *, fingerprint: str) -> None:
+        """Write everything that ``resume`` needs; between two events, or after Interrupted."""
+        place = self._place
+        state: dict[str, Any] = {
+            "place": [place.step, place.epoch, place.window, place.evaluated],
+            "stopping": self._stopping.state(),
+            "scaler": self.arithmetic.scaler.state_dict(),
+            "loss": self._meter.state(),
+        }
+        best = self._best_file if self._best_file.is_file() else None
+        save_state(
+            folder,
+            model=self.model,
+            optimizer=self._optimizer,
+            state=state,
+            best=best,
+            fingerprint=fingerprint,
+        )
+
+    def resume(self, folder: Path, *, fingerprint: str) -> None:
+        """Go on where ``save`` was called: on the same device and threads, bit by bit as if never interrupted.
+
+        Raises JobFailure ``damaged-checkpoint``.
+        """
+        state = load_state(folder, model=self.model, optimizer=self._optimizer, fingerprint=fingerprint)
+        self._place = Place(*state["place"])
+        self._stopping = Stopping.from_state(state["stopping"])
+        self.arithmetic.scaler.load_state_dict(state["scaler"])
+        self._meter.restore(state["loss"])
+        if (best := best_of(folder)) is not None:
+            scratch = self._best_file.with_name(f".{BEST}.part")
+            shutil.copyfile(best, scratch)
+            scratch.replace(self._best_file)
+
+    def _plan_epoch(self) -> None:
+        batches = self._source.plan(self.wishes.batch_size, seed=self.wishes.seed, epoch=self._place.epoch)
+        size = self.wishes.gradient_accumulation_steps
+        self._windows = [batches[start : start + size] for start in range(0, len(batches), size)]
+
+    @property
+    def _epoch(self) -> float:
+        return self._place.epoch + self._place.window / len(self._windows)
+
+    def _advance(self) -> Iterator[Split]:
+        place = self._place
+        rows = self._windows[place.window]
+        while not self._step(rows):
+            self._parts *= 2
+            yield Split(place.step + 1, self._parts)
+        place.step += 1
+        place.window += 1
+        if place.window == len(self._windows):
+            place.epoch, place.window = place.epoch + 1, 0
+            self._plan_epoch()
+
+    def _step(self, window: Sequence[Rows]) -> bool:
+        """Make one optimizer step from one window of batches; nothing here waits for the GPU.
+
+        False when its memory ran out and smaller parts can help: then nothing has changed.
+        """
+        try:
+            gathered = self._gather(window)
+        except torch.OutOfMemoryError:
+            if self._parts >= self.wishes.batch_size:
+                raise
+            gathered = None
+        if gathered is None:  # only here, since the exception itself held on to the activations
+            self._optimizer.zero_grad(set_to_none=True)
+            torch.cuda.empty_cache()
+            return False
+        loss, examples = gathered
+        wishes, step = self.wishes, self._place.step
+        set_factor(
+            self._optimizer,
+            factor(wishes.lr_scheduler_type, step, warmup_steps=wishes.warmup_steps, total_steps=self._total_steps),
+        )
+        self._meter.add(loss, self._update(), examples=examples, step=step + 1)
+        return True
+
+    def _gather(self, window: Sequence[Rows]) -> tuple[Tensor, int]:
+        """Add up the gradients of a window; give its loss, and its number of texts."""
+        parts = [part for rows in window for part in np.array_split(rows, min(self._parts, len(rows)))]
+        batches = [self._source.load(part).to(self._device) for part in parts]
+        weight = self._loss.total_weight(torch.cat([batch.labels for batch in batches]))
+        loss = torch.zeros((), device=self._device)
+        for batch in batches:
+            share = self._share(batch, weight)
+            self.arithmetic.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+            loss += share.detach()
+        return loss, sum(len(batch) for batch in batches)
+
+    def _share(self, batch: Batch, weight: Tensor) -> Tensor:
+        with self.arithmetic.autocast():
+            output = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+        return self._loss.share(output.logits, batch.labels, weight)  # (batch, labels) -> ()
+
+    def _update(self) -> Tensor:
+        """Clip and apply the gathered gradients; give their norm, of the true gradients also under a loss scale."""
+        scaler = self.arithmetic.scaler
+        scaler.unscale_(self._optimizer)
+        norm = self._clip()
+        scaler.step(self._optimizer)
+        scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def _clip(self) -> Tensor:
+        limit = self.wishes.max_grad_norm
+        if limit is not None:
+            return nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        return nn.utils.get_total_norm(gradients, foreach=True)
+
+    def _report(self) -> Step:
+        reading = self._meter.read()
+        scale = self.arithmetic.scaler.get_scale() if self.arithmetic.scaled else None
+        self._refuse_divergence(scale)
+        return Step(
+            step=self._place.step,
+            epoch=self._epoch,
+            loss=reading.loss,
+            learning_rate=encoder_rate(self._optimizer),
+            grad_norm=reading.grad_norm,
+            loss_scale=scale,
+            examples_per_second=reading.examples_per_second,
+            eta_seconds=self._seconds_left(reading.seconds_per_step),
+            logged=reading.logged,
+        )
+
+    def _seconds_left(self, seconds_per_step: float) -> float:
+        left = self._total_steps - self._place.step
+        evaluations = math.ceil(left / (self.wishes.eval_steps or len(self._windows)))
+        return left * seconds_per_step + evaluations * self._meter.newest_pause
+
+    def _refuse_divergence(self, scale: float | None) -> None:
+        bad_step = self._meter.first_bad_step(norms=not self.arithmetic.scaled)
+        if bad_step is None and (scale is None or scale >= LEAST_SCALE):
+            return
+        rate, step = encoder_rate(self._optimizer), bad_step or self._place.step
+        fp16 = " or set precision to 'bf16' or 'fp32'" if self.arithmetic.scaled else ""
+        raise JobFailure(
+            detail=f"Training diverged at step {step}: the loss or its gradients are no longer finite "
+            f"(learning rate {rate:.3g} at step {self._place.step}).",
+            code="training-diverged",
+            remedy=f"Lower learning_rate (a tenth is a good try), lengthen the warm-up{fp16}.",
+            extra={"step": step, "learning_rate": rate},
+        )
+
+    def _evaluation_is_due(self) -> bool:
+        place = self._place
+        if place.step == place.evaluated:
+            return False
+        if place.step >= self._total_steps:
+            return True
+        if self.wishes.eval_steps is not None:
+            return place.step % self.wishes.eval_steps == 0
+        return place.window == 0
+
+    def _judge(self, evaluate: Evaluate) -> Evaluated:
+        self._refuse_divergence(None)
+        with self._meter.paused():
+            evaluation = evaluate(self.model, self.arithmetic.autocast)
+            value = read_metric(evaluation, self.wishes.metric_for_best_model)
+            improved = self._stopping.update(value, self._place.step)
+            self._place.evaluated = self._place.step
+            if improved:
+                save_weights(self.model, self._best_file)
+            self.model.train()
+        return Evaluated(self._place.step, self._epoch, evaluation, value, improved)
+
+    def _finish(self) -> Stopped:
+        step = self._place.step
+        best_step = self._stopping.best_step or step
+        if best_step != step:
+            load_weights(self.model, self._best_file)
+        return Stopped(self._reason(), step, best_step)
+
+    def _reason(self) -> StopReason:
+        if self._place.step < self._total_steps:
+            return "early_stopping"
+        return "completed" if self.wishes.max_steps is None else "max_steps"

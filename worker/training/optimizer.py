@@ -1,0 +1,54 @@
+"""AdamW with the groups that fine-tuning wants: no decay for biases and norms, a rate of its own for the head."""
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from torch import nn
+
+from app.schemas.hyperparameters import ResolvedHyperparameters
+
+PEAK = "peak_lr"
+
+
+def make_optimizer(model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters) -> torch.optim.AdamW:
+    """Group the trainable parameters and make AdamW (Loshchilov and Hutter 2019); ``head`` names the head's."""
+    optimizer = torch.optim.AdamW(
+        _groups(model, head, wishes),
+        betas=(wishes.adam_beta1, wishes.adam_beta2),
+        eps=wishes.adam_epsilon,
+        fused=_can_fuse(model),
+    )
+    set_factor(optimizer, 0.0)
+    return optimizer
+
+
+def set_factor(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's learning rate to ``factor`` times its peak."""
+    for group in optimizer.param_groups:
+        group["lr"] = group[PEAK] * factor
+
+
+def encoder_rate(optimizer: torch.optim.Optimizer) -> float:
+    """Read the learning rate of the encoder."""
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def _groups(model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters) -> list[dict[str, Any]]:
+    members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            # Biases and the weights of norms have one dimension; decay would only pull them off their place.
+            members.setdefault((name in head, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            PEAK: wishes.learning_rate * (wishes.head_learning_rate_multiplier if in_head else 1.0),
+            "weight_decay": wishes.weight_decay if decays else 0.0,
+        }
+        for (in_head, decays), parameters in sorted(members.items(), key=lambda member: member[0])
+    ]
+
+
+def _can_fuse(model: nn.Module) -> bool:
+    return all(parameter.device.type in ("cpu", "cuda") for parameter in model.parameters())

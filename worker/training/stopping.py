@@ -1,0 +1,65 @@
+"""Which evaluation is the best so far, and when to give up waiting for a better one."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.schemas.metrics import Evaluation
+
+
+def read_metric(evaluation: Evaluation, name: str) -> float:
+    """Read a scalar metric by name, or ``f1:LABEL``, ``precision:LABEL``, ``recall:LABEL``."""
+    kind, _, label = name.partition(":")
+    if not label:
+        return float(getattr(evaluation, kind))
+    return next(float(getattr(scores, kind)) for scores in evaluation.per_class if scores.label == label)
+
+
+@dataclass(slots=True)
+class Stopping:
+    """Early stopping with patience, in evaluations, and a threshold, in the metric's unit.
+
+    The best checkpoint is the strictly best evaluation; patience counts from the last improvement worth more than
+    the threshold, so many small gains that add up to it count as one.
+    """
+
+    metric: str
+    patience: int | None
+    threshold: float
+    best: float | None = None
+    best_step: int = 0
+    reference: float | None = None
+    waited: int = 0
+
+    def update(self, value: float, step: int) -> bool:
+        """Take note of an evaluation; True when it is the best so far. NaN is never the best."""
+        gain = self._gain(value, self.reference)
+        if gain > 0 and gain >= self.threshold:
+            self.reference, self.waited = value, 0
+        else:
+            self.waited += 1
+        improved = self._gain(value, self.best) > 0
+        if improved:
+            self.best, self.best_step = value, step
+        return improved
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether patience has run out."""
+        return self.patience is not None and self.waited >= self.patience
+
+    def state(self) -> dict[str, Any]:
+        """Give what a resumed run needs."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Stopping":
+        """Go on where ``state`` was taken."""
+        return cls(**state)
+
+    def _gain(self, value: float, over: float | None) -> float:
+        if math.isnan(value):
+            return -math.inf
+        if over is None:
+            return math.inf
+        return over - value if self.metric == "loss" else value - over
