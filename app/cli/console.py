@@ -1,0 +1,48 @@
+"""The two consoles: results go to stdout, errors and asides to stderr."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, TypeAdapter
+from rich.console import Console
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+# Never wrapped by us: a terminal does it better, and a wrapped command cannot be copied.
+output = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: BaseModel | Sequence[BaseModel]) -> None:
+    """Print a resource, or several as a list, as the API gives them."""
+    kind: TypeAdapter[object] = TypeAdapter(object)
+    typer.echo(kind.dump_json(value, indent=2, fallback=str).decode())
+
+
+def clock(seconds: float | None) -> str:
+    """Write a duration for people: 0:07, 12:30, 1:02:03."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ago(moment: datetime) -> str:
+    """Say how long ago something was."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {name} ago"
+    return "just now"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes for people."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

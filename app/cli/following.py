@@ -1,0 +1,76 @@
+"""Follow a job to its end on whatever stdout is, and say how it ended."""
+
+import typer
+from rich.live import Live
+from rich.markup import escape
+
+from app.cli.console import clock, errors, output
+from app.cli.live_view import picture
+from app.cli.plain_view import PlainView
+from app.cli.progress import RunProgress
+from app.cli.run import Outcome
+from app.client import Tunesmith
+from app.schemas.jobs import Job
+from app.schemas.metrics import Evaluation
+
+
+def follow(service: Tunesmith, job_id: str) -> Job:
+    """Show a job until it has ended, from its first event on. Ctrl-C ends the showing and leaves the job alone."""
+    run = RunProgress(service.job(job_id))
+    try:
+        if output.is_terminal:
+            _live(service, run)
+        else:
+            _plain(service, run)
+    except KeyboardInterrupt:
+        errors.print(f"The job goes on. Follow it again with: python -m app watch {job_id}")
+        errors.print(f"Cancel it with: python -m app cancel {job_id}")
+        raise typer.Exit(Outcome.INTERRUPTED) from None
+    return service.job(job_id)
+
+
+def _live(service: Tunesmith, run: RunProgress) -> None:
+    with Live(picture(run), console=output, refresh_per_second=8, transient=False) as live:
+        for event in service.events(run.job.id):
+            run.apply(event)
+            live.update(picture(run))
+
+
+def _plain(service: Tunesmith, run: RunProgress) -> None:
+    view = PlainView(run)
+    for event in service.events(run.job.id):
+        run.apply(event)
+        for line in view.lines(event):
+            output.print(escape(line), soft_wrap=True)
+
+
+def tell_result(service: Tunesmith, job: Job) -> None:
+    """Say what a finished job left behind, or why it left nothing."""
+    if job.result is None:
+        _tell_failure(job)
+        return
+    took = ""
+    if job.started_at is not None and job.finished_at is not None:
+        took = f" in {clock((job.finished_at - job.started_at).total_seconds())}"
+    output.print(f"[bold green]Done[/]{took}: [bold]{escape(job.result.model)}[/] version {job.result.version}")
+    for evaluation in (job.metrics.validation, job.metrics.test):
+        if evaluation is not None:
+            output.print(_scores(evaluation))
+    baseline = service.dataset(job.dataset.id).profile.majority_baseline
+    output.print(f"  always answering the commonest label would score {baseline:.2f} accuracy", style="dim")
+
+
+def _scores(evaluation: Evaluation) -> str:
+    return (
+        f"  {evaluation.split:<10} {evaluation.examples} texts: accuracy {evaluation.accuracy:.4f}, "
+        f"f1_macro {evaluation.f1_macro:.4f}, loss {evaluation.loss:.4f}"
+    )
+
+
+def _tell_failure(job: Job) -> None:
+    colour = "red" if job.status == "failed" else "yellow"
+    error = job.error or {}
+    reason = error.get("detail") or job.status_reason or ""
+    errors.print(f"[bold {colour}]{job.status}[/] {escape(str(reason))}")
+    if error.get("remedy"):
+        errors.print(f"  {escape(str(error['remedy']))}")

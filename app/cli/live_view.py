@@ -1,0 +1,83 @@
+"""The picture of a running job on a terminal: where it is, how it learns, and its evaluations so far."""
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.console import clock
+from app.cli.progress import RunProgress, Scores
+
+COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
+SHOWN = ("loss", "accuracy", "f1_macro")
+MOST_ROWS = 12
+
+
+def picture(run: RunProgress) -> RenderableType:
+    """Draw a run."""
+    parts: list[RenderableType] = [_headline(run), _bar(run)]
+    if run.progress.step:
+        parts.append(_numbers(run))
+    if run.evaluations:
+        parts.append(_evaluations(run))
+    return Group(*parts)
+
+
+def _headline(run: RunProgress) -> Text:
+    job = run.job
+    colour = COLOURS.get(run.status, "cyan")
+    state = run.phase or run.status
+    line = Text.assemble((state, f"bold {colour}"), "  ", (job.model, "bold"), f"  from {job.base_model.id}")
+    if run.device:
+        line.append(f"  on {run.device}")
+    if run.attempt > 1:
+        line.append(f"  attempt {run.attempt} of {job.max_attempts}", "yellow")
+    if run.phase is None and run.reason and run.status != "succeeded":
+        line.append(f"\n{run.reason}", "dim")
+    return line
+
+
+def _bar(run: RunProgress) -> RenderableType:
+    step, total = run.progress.step, run.progress.total_steps
+    grid = Table.grid(padding=(0, 1))
+    pulsing = run.status == "running" and (total is None or run.phase in ("preparing", "evaluating", "exporting"))
+    done = 100.0 if run.status == "succeeded" else 100.0 * step / total if total else 0.0
+    bar = ProgressBar(total=100, completed=done, width=36, pulse=pulsing, finished_style="green")
+    words = f"step {step}/{total}" if total else ""
+    if run.progress.num_train_epochs:
+        words += f"  epoch {run.progress.epoch:.1f}/{run.progress.num_train_epochs}"
+    left = run.progress.eta_seconds
+    if run.phase == "training" and left is not None:
+        words += f"  ETA {clock(left)}"
+    grid.add_row(bar, f"{done:3.0f} %", words)
+    return grid
+
+
+def _numbers(run: RunProgress) -> Text:
+    progress = run.progress
+    parts = []
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4f}")
+    if progress.learning_rate is not None:
+        parts.append(f"lr {progress.learning_rate:.2e}")
+    if progress.examples_per_second is not None:
+        parts.append(f"{progress.examples_per_second:.0f} examples/s")
+    return Text("   ".join(parts), "dim")
+
+
+def _evaluations(run: RunProgress) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    names = [*SHOWN, *([run.evaluations[0].metric] if run.evaluations[0].metric not in SHOWN else [])]
+    for name in ("step", "epoch", *names):
+        table.add_column(escape(name), justify="right")
+    table.add_column("")
+    for scores in run.evaluations[-MOST_ROWS:]:
+        _add_row(table, scores, names, is_best=scores is run.best)
+    return table
+
+
+def _add_row(table: Table, scores: Scores, names: list[str], *, is_best: bool) -> None:
+    values = [scores.metrics.get(name, scores.value if name == scores.metric else None) for name in names]
+    cells = [str(scores.step), f"{scores.epoch:.1f}", *("-" if value is None else f"{value:.4f}" for value in values)]
+    table.add_row(*cells, "★ best" if is_best else "", style="bold green" if is_best else None)

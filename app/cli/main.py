@@ -1,0 +1,90 @@
+"""The command line: which commands there are and where each lives.
+
+A command is imported when it runs, so that ``--help`` and ``up`` do not wait for what they do not use.
+"""
+
+import importlib
+from typing import Annotated, NamedTuple
+
+import typer
+
+SERVICE, TRAINING, MODELS = "Service", "Training", "Data and models"
+
+
+class Command(NamedTuple):
+    """Where a command is: a module of app.cli and a function in it; its panel and its line in the list."""
+
+    module: str
+    function: str
+    panel: str
+    help: str
+
+
+class Place(NamedTuple):
+    """Which service a command speaks to; what is None is read from the settings."""
+
+    url: str | None
+    api_key: str | None
+
+
+COMMANDS = {
+    "up": Command("up", "up", SERVICE, "Start everything on this machine, keep it running, and stop it in order."),
+    "api": Command("api", "api", SERVICE, "Run the HTTP API alone."),
+    "migrate": Command("migrate", "migrate", SERVICE, "Bring the database to the schema of this version."),
+    "quickstart": Command("quickstart", "quickstart", SERVICE, "Train a first model on the sample data and ask it."),
+    "train": Command("train", "train", TRAINING, "Upload a dataset, train a model on it, and watch."),
+    "watch": Command("watch", "watch", TRAINING, "Follow a job until it ends."),
+    "jobs": Command("jobs", "jobs", TRAINING, "List jobs, newest first."),
+    "job": Command("jobs", "job", TRAINING, "Show one job."),
+    "cancel": Command("jobs", "cancel", TRAINING, "Ask a job to end."),
+    "datasets": Command("datasets", "datasets", MODELS, "List datasets, newest first."),
+    "upload": Command("datasets", "upload", MODELS, "Upload a dataset and show what was found in it."),
+    "models": Command("models", "models", MODELS, "List the models, or the versions of one."),
+    "alias": Command("models", "alias", MODELS, "Point an alias at a version; champion is what a plain name means."),
+    "predict": Command("predict", "predict", MODELS, "Classify texts with a model."),
+}
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+_EPILOG = (
+    "Exit status: 0 done; 1 the job failed or was cancelled; 2 wrong usage; 3 the service does not answer; "
+    "4 it refused the request; 5 it failed; 130 interrupted."
+)
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, epilog=_EPILOG
+)
+
+
+@app.callback()
+def connection(
+    context: typer.Context,
+    url: Annotated[
+        str | None, typer.Option(envvar="TUNESMITH_URL", help="Address of the service.", show_default=False)
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="TUNESMITH_API_KEY", help="Its bearer token.", show_default=False)
+    ] = None,
+) -> None:
+    """Train text classifiers, keep what they learned, serve it."""
+    context.obj = Place(url, api_key)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command that ``arguments`` (else sys.argv) name, and exit with its status."""
+    app(arguments, prog_name="python -m app")
+
+
+def _register(name: str) -> None:
+    entry = COMMANDS[name]
+
+    def pass_on(context: typer.Context) -> None:
+        run = importlib.import_module("app.cli.run").run
+        raise typer.Exit(run(name, entry.module, entry.function, context.args, context.obj))
+
+    register = app.command(
+        name, help=entry.help, rich_help_panel=entry.panel, add_help_option=False, context_settings=_PASS_ON
+    )
+    register(pass_on)
+
+
+for _name in COMMANDS:
+    _register(_name)

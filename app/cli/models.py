@@ -1,0 +1,77 @@
+"""``python -m app models`` and ``alias``: the registry."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.connection import connect
+from app.cli.console import JsonFlag, ago, output, print_json, size
+from app.schemas.models import Model, VersionSummary
+
+
+def models(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Show the versions of this one.", show_default=False)] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the models, or the versions of one."""
+    with connect(context) as service:
+        if name is not None:
+            versions = service.versions(name)
+            print_json(versions) if as_json else output.print(_versions(versions))
+            return
+        found = list(service.models())
+    if as_json:
+        print_json(found)
+    else:
+        output.print(_models(found) if found else "No models. Train one: python -m app train FILE --model NAME")
+
+
+def alias(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The model.")],
+    alias: Annotated[str, typer.Argument(help="The alias, champion for one.")],
+    version: Annotated[int, typer.Argument(min=1, help="The version it is to name.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Point an alias at a version; champion is what a plain model name means."""
+    with connect(context) as service:
+        moved = service.set_alias(name, alias, version)
+    if as_json:
+        print_json(moved)
+    else:
+        output.print(f"{escape(name)}@{escape(moved.alias)} is version {moved.version}")
+
+
+def _models(found: Sequence[Model]) -> Table:
+    table = Table("model", "serves", "newest", "aliases", "updated", box=None, header_style="bold")
+    for item in found:
+        aliases = ", ".join(f"{alias.alias} -> {alias.version}" for alias in item.aliases)
+        table.add_row(
+            escape(item.name),
+            str(item.serving_version),
+            str(item.latest_version),
+            escape(aliases or "-"),
+            ago(item.updated_at),
+        )
+    return table
+
+
+def _versions(versions: Sequence[VersionSummary]) -> Table:
+    table = Table(
+        "version", "aliases", "base model", "validation f1", "test f1", "size", "made", box=None, header_style="bold"
+    )
+    for item in versions:
+        scores = [item.metrics.get(f"{split}/f1_macro") for split in ("validation", "test")]
+        table.add_row(
+            str(item.version),
+            escape(", ".join(item.aliases) or "-"),
+            escape(item.base_model.id),
+            *("-" if score is None else f"{score:.4f}" for score in scores),
+            size(item.bytes),
+            ago(item.created_at),
+        )
+    return table

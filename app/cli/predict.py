@@ -1,0 +1,45 @@
+"""``python -m app predict``: texts in, labels out."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from app.cli.connection import connect
+from app.cli.console import JsonFlag, output, print_json
+from app.schemas.predictions import Prediction
+
+
+def predict(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="NAME, NAME@ALIAS or NAME:VERSION.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="What to classify; without any, the lines of stdin.", show_default=False)
+    ] = None,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="Show the probability of every label.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Classify texts with a model."""
+    inputs = texts or [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    if not inputs:
+        raise typer.BadParameter("there is no text to classify")
+    with connect(context) as service:
+        answer = service.predict(model, inputs, return_all_scores=all_scores)
+    if as_json:
+        print_json(answer)
+    else:
+        output.print(predictions_table(inputs, answer.predictions))
+
+
+def predictions_table(texts: Sequence[str], predictions: Sequence[Prediction]) -> Table:
+    """Draw texts beside their labels."""
+    table = Table("label", "score", "text", box=None, header_style="bold")
+    for text, prediction in zip(texts, predictions, strict=True):
+        label = f"[bold]{escape(prediction.label)}[/]"
+        table.add_row(label, f"{prediction.score:.3f}", escape(text))
+        for other, score in list((prediction.scores or {}).items())[1:]:
+            table.add_row(f"[dim]{escape(other)}[/]", f"[dim]{score:.3f}[/]", "")
+    return table

@@ -1,0 +1,70 @@
+"""What the events of a job add up to: its phase, its progress, its evaluations. No terminal in here."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.schemas.jobs import Job, JobEvent, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One evaluation on the validation split."""
+
+    step: int
+    epoch: float
+    metric: str
+    """Name of the metric that picks the checkpoint."""
+    value: float
+    metrics: dict[str, float]
+
+
+@dataclass
+class RunProgress:
+    """A job as far as its events have told; ``apply`` them in order."""
+
+    job: Job
+    status: str = "queued"
+    phase: str | None = None
+    reason: str | None = None
+    device: str | None = None
+    attempt: int = 0
+    progress: Progress = field(default_factory=Progress)
+    evaluations: list[Scores] = field(default_factory=list)
+    best: Scores | None = None
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    stopped: str | None = None
+
+    def apply(self, event: JobEvent) -> None:
+        """Take in one event; kinds that a newer service may have are passed over."""
+        data = event.data
+        match event.type:
+            case "status":
+                self._enter_status(event)
+            case "phase":
+                self.phase = data["phase"]
+            case "resolved":
+                self.device = data["device"]
+                self.progress = self.progress.model_copy(update={"total_steps": data["total_steps"]})
+            case "step":
+                self.progress = Progress.model_validate(data)
+            case "evaluated" if data["split"] == "validation" and self.phase == "training":
+                self._add_scores(data)
+            case "warning":
+                self.warnings.append(data)
+            case "stopped":
+                self.stopped = data["reason"]
+
+    def _enter_status(self, event: JobEvent) -> None:
+        self.status = event.data["to"]
+        self.reason = event.data.get("reason")
+        self.phase = None
+        if event.attempt != self.attempt:
+            # Another attempt starts over, or from a checkpoint: it repeats what it needs.
+            self.attempt = event.attempt
+            self.evaluations, self.best, self.stopped = [], None, None
+
+    def _add_scores(self, data: dict[str, Any]) -> None:
+        scores = Scores(data["step"], data["epoch"], data["metric_name"], data["metric_value"], data["metrics"])
+        self.evaluations.append(scores)
+        if data["improved"]:
+            self.best = scores

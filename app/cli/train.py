@@ -1,0 +1,147 @@
+"""``python -m app train``: upload a dataset, train on it, watch."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import flags
+from app.cli.connection import connect
+from app.cli.console import JsonFlag, output, print_json
+from app.cli.datasets import (
+    FormatOption,
+    LabelColumnOption,
+    LabelNamesOption,
+    SeedOption,
+    SplitColumnOption,
+    TestFractionOption,
+    TextColumnOption,
+    ValidationFractionOption,
+    label_names_of,
+    tell_dataset,
+)
+from app.cli.following import follow, tell_result
+from app.client import Tunesmith
+from app.schemas.hyperparameters import Hyperparameters
+from app.schemas.jobs import DEFAULT_BASE_MODEL, Job
+
+
+def _train(
+    context: typer.Context,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Argument(exists=True, dir_okay=False, help="CSV, TSV, JSON, JSONL or Parquet.", show_default=False),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Name in the registry; made when it does not exist yet.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="An uploaded dataset, instead of FILE.", metavar="ID", show_default=False)
+    ] = None,
+    base_model: Annotated[
+        str,
+        typer.Option(
+            "--base-model", "--model-name", help="Hub id, configured folder, minilm-l6, or model:NAME[@ALIAS|:N]."
+        ),
+    ] = DEFAULT_BASE_MODEL,
+    export: Annotated[
+        list[str] | None,
+        typer.Option(help="Format to export; may be repeated.", show_default="onnx"),
+    ] = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    split_column: SplitColumnOption = None,
+    label_names: LabelNamesOption = None,
+    file_format: FormatOption = None,
+    validation_fraction: ValidationFractionOption = None,
+    test_fraction: TestFractionOption = None,
+    split_seed: SeedOption = None,
+    priority: Annotated[int, typer.Option(help="Higher runs sooner.")] = 0,
+    metadata: Annotated[
+        list[str] | None, typer.Option(help="A pair of your own; may be repeated.", metavar="KEY=VALUE")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    wait: Annotated[bool, typer.Option(help="Follow the job until it ends.")] = True,
+    as_json: JsonFlag = False,
+    **hyperparameters: flags.Value,
+) -> int:
+    """Train a model on FILE, or on a dataset that was uploaded before.
+
+    Ctrl-C ends the watching, not the job.
+    """
+    # Checked before anything is uploaded, so that a typing error costs nothing.
+    wishes = Hyperparameters.model_validate(flags.values(hyperparameters))
+    fields: dict[str, Any] = {"base_model": base_model, "priority": priority, "hyperparameters": wishes}
+    if export:
+        fields["export"] = {"formats": export}
+    if metadata:
+        fields["metadata"] = pairs_of(metadata)
+    reading: dict[str, Any] = {
+        "text_column": text_column,
+        "label_column": label_column,
+        "split_column": split_column,
+        "label_names": label_names_of(label_names),
+        "format": file_format,
+        "validation_fraction": validation_fraction,
+        "test_fraction": test_fraction,
+        "seed": split_seed,
+    }
+    with connect(context) as service:
+        dataset_id = _dataset(service, file, dataset, reading, quiet=as_json)
+        if dry_run:
+            print_json(service.validate(model, dataset_id, **fields))
+            return 0
+        return finish(service, service.train(model, dataset_id, **fields), wait, as_json)
+
+
+def _dataset(
+    service: Tunesmith, file: Path | None, dataset: str | None, reading: dict[str, Any], *, quiet: bool
+) -> str:
+    """Give the id of the dataset to train on, uploading the file if that is what was given."""
+    if (file is None) == (dataset is None):
+        raise typer.BadParameter("give either a FILE or --dataset ID")
+    if file is None:
+        return str(dataset)
+    uploaded = service.upload_dataset(file, **reading)
+    if not quiet:
+        tell_dataset(uploaded)
+    return uploaded.id
+
+
+def finish(service: Tunesmith, job: Job, wait: bool, as_json: bool) -> int:
+    """Follow a new job, or just say that it is there; gives the exit status."""
+    if not wait:
+        if as_json:
+            print_json(job)
+        else:
+            output.print(f"Queued [bold]{job.id}[/]. Follow it with: python -m app watch {job.id}")
+        return 0
+    if as_json:
+        job = service.wait(job.id)
+        print_json(job)
+    else:
+        job = follow(service, job.id)
+        tell_result(service, job)
+    return 0 if job.status == "succeeded" else 1
+
+
+def pairs_of(texts: list[str]) -> dict[str, str]:
+    """Read KEY=VALUE pairs; raises BadParameter."""
+    pairs = [text.partition("=") for text in texts]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise typer.BadParameter("metadata is written KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+def _with_flags(command: Callable[..., int]) -> Callable[..., int]:
+    """Replace ``**hyperparameters`` in a command's signature by one flag for each field."""
+    signature = inspect.signature(command)
+    fixed = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    command.__signature__ = signature.replace(parameters=[*fixed, *flags.parameters()])  # type: ignore[attr-defined]
+    command.__annotations__.pop("hyperparameters", None)
+    return command
+
+
+train = _with_flags(_train)

@@ -1,0 +1,275 @@
+"""The Python client of the HTTP API; the command line is written on it.
+
+with Tunesmith() as service:
+    dataset = service.upload_dataset("messages.csv")
+    job = service.wait(service.train("customer-messages", dataset).id)
+    print(service.predict("customer-messages", "Where is my parcel?").predictions[0].label)
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel
+
+from app.event_stream import read_messages
+from app.schemas.datasets import Dataset, FileFormat
+from app.schemas.hyperparameters import Hyperparameters
+from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
+from app.schemas.models import Alias, Model, Version, VersionSummary
+from app.schemas.pages import Page
+from app.schemas.plans import JobPlan
+from app.schemas.predictions import PredictRequest, PredictResponse
+from app.transport import ApiError, ClientError, Transport, Unreachable, pauses
+
+__all__ = ["ApiError", "ClientError", "Tunesmith", "Unreachable"]
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+PAGE_SIZE = 100
+# The service sends a sign of life more often than this; silence means that the connection is dead.
+STREAM_TIMEOUT = 45.0
+LONG_POLL_SECONDS = 20.0
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Tunesmith:
+    """One service, at ``url`` (or TUNESMITH_URL), with ``api_key`` (or TUNESMITH_API_KEY) where it wants one.
+
+    Every method raises ApiError when the service refuses, and Unreachable when it does not answer. What is safe to
+    repeat is repeated for ``retry_seconds`` when the service is busy or the connection breaks; creating is safe too,
+    because every POST carries an Idempotency-Key.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retry_seconds: float = 20.0,
+    ) -> None:
+        self.url = (url or os.environ.get("TUNESMITH_URL") or DEFAULT_URL).rstrip("/")
+        self._transport = Transport(
+            self.url,
+            api_key or os.environ.get("TUNESMITH_API_KEY") or None,
+            timeout=timeout,
+            retry_seconds=retry_seconds,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def ready(self) -> bool:
+        """Say whether the service takes requests now, without waiting for it."""
+        try:
+            with self._transport.stream("/readyz", headers={}, timeout=5.0) as response:
+                return response.is_success
+        except ClientError:
+            return False
+
+    # Datasets
+
+    def upload_dataset(
+        self,
+        path: Path | str,
+        *,
+        name: str | None = None,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        split_column: str | None = None,
+        label_names: Sequence[str] | Mapping[str, str] | None = None,
+        format: FileFormat | None = None,
+        validation_fraction: float | None = None,
+        test_fraction: float | None = None,
+        seed: int | None = None,
+    ) -> Dataset:
+        """Upload a CSV, TSV, JSON, JSONL or Parquet file; what is left out stays as the service has it by default."""
+        options = {
+            "name": name,
+            "text_column": text_column,
+            "label_column": label_column,
+            "split_column": split_column,
+            "label_names": None if label_names is None else json.dumps(label_names),
+            "format": format,
+            "validation_fraction": validation_fraction,
+            "test_fraction": test_fraction,
+            "seed": seed,
+        }
+        fields = {field: str(value) for field, value in options.items() if value is not None}
+        with Path(path).open("rb") as file:
+            return self._post(Dataset, "/datasets", files={"file": (Path(path).name, file)}, data=fields)
+
+    def datasets(self, *, limit: int | None = None) -> Iterator[Dataset]:
+        """Go through the datasets, newest first."""
+        return self._pages(Dataset, "/datasets", limit)
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        """Get one dataset."""
+        return self._get(Dataset, f"/datasets/{dataset_id}")
+
+    # Jobs
+
+    def train(
+        self,
+        model: str,
+        dataset: Dataset | str,
+        *,
+        hyperparameters: Hyperparameters | Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Queue a training job; ``fields`` are those of TrainJobRequest, ``base_model`` for one."""
+        return self._post(Job, "/jobs", json=_request(model, dataset, hyperparameters, fields))
+
+    def validate(
+        self,
+        model: str,
+        dataset: Dataset | str,
+        *,
+        hyperparameters: Hyperparameters | Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> JobPlan:
+        """Say what ``train`` with the same arguments would run, and run nothing."""
+        return self._post(JobPlan, "/jobs/validate", json=_request(model, dataset, hyperparameters, fields))
+
+    def jobs(self, *, limit: int | None = None, **filters: str) -> Iterator[Job]:
+        """Go through the jobs, newest first; filters: status, model, dataset_id, created_after."""
+        return self._pages(Job, "/jobs", limit, filters)
+
+    def job(self, job_id: str) -> Job:
+        """Get one job."""
+        return self._get(Job, f"/jobs/{job_id}")
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to end; a running one ends within seconds."""
+        return self._post(Job, f"/jobs/{job_id}/cancel")
+
+    def events(self, job_id: str, *, after: int = 0, patience: float = 120.0) -> Iterator[JobEvent]:
+        """Follow a job's history until it ends, each event once and in order.
+
+        A broken connection is taken up again after the last event that came; Unreachable is raised when that fails
+        for ``patience`` seconds.
+        """
+        heard, waits = time.monotonic(), pauses()
+        while True:
+            before = after
+            try:
+                for event in self._stream(job_id, after):
+                    after, heard, waits = event.seq, time.monotonic(), pauses()
+                    yield event
+                    if _ends(event):
+                        return
+                # A stream without anything new: the job has ended before ``after``.
+                if after == before and self.job(job_id).status in TERMINAL:
+                    return
+            except (Unreachable, ApiError) as error:
+                if (isinstance(error, ApiError) and not error.retryable) or time.monotonic() - heard > patience:
+                    raise
+            time.sleep(next(waits))
+
+    def wait(self, job_id: str, *, timeout: float | None = None) -> Job:
+        """Wait until a job has ended, and get it. Raises TimeoutError."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = max(0.0, min(LONG_POLL_SECONDS, deadline - time.monotonic()))
+            job = self._get(Job, f"/jobs/{job_id}", headers={"Prefer": f"wait={math.ceil(left)}"})
+            if job.status in TERMINAL:
+                return job
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{job_id} is still {job.status} after {timeout:g} s")
+
+    # Models
+
+    def models(self, *, limit: int | None = None) -> Iterator[Model]:
+        """Go through the models of the registry."""
+        return self._pages(Model, "/models", limit)
+
+    def model(self, name: str) -> Model:
+        """Get one model with its aliases."""
+        return self._get(Model, f"/models/{name}")
+
+    def versions(self, name: str) -> list[VersionSummary]:
+        """Get a model's versions, newest first."""
+        return self._get(Page[VersionSummary], f"/models/{name}/versions").data
+
+    def version(self, name: str, number: int) -> Version:
+        """Get everything about one version."""
+        return self._get(Version, f"/models/{name}/versions/{number}")
+
+    def set_alias(self, name: str, alias: str, version: int) -> Alias:
+        """Point an alias at a version; ``champion`` is what a plain model name means."""
+        answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}", json={"version": version})
+        return Alias.model_validate_json(answer.content)
+
+    def predict(
+        self,
+        model: str,
+        inputs: str | Sequence[str],
+        *,
+        top_k: int | None = None,
+        return_all_scores: bool = False,
+    ) -> PredictResponse:
+        """Classify texts with NAME, NAME@ALIAS or NAME:VERSION."""
+        texts = inputs if isinstance(inputs, str) else list(inputs)
+        request = PredictRequest(model=model, inputs=texts, top_k=top_k, return_all_scores=return_all_scores)
+        # Asking twice changes nothing, so there is nothing for the service to remember.
+        answer = self._transport.send(
+            "POST", "/predict", json=request.model_dump(exclude_defaults=True), idempotent=False
+        )
+        return PredictResponse.model_validate_json(answer.content)
+
+    def _get(self, kind: type[Answer], path: str, **request: Any) -> Answer:
+        return kind.model_validate_json(self._transport.send("GET", path, **request).content)
+
+    def _post(self, kind: type[Answer], path: str, **body: Any) -> Answer:
+        return kind.model_validate_json(self._transport.send("POST", path, **body).content)
+
+    def _pages(
+        self, kind: type[Answer], path: str, limit: int | None, filters: Mapping[str, str] | None = None
+    ) -> Iterator[Answer]:
+        params = dict(filters or {}) | {"limit": str(min(limit or PAGE_SIZE, PAGE_SIZE))}
+        given = 0
+        while True:
+            page = self._get(Page[kind], path, params=params)  # type: ignore[valid-type]
+            for item in page.data:
+                yield item
+                given += 1
+                if given == limit:
+                    return
+            if not page.has_more or page.next_cursor is None:
+                return
+            params["cursor"] = page.next_cursor
+
+    def _stream(self, job_id: str, after: int) -> Iterator[JobEvent]:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
+        with self._transport.stream(f"/jobs/{job_id}/events", headers=headers, timeout=STREAM_TIMEOUT) as response:
+            for message in read_messages(response.iter_text()):
+                yield JobEvent.model_validate_json(message.data)
+
+
+def _request(
+    model: str,
+    dataset: Dataset | str,
+    hyperparameters: Hyperparameters | Mapping[str, Any] | None,
+    fields: Mapping[str, Any],
+) -> dict[str, Any]:
+    given = dict(fields) if hyperparameters is None else {**fields, "hyperparameters": hyperparameters}
+    dataset_id = dataset if isinstance(dataset, str) else dataset.id
+    request = TrainJobRequest(model=model, dataset_id=dataset_id, **given)
+    return request.model_dump(mode="json", exclude_unset=True)
+
+
+def _ends(event: JobEvent) -> bool:
+    return event.type == "status" and event.data.get("to") in TERMINAL
