@@ -61,6 +61,17 @@ async def _run(folder: Path) -> int:
             await process.wait()
 
 
+def environment() -> dict[str, str]:
+    """Give the parser all it needs to know; Arrow's own allocators reserve more memory than it may have."""
+    return {
+        "PYTHONPATH": str(_HOME),
+        "LANG": "C.UTF-8",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
 def _read_outcome(folder: Path, exit_code: int) -> Accepted:
     path = folder / OUTCOME
     if exit_code == 0 and path.is_file():

@@ -23,6 +23,8 @@ class Limits(BaseModel):
     max_rows: int
     max_text_chars: int
     max_labels: int
+    memory_bytes: int = 2 * 1024**3
+    """Address space of the parsing process."""
 
 
 class Order(BaseModel):

@@ -4,6 +4,7 @@ It runs confined and without secrets, because it reads bytes that strangers sent
 """
 
 import errno
+import gc
 import hashlib
 import json
 import sys
@@ -21,22 +22,22 @@ from app.preflight.tables.json_rows import SPLIT_LISTS, load_json, read_json_lin
 from app.preflight.tables.table import Table
 from app.schemas.datasets import DatasetOptions, FileFormat
 
-MEMORY_BYTES = 2 * 1024**3
 CPU_SECONDS = 120
 _FILE_BYTES = 4 * 1024**3
 
 
 def main(folder: Path) -> None:
     """Parse the upload of ``folder`` and write the outcome beside it."""
-    confinement.confine(memory_bytes=MEMORY_BYTES, cpu_seconds=CPU_SECONDS, file_bytes=_FILE_BYTES)
     order = Order.model_validate_json((folder / ORDER).read_bytes(), strict=False)
+    confinement.confine(memory_bytes=order.limits.memory_bytes, cpu_seconds=CPU_SECONDS, file_bytes=_FILE_BYTES)
+    gc.disable()  # it would walk millions of rows again and again, and this process soon ends anyway
     outcome: Accepted | Refused
     try:
         outcome = parse(folder, order)
     except AppError as error:
         outcome = Refused.of(error)
     except (MemoryError, RecursionError):
-        outcome = Refused.of(_too_hungry())
+        outcome = Refused.of(_too_hungry(order.limits.memory_bytes))
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
@@ -137,9 +138,9 @@ def _one_text(count: int) -> DatasetRefused:
     )
 
 
-def _too_hungry() -> DatasetRefused:
+def _too_hungry(memory_bytes: int) -> DatasetRefused:
     return DatasetRefused(
-        f"Reading the file takes more than {MEMORY_BYTES // 1024**3} GiB of memory.",
+        f"Reading the file takes more than {memory_bytes // 1024**2} MiB of memory.",
         code="dataset-too-large",
         remedy="Send it as JSON Lines or CSV, which are read row by row, or send fewer rows.",
     )
