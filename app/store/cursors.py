@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
@@ -22,11 +22,11 @@ def decode_newest_first(cursor: str) -> tuple[datetime, str]:
     moment, row_id = _parts(cursor, 2)
     try:
         created_at = datetime.fromisoformat(moment)
-    except ValueError as error:
+        if created_at.tzinfo is None:
+            raise _invalid()
+        return created_at.astimezone(UTC), row_id
+    except (ValueError, OverflowError) as error:  # the year 1 of some zones is before the year 1 of UTC
         raise _invalid() from error
-    if created_at.tzinfo is None:
-        raise _invalid()
-    return created_at, row_id
 
 
 def decode_name(cursor: str) -> str:

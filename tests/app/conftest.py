@@ -32,11 +32,17 @@ class Store:
         with self.database.transaction() as session:
             return verb(session, *args, **kwargs)
 
-    def submit(self, *, max_attempts: int = 3, queue: str = "default", **request: Any) -> str:
-        """Submit a job and give its id."""
+    def submit(self, **wishes: Any) -> str:
+        """Submit a job and give its id; see ``submit_in``."""
+        return str(self.do(self.submit_in, **wishes).id)
+
+    def submit_in(
+        self, session: Session, *, max_attempts: int = 3, queue: str = "default", **request: Any
+    ) -> tables.Job:
+        """Submit a job in a transaction that is open; ``request`` are fields of the body."""
         wanted = TrainJobRequest.model_validate({"model": "mood", "dataset_id": self.dataset.id} | request)
-        job = self.do(
-            jobs.submit,
+        return jobs.submit(
+            session,
             request=wanted,
             request_sha256="0" * 64,
             dataset=self.dataset,
@@ -45,7 +51,6 @@ class Store:
             max_attempts=max_attempts,
             queue=queue,
         )
-        return str(job.id)
 
     def claim(self, job_id: str | None = None, *, owner: str = "wrk_1", lease: float = 60.0) -> Claim | None:
         """Claim this job, or the next one."""

@@ -1,0 +1,59 @@
+"""Curves on both databases: batches, overlapping attempts, thinning."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from app.store import jobs, metrics
+
+
+def write(store: Any, claim: Any, name: str, values: dict[int, float]) -> None:
+    points = [jobs.Point(name, step, step / 10, value) for step, value in values.items()]
+    assert store.do(jobs.record, claim, jobs.Recorded(points=points))
+
+
+def curve(store: Any, claim: Any, **wishes: Any) -> list[tuple[str, int, float]]:
+    return [(point.name, point.step, point.value) for point in store.do(metrics.history, claim.job_id, **wishes)]
+
+
+def test_curves_come_by_name_and_step(store: Any) -> None:
+    claim = store.running()
+    write(store, claim, "train/loss", {2: 0.5, 1: 1.0})
+    write(store, claim, "eval/loss", {2: 0.7})
+    other = store.running()
+    write(store, other, "train/loss", {1: 9.0})
+    assert curve(store, claim) == [("eval/loss", 2, 0.7), ("train/loss", 1, 1.0), ("train/loss", 2, 0.5)]
+    assert curve(store, claim, names=["eval/loss"]) == [("eval/loss", 2, 0.7)]
+    assert curve(store, claim, names=[]) == [] and curve(store, claim, names=["no"]) == []
+    assert store.do(metrics.names, claim.job_id) == ["eval/loss", "train/loss"]
+
+
+def test_a_point_told_twice_is_one_point(store: Any) -> None:
+    claim = store.running()
+    write(store, claim, "train/loss", {1: 1.0, 2: 2.0})
+    write(store, claim, "train/loss", {2: 3.0})
+    assert curve(store, claim) == [("train/loss", 1, 1.0), ("train/loss", 2, 3.0)]
+
+
+def test_where_attempts_overlap_the_newest_speaks(store: Any) -> None:
+    first = store.running()
+    write(store, first, "train/loss", {1: 1.0, 2: 2.0, 3: 3.0})
+    store.do(jobs.release, first, crashed=True, reason="r")
+    second = store.claim(first.job_id)
+    write(store, second, "train/loss", {2: 20.0})
+    assert curve(store, first) == [("train/loss", 1, 1.0), ("train/loss", 2, 20.0), ("train/loss", 3, 3.0)]
+
+
+@pytest.mark.parametrize(("points", "most"), [(1, 5), (2, 2), (5, 5), (6, 5), (100, 7), (101, 2), (97, 1), (1000, 100)])
+def test_thinning_is_even_and_keeps_both_ends(store: Any, points: int, most: int) -> None:
+    claim = store.running()
+    write(store, claim, "long", {10 * step: float(step) for step in range(points)})
+    write(store, claim, "short", {5: 1.0})
+    thinned = curve(store, claim, max_points=most)
+    steps = [step // 10 for name, step, _ in thinned if name == "long"]
+    assert len(steps) == min(points, max(2, most))
+    assert steps[0] == 0 and steps[-1] == points - 1
+    gaps = [after - before for before, after in pairwise(steps)]
+    assert not gaps or max(gaps) - min(gaps) <= 1
+    assert ("short", 5, 1.0) in thinned
