@@ -17,6 +17,7 @@ from app.settings import Settings, get_settings
 from app.store import migrate
 from app.store.engine import Database
 from worker import hardware
+from worker.child import DEFAULT_PIPELINE
 from worker.listener import Listener
 from worker.supervisor import Supervisor
 
@@ -32,7 +33,7 @@ DEAF_PAUSE_SECONDS = 120.0
 class Worker:
     """All parts of a worker process, started and stopped in the right order."""
 
-    def __init__(self, settings: Settings, queues: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, queues: Sequence[str], *, pipeline: str = DEFAULT_PIPELINE) -> None:
         self._settings = settings
         self._stop = False
         self._database = Database(settings.resolved_database_url)
@@ -40,7 +41,9 @@ class Worker:
         self._doorbell = Doorbell(settings)
         self._reconciler = Reconciler(self._database, self._doorbell, settings)
         self._hardware = hardware.detect()
-        self._supervisor = Supervisor(settings, self._database, artifacts, self._hardware, queues=queues)
+        self._supervisor = Supervisor(
+            settings, self._database, artifacts, self._hardware, queues=queues, pipeline=pipeline
+        )
         self._listener = Listener(lambda: broker_url(settings), queues, self._supervisor.ring)
 
     def run(self) -> None:

@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 
 from app.artifacts.bundle import sha256_of
 from app.errors import JobFailure
@@ -49,7 +50,7 @@ def _find(wanted: Wanted) -> Found:
             raise
         cached = _cached(wanted)
         if cached is None:
-            raise unreachable(wanted) from error
+            raise unreachable(wanted, error) from error
         return cached
     check_names(wanted.repo, files)
     config = hf_hub_download(
@@ -90,11 +91,15 @@ def _download(wanted: Wanted, revision: str) -> Found:
 
 
 def _cached(wanted: Wanted) -> Found | None:
+    """Look into the cache; without a wish for a revision, the newest one that is there will do."""
+    revision = wanted.revision or _newest_cached(wanted)
+    if revision is None:
+        return None
     try:
         folder = Path(
             snapshot_download(
                 wanted.repo,
-                revision=wanted.revision,
+                revision=revision,
                 cache_dir=wanted.cache_dir,
                 local_files_only=True,
                 allow_patterns=list(FILES),
@@ -105,6 +110,12 @@ def _cached(wanted: Wanted) -> Found | None:
     if drop_damaged(folder) or not (folder / CONFIG).is_file():
         return None
     return Found(folder=folder, revision=folder.name)
+
+
+def _newest_cached(wanted: Wanted) -> str | None:
+    snapshots = wanted.cache_dir / repo_folder_name(repo_id=wanted.repo, repo_type="model") / "snapshots"
+    found = sorted(snapshots.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    return found[-1].name if found else None
 
 
 def drop_damaged(folder: Path) -> bool:
@@ -140,10 +151,13 @@ def not_cached(wanted: Wanted) -> JobFailure:
     )
 
 
-def unreachable(wanted: Wanted) -> JobFailure:
-    """Give the failure of a hub that does not answer."""
+def unreachable(wanted: Wanted, error: Exception) -> JobFailure:
+    """Give the failure of a hub that does not answer, or not as a hub should."""
+    how = (
+        f"answered with status {error.response.status_code}" if isinstance(error, HfHubHTTPError) else "did not answer"
+    )
     return JobFailure(
-        detail=f"The hub at {wanted.endpoint} could not be reached to download {wanted.repo}.",
+        detail=f"The hub at {wanted.endpoint} could not be reached to download {wanted.repo}: it {how}.",
         code="hub-unreachable",
         remedy="Check the worker's network or set TUNESMITH_HUB_ENDPOINT to a mirror; minilm-l6 needs no network.",
         kind="resource",
@@ -151,10 +165,8 @@ def unreachable(wanted: Wanted) -> JobFailure:
 
 
 def is_unknown(error: Exception) -> bool:
-    """Say whether the hub answered that there is no such model for us."""
-    if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError | GatedRepoError):
-        return True
-    return isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403, 404)
+    """Say whether the hub, and not some gateway before it, answered that there is no such model for us."""
+    return isinstance(error, RepositoryNotFoundError | RevisionNotFoundError | GatedRepoError)
 
 
 def as_failure(wanted: Wanted, error: Exception) -> JobFailure:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from celery import Celery
+from celery.app import trace
 from celery.worker import WorkController, state
 
 from app.errors import AppError
@@ -75,4 +76,6 @@ class Listener:
 
 def consumer(celery: Celery) -> WorkController:
     """Make a consumer without the chatter between workers, whose pub/sub connection is where reconnecting fails."""
+    # The pool's threads find their tasks through celery's globals; a process has one listener, so that is no harm.
+    trace.setup_worker_optimizations(celery)
     return WorkController(app=celery, without_gossip=True, without_mingle=True, without_heartbeat=True)

@@ -41,6 +41,8 @@ class FileStore:
         """
         source = self._place(key)
         if not source.is_file():
+            if not self.root.is_dir():
+                raise _unmounted()
             raise _missing(key)
         with storage_errors():
             destination.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +150,14 @@ def _must_equal(source: Path, target: Path, key: str) -> None:
                 )
             if not block:
                 return
+
+
+def _unmounted() -> Unavailable:
+    return Unavailable(
+        detail="The artifact folder is not there.",
+        code="artifacts-unavailable",
+        remedy="Mount the folder of the artifact store, or correct TUNESMITH_ARTIFACTS_URL.",
+    )
 
 
 def _missing(key: str) -> NotFound:

@@ -1,6 +1,7 @@
 """A small world for workers: a real database, a real artifact store, a tiny base model, and jobs for a toy pipeline."""
 
 import hashlib
+import importlib
 import json
 import os
 import time
@@ -16,6 +17,7 @@ from app.schemas.jobs import BaseModelRef, Status, TrainJobRequest
 from app.settings import Settings
 from app.store import datasets, events, jobs, migrate, models, tables
 from app.store.engine import Database
+from tests.worker.toy_task import make_spec, recording, restored_torch, tiny_base  # noqa: F401 - fixtures
 from worker.hardware import Hardware
 from worker.supervisor import Supervisor
 
@@ -32,6 +34,7 @@ class World:
         self.database = Database(settings.resolved_database_url)
         self.artifacts = FileStore(settings.data_dir / "artifacts")
         self.dataset = self._store_dataset()
+        self.toy = importlib.import_module("toy_pipeline")
         self._supervisors: list[Supervisor] = []
 
     def _store_dataset(self) -> tables.Dataset:
@@ -140,6 +143,7 @@ def tiny_model(tmp_path: Path) -> Path:
 @pytest.fixture
 def world(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world on SQLite with short leases."""
+    monkeypatch.syspath_prepend(str(TOY))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(TOY), os.environ.get("PYTHONPATH")])))
     settings = Settings(
         _env_file=None,

@@ -1,0 +1,155 @@
+"""Publishing a bundle at most once, whatever breaks in between."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from app.artifacts.file import FileStore
+from app.errors import JobFailure, StorageFull, Unavailable
+from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest, WorkerRef
+from app.store import jobs
+from worker.events import AttemptSpec
+from worker.lease import Lease, clock
+from worker.publish import Publisher
+from worker.tracking.recorder import Recorder
+
+
+class FlakyStore(FileStore):
+    """Fails at the chosen put."""
+
+    def __init__(self, root, *, at, error):
+        super().__init__(root)
+        self.puts, self.at, self.error = 0, at, error
+
+    def put(self, key, source):
+        self.puts += 1
+        if self.puts == self.at:
+            raise self.error
+        super().put(key, source)
+
+
+class Forgetful:
+    """A database whose connection breaks once while it commits: before it took effect, or after."""
+
+    def __init__(self, database, *, after):
+        self.database, self.after, self.broken = database, after, False
+
+    def run(self, work):
+        if self.broken:
+            return self.database.run(work)
+        self.broken = True
+        if self.after:
+            self.database.run(work)
+        raise Unavailable("The connection broke.", "database-unavailable")
+
+
+@pytest.fixture
+def attempt(world, tmp_path):
+    """A claimed job with its bundle ready."""
+    job_id = world.submit()
+    claim = world.database.run(
+        lambda session: jobs.claim_next(
+            session, owner="w", queues=["default"], lease_seconds=60.0, worker=WorkerRef(id="w")
+        )
+    )
+    folder = tmp_path / "bundle"
+    digest = world.toy.write_bundle(
+        AttemptSpec(
+            job_id=job_id,
+            attempt=claim.attempt,
+            model_name="toy",
+            work_dir=tmp_path,
+            dataset_file=tmp_path,
+            dataset=DatasetRef(id=world.dataset.id, sha256="0" * 64, counts={"train": 1}),
+            labels=["a", "b"],
+            base_model=BaseModelRef(id="tiny", source="folder"),
+            base_model_dir=tmp_path,
+            request=TrainJobRequest(model="toy", dataset_id=world.dataset.id),
+            bundle_dir=folder,
+        ),
+        b"content",
+    )
+    lease = Lease(world.database, claim, Recorder(), claimed_at=clock(), lease_seconds=60.0, heartbeat_seconds=5.0)
+    return SimpleNamespace(job_id=job_id, claim=claim, folder=folder, digest=digest, lease=lease)
+
+
+def publish(world, attempt, *, database=None, artifacts=None):
+    publisher = Publisher(database or world.database, artifacts or world.artifacts)
+    return publisher.publish(attempt.lease, attempt.folder, attempt.digest)
+
+
+def test_files_and_row_appear_together(world, attempt):
+    version = publish(world, attempt)
+    assert world.job(attempt.job_id).status == "succeeded"
+    assert [row.id for row in world.versions()] == [version.id]
+    for name, entry in version.manifest["files"].items():
+        assert world.artifacts.size(f"{version.artifact_prefix}/{name}") == entry["bytes"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_commit_without_an_answer_is_looked_up(world, attempt, after):
+    version = publish(world, attempt, database=Forgetful(world.database, after=after))
+    assert [row.id for row in world.versions()] == [version.id]
+    assert world.job(attempt.job_id).status == "succeeded"
+    assert world.stored()
+
+
+def test_a_lost_lease_leaves_nothing_behind(world, attempt):
+    world.database.run(lambda session: jobs.release(session, attempt.claim, crashed=True, reason="r"))
+    with pytest.raises(jobs.LeaseLost):
+        publish(world, attempt)
+    assert world.versions() == []
+    assert world.stored() == []
+
+
+def test_a_cancel_wins_over_a_bundle(world, attempt):
+    world.database.run(lambda session: jobs.cancel(session, attempt.job_id))
+    with pytest.raises(jobs.LeaseLost) as caught:
+        publish(world, attempt)
+    assert caught.value.code == "cancel-requested"
+    assert world.stored() == []
+
+
+@pytest.mark.parametrize("at", [1, 3, 5])
+def test_a_full_disk_leaves_nothing_behind(world, attempt, at):
+    full = StorageFull("full", "storage-full")
+    with pytest.raises(StorageFull):
+        publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=at, error=full))
+    assert world.stored() == []
+    assert world.versions() == []
+    assert world.job(attempt.job_id).status == "running"
+
+
+def test_an_absent_store_can_be_tried_again(world, attempt):
+    away = Unavailable("away", "artifacts-unavailable")
+    with pytest.raises(Unavailable):
+        publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=3, error=away))
+    publish(world, attempt)
+    assert len(world.versions()) == 1
+
+
+def test_leftovers_of_earlier_attempts_are_removed(world, attempt, tmp_path):
+    rubbish = tmp_path / "rubbish"
+    rubbish.write_text("half a bundle")
+    world.artifacts.put(f"models/{attempt.job_id}/0/model.onnx", rubbish)
+    world.artifacts.put("models/job_other/1/model.onnx", rubbish)
+    publish(world, attempt)
+    assert f"models/{attempt.job_id}/0/model.onnx" not in world.stored()
+    assert "models/job_other/1/model.onnx" in world.stored()
+
+
+def test_a_bundle_that_changed_after_the_child_spoke_is_refused(world, attempt):
+    (attempt.folder / "model.onnx").write_bytes(b"other content")
+    with pytest.raises(JobFailure) as caught:
+        publish(world, attempt)
+    assert caught.value.code == "damaged-bundle"
+    assert world.stored() == []
+
+
+def test_a_bundle_of_another_attempt_is_refused(world, attempt):
+    manifest = attempt.folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"attempt":1', '"attempt":2'))
+    attempt.digest = world.toy.sha256_of(manifest)
+    with pytest.raises(JobFailure) as caught:
+        publish(world, attempt)
+    assert caught.value.code == "damaged-bundle"

@@ -1,0 +1,370 @@
+"""A worker's slots with real processes: what the job, the registry and the artifact store hold after each fate."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from app.schemas.jobs import BaseModelRef
+from app.store import jobs, workers
+from worker.lease import clock
+
+
+def running_child(world, job_id, kind="step"):
+    """Wait until the training process of a job is at work, and give its process id."""
+    world.wait_until(job_id, lambda job: job.progress.get("step", 0) > 0 if kind == "step" else job.phase == "training")
+    (pid,) = children()
+    return pid
+
+
+def children():
+    """List the training processes of this test process."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (folder / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == os.getpid() and b"worker.child" in command:
+            found.append(int(folder.name))
+    return found
+
+
+def statuses(world, job_id):
+    """List the transitions of a job."""
+    return [(data["from"], data["to"]) for _, data in world.history(job_id, "status")]
+
+
+def test_a_job_succeeds_and_publishes_one_version(world):
+    job_id = world.submit()
+    world.supervisor()
+    job = world.wait(job_id, "succeeded")
+    (version,) = world.versions()
+    assert (version.job_id, version.attempt, version.version) == (job_id, 1, 1)
+    assert version.artifact_prefix == f"models/{job_id}/1"
+    assert f"models/{job_id}/1/manifest.json" in world.stored()
+    assert len(world.stored()) == len(version.manifest["files"]) + 1
+    assert version.bytes == sum(world.artifacts.size(key) for key in world.stored())
+    assert statuses(world, job_id) == [(None, "queued"), ("queued", "running"), ("running", "succeeded")]
+    assert [span["phase"] for span in job.phase_history] == [
+        "preparing",
+        "training",
+        "evaluating",
+        "exporting",
+        "publishing",
+    ]
+    assert (job.crash_count, job.interruption_count, job.error) == (0, 0, None)
+    assert job.status_reason == "Published as version 1 of toy."
+
+
+def test_what_the_child_reports_is_in_the_job(world):
+    job_id = world.submit()
+    world.supervisor()
+    job = world.wait(job_id, "succeeded")
+    assert job.stop_reason == "completed"
+    assert job.best_metric == {"name": "f1_macro", "value": 0.5, "step": 6, "epoch": 2.0}
+    assert set(job.evaluations) == {"validation", "test"}
+    assert job.last_metrics["train/loss"] == pytest.approx(1 / 6)
+    assert job.worker["device"] == "toy device"
+    assert job.hyperparameters["learning_rate"] == 1e-4
+    assert [warning["code"] for warning in job.warnings] == ["toy"]
+    assert job.usage["phases"] == {"training": 0.5}
+    assert job.progress["fraction"] == pytest.approx(0.99)
+    assert {"phase", "resolved", "step", "evaluated", "stopped", "warning"} <= {
+        kind for kind, _ in world.history(job_id)
+    }
+
+
+def test_jobs_of_one_model_become_versions_in_a_row(world):
+    ids = [world.submit() for _ in range(3)]
+    world.supervisor(worker_slots=2)
+    for job_id in ids:
+        world.wait(job_id, "succeeded")
+    assert sorted(version.version for version in world.versions()) == [1, 2, 3]
+    assert {version.job_id for version in world.versions()} == set(ids)
+
+
+def test_nothing_of_an_attempt_stays_on_the_disk(world):
+    for toy in ("train", "refuse"):
+        world.submit(toy)
+    supervisor = world.supervisor(worker_slots=1)
+    world.wait_until(world.submit(), lambda job: job.status == "succeeded")
+    folder = supervisor._workspace.folder
+    assert list(folder.glob("*/rows.jsonl")) == []
+    supervisor.drain()
+    assert not folder.exists()
+
+
+def test_a_killed_child_counts_as_a_crash_and_the_job_runs_again(world):
+    job_id = world.submit("first:slow")
+    world.supervisor()
+    os.kill(running_child(world, job_id), signal.SIGKILL)
+    job = world.wait(job_id, "succeeded")
+    assert (job.attempt, job.crash_count) == (2, 1)
+    assert statuses(world, job_id)[2] == ("running", "queued")
+    assert [version.attempt for version in world.versions()] == [2]
+
+
+def test_three_crashes_are_enough(world):
+    job_id, other = world.submit("segfault"), world.submit()
+    world.supervisor()
+    job = world.wait(job_id, "failed")
+    assert (job.attempt, job.crash_count) == (3, 3)
+    assert job.error["code"] == "worker-lost-limit"
+    assert "SIGSEGV" in job.error["cause"]["detail"]
+    assert world.wait(other, "succeeded").crash_count == 0
+    assert world.wait(job_id, "failed").attempt == 3
+
+
+@pytest.mark.parametrize(
+    ("toy", "code", "category"),
+    [
+        ("refuse", "too-few-examples", "data"),
+        ("diverge", "training-diverged", "data"),
+        ("gpu-memory", "gpu-out-of-memory", "resource"),
+        ("full", "storage-full", "resource"),
+        ("wrong-hash", "damaged-bundle", "internal"),
+    ],
+)
+def test_a_final_failure_is_not_tried_again(world, toy, code, category):
+    job_id = world.submit(toy)
+    world.supervisor()
+    job = world.wait(job_id, "failed")
+    assert (job.attempt, job.crash_count) == (1, 0)
+    assert (job.error["code"], job.error["category"]) == (code, category)
+    assert job.error["remedy"]
+    assert job.status_reason == job.error["detail"]
+    assert world.versions() == []
+    assert world.stored() == []
+
+
+def test_a_child_that_ends_without_a_bundle_has_crashed(world):
+    job_id = world.submit("first:silent")
+    world.supervisor()
+    assert world.wait(job_id, "succeeded").crash_count == 1
+
+
+def test_the_log_of_a_crash_is_kept_for_the_operator(world):
+    job_id = world.submit("first:bug")
+    world.supervisor()
+    world.wait(job_id, "succeeded")
+    (log,) = (world.settings.data_dir / "logs" / "attempts").iterdir()
+    assert log.name == f"{job_id}-1.log"
+    assert "KeyError" in log.read_text()
+
+
+def test_a_hung_child_is_taken_for_stalled(world):
+    job_id = world.submit("first:hang")
+    world.supervisor(stall_seconds=1.5)
+    job = world.wait(job_id, "succeeded")
+    assert job.crash_count == 1
+    assert "no progress" in world.history(job_id, "status")[2][1]["reason"]
+
+
+@pytest.mark.parametrize(("toy", "longest"), [("slow", 1.5), ("deaf", 3.0), ("hang", 3.0)])
+def test_a_cancel_ends_the_child_within_its_grace(world, toy, longest):
+    job_id = world.submit(toy)
+    world.supervisor()
+    running_child(world, job_id, "phase")
+    began = time.monotonic()
+    assert world.database.run(lambda session: jobs.cancel(session, job_id)) == "cancelling"
+    job = world.wait(job_id, "cancelled")
+    assert time.monotonic() - began < longest  # heartbeat 0.2 s, grace 1 s, and some for a busy machine
+    assert children() == []
+    assert job.crash_count == 0
+    assert job.status_reason == "The client cancelled the job."
+    assert world.versions() == []
+
+
+def test_a_worker_that_lost_its_lease_kills_its_child_and_writes_nothing(world):
+    job_id = world.submit("first:deaf")
+    supervisor = world.supervisor()
+    pid = running_child(world, job_id)
+    before = len(world.history(job_id))
+    # Another takes the job away behind the worker's back, as the reconciler does when a lease runs out.
+    with world.database.transaction() as session:
+        job = jobs.get(session, job_id)
+        claim = jobs.Claim(job_id, job.attempt, supervisor.id)
+        assert jobs.release(session, claim, crashed=True, reason="Taken away.") == "queued"
+        job.queue = "elsewhere"  # nobody here may claim it again
+    deadline = time.monotonic() + 3.0
+    while pid in children():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.5)
+    later = world.history(job_id)[before:]
+    assert [data["reason"] for kind, data in later if kind == "status"] == [
+        "Taken away. The job waits for another attempt."
+    ]
+    assert not [kind for kind, _ in later[[kind for kind, _ in later].index("status") + 1 :]]
+    assert world.job(job_id).crash_count == 1
+
+
+def test_a_worker_cut_off_from_the_database_stops_before_its_lease_ends(world):
+    job_id = world.submit("deaf")
+    supervisor = world.supervisor(lease_seconds=2.0)
+    pid = running_child(world, job_id)
+    (slot,) = supervisor._working
+    lease = slot.lease
+    lease.stop()  # no beat gets through any more
+    renewed = clock()
+    while pid in children():
+        assert clock() - renewed < 2.0 + 0.2
+        time.sleep(0.01)
+    assert world.job(job_id).status == "running"  # nothing was written
+    assert world.versions() == []
+
+
+def test_draining_gives_the_job_back_and_another_worker_ends_it(world):
+    job_id = world.submit("first:slow")
+    first = world.supervisor()
+    running_child(world, job_id)
+    began = time.monotonic()
+    first.drain()
+    assert time.monotonic() - began < 5.0
+    job = world.job(job_id)
+    assert (job.status, job.crash_count, job.interruption_count) == ("queued", 0, 1)
+    assert "shut down" in job.status_reason
+    assert children() == []
+    world.supervisor()
+    assert world.wait(job_id, "succeeded").attempt == 2
+
+
+def test_draining_ends_a_child_that_will_not_listen(world):
+    job_id = world.submit("deaf")
+    supervisor = world.supervisor()
+    running_child(world, job_id)
+    supervisor.drain()
+    job = world.job(job_id)
+    assert (job.status, job.crash_count, job.interruption_count) == ("queued", 0, 1)
+    assert children() == []
+
+
+def test_a_ring_starts_a_job_at_once_and_false_ones_do_nothing(world):
+    supervisor = world.supervisor(poll_seconds=60.0)
+    time.sleep(0.3)  # the slot has looked once, found nothing and sleeps
+    for _ in range(100):
+        supervisor.ring()
+    job_id = world.submit()
+    supervisor.ring()
+    world.wait(job_id, "succeeded", seconds=20.0)
+    assert supervisor.claimed_by_poll == 0
+
+
+def test_jobs_found_without_a_ring_are_counted(world):
+    supervisor = world.supervisor()
+    time.sleep(0.3)
+    world.wait(world.submit(), "succeeded")
+    assert supervisor.claimed_by_poll == 1
+
+
+def test_a_worker_is_seen_while_it_lives(world):
+    supervisor = world.supervisor()
+    deadline = time.monotonic() + 5.0
+    while not (alive := world.database.run(lambda session: workers.alive(session, 60.0))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [(row.id, row.device, row.pid) for row in alive] == [(supervisor.id, "toy machine", os.getpid())]
+    assert (world.settings.data_dir / "worker.alive").exists()
+    supervisor.drain()
+    assert world.database.run(lambda session: workers.alive(session, 60.0)) == []
+
+
+def test_a_warm_spare_is_taken_and_replaced(world, tmp_path):
+    supervisor = world.supervisor(warm_spare=True)
+    deadline = time.monotonic() + 5.0
+    while not children():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (spare,) = children()
+    report = tmp_path / "report.json"
+    world.wait(world.submit(report=str(report)), "succeeded")
+    assert f'"pid": {spare}' in report.read_text()
+    time.sleep(0.2)
+    assert len(children()) == 1
+    assert spare not in children()
+    supervisor.drain()
+    assert children() == []
+
+
+def test_a_spare_that_died_is_no_loss(world):
+    supervisor = world.supervisor(warm_spare=True, poll_seconds=60.0)
+    time.sleep(0.3)
+    (spare,) = children()
+    os.kill(spare, signal.SIGKILL)
+    job_id = world.submit()
+    supervisor.ring()
+    assert world.wait(job_id, "succeeded").crash_count == 0
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_damaged_dataset_fails_the_job_at_once(world, damage):
+    place = world.settings.data_dir / "artifacts" / world.dataset.artifact_key
+    if damage == "missing":
+        place.unlink()
+    else:
+        place.chmod(0o600)
+        place.write_text(place.read_text().replace("text 3", "text 4"))
+    job_id = world.submit()
+    world.supervisor()
+    job = world.wait(job_id, "failed")
+    assert (job.error["code"], job.error["phase"], job.attempt) == ("damaged-dataset", "preparing", 1)
+
+
+def test_a_missing_base_model_folder_fails_the_job_at_once(world):
+    job_id = world.submit(base_model=BaseModelRef(id="house-bert", source="folder"))
+    world.supervisor()
+    job = world.wait(job_id, "failed")
+    assert (job.error["code"], job.attempt) == ("base-model-folder-missing", 1)
+    assert "TUNESMITH_BASE_MODELS" in job.error["remedy"]
+
+
+def test_an_artifact_store_that_is_away_costs_no_crash(world):
+    artifacts = world.settings.data_dir / "artifacts"
+    hidden = artifacts.with_name("hidden")
+    artifacts.rename(hidden)
+    artifacts.write_text("a file where a folder should be")
+    job_id = world.submit()
+    supervisor = world.supervisor()
+    job = world.wait_until(job_id, lambda job: job.interruption_count > 0 or job.status == "failed")
+    if job.status == "failed":
+        pytest.fail(str(job.error))
+    assert job.crash_count == 0
+    artifacts.unlink()
+    hidden.rename(artifacts)
+    assert world.wait(job_id, "succeeded").crash_count == 0
+    assert supervisor.slots == 1
+
+
+def test_a_cancel_that_comes_first_keeps_the_version_from_existing(world):
+    job_id = world.submit()
+    cancelled = threading.Event()
+    put = world.artifacts.put
+
+    def put_and_cancel(key, source):
+        put(key, source)
+        if key.endswith("manifest.json"):
+            world.database.run(lambda session: jobs.cancel(session, job_id))
+            cancelled.set()
+
+    world.artifacts.put = put_and_cancel
+    world.supervisor()
+    assert world.wait(job_id, "cancelled").crash_count == 0
+    assert cancelled.is_set()
+    assert world.versions() == []
+    assert world.stored() == []
+
+
+def test_the_worker_never_loads_the_training_stack(world):
+    import subprocess
+    import sys
+
+    code = "import sys, worker.__main__; print([m for m in ('torch', 'transformers', 'datasets') if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
