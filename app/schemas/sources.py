@@ -1,0 +1,122 @@
+"""Sources: where a dataset can be imported from, and the record of where it did come from."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from app.schemas.base import LabelName, Resource, StrictModel
+from app.schemas.datasets import SplitName, SplitPolicy
+
+HubDatasetId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?$"),
+    Field(examples=["cardiffnlp/tweet_sentiment_multilingual"]),
+]
+HubConfig = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.-]{0,199}$"), Field(examples=["english"])]
+HubRevision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w./-]{0,199}$"), Field(examples=["main"])]
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TableColumns(StrictModel):
+    """Which columns of a table are text and label."""
+
+    text_column: Column = "text"
+    label_column: Column = "label"
+    label_names: list[LabelName] | dict[str, LabelName] | None = None
+    """Names for the label values: a list (names of 0, 1, 2, ...; also the label order) or a mapping from value or
+    class name; null: the class names that the dataset brings along, else the values themselves."""
+    difficulty_column: Column | None = None
+    """Column with a number a row for a curriculum; kept in the rows as ``difficulty``."""
+    split: SplitPolicy = SplitPolicy()
+    """How training rows are divided where the source has no validation or test rows."""
+
+
+class HubSource(TableColumns):
+    """A dataset of the Hugging Face hub: its Parquet, JSON or CSV files, never its code."""
+
+    source: Literal["hub"] = "hub"
+    dataset: HubDatasetId
+    config: HubConfig | None = None
+    """Configuration (subset) of the dataset; null: its only or default one."""
+    revision: HubRevision | None = None
+    """Branch, tag or commit; null: the newest, and where that holds only a script, the hub's conversion to Parquet."""
+    splits: dict[SplitName, Column] | None = None
+    """Our split by the name of the hub's split; null: train, validation (or dev, val, valid, eval) and test."""
+    files_per_split: Annotated[int, Field(ge=1)] | None = None
+    """Read only this many files of each split, the first ones; enough for a part of a very large dataset."""
+    rows_per_split: Annotated[int, Field(ge=1)] | None = None
+    """Keep only this many rows of each split, drawn at random with the seed of ``split``; null: all."""
+
+
+class TwitterSource(StrictModel):
+    """English tweets with the labels negative, neutral and positive: cardiffnlp/tweet_sentiment_multilingual."""
+
+    source: Literal["twitter"] = "twitter"
+    revision: HubRevision | None = None
+
+
+class TrustpilotSource(StrictModel):
+    """Reviews with the labels negative, neutral and positive, made from fancyzhx/amazon_polarity.
+
+    That dataset has no neutral reviews. A neutral text here is the first sentence of a negative review and the first
+    sentence of a positive one, in random order, of two reviews that are used nowhere else: mixed, not lukewarm.
+    """
+
+    source: Literal["trustpilot"] = "trustpilot"
+    revision: HubRevision | None = None
+    rows: Annotated[int, Field(ge=30, le=300_000)] = 10_000
+    """Rows in all, a third of each label; 80 % train, 10 % validation, 10 % test."""
+    synthetic_neutral: bool = True
+    """False: only negative and positive, half each."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
+
+
+class ProcessedSource(TableColumns):
+    """JSON Lines that are split already, in the folder that the operator set aside for them."""
+
+    source: Literal["processed"] = "processed"
+    path: Annotated[str, StringConstraints(pattern=r"^[\w.-]+(/[\w.-]+)*$", max_length=500)]
+    """A folder with train.jsonl, validation.jsonl and test.jsonl, or one file whose rows name their ``split``."""
+
+
+ImportSource = Annotated[HubSource | TwitterSource | TrustpilotSource | ProcessedSource, Field(discriminator="source")]
+
+
+class SourceFile(Resource):
+    """One file that was read."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Provenance(Resource):
+    """Where the rows of an imported dataset came from: enough to fetch the same ones again."""
+
+    source: str
+    options: dict[str, Any]
+    """Every option with its value."""
+    dataset: str
+    """Id on the hub, or path in the operator's folder."""
+    endpoint: str | None = None
+    """The hub, or the mirror of it, that answered."""
+    revision: str | None = None
+    """Commit on the hub."""
+    config: str | None = None
+    files: list[SourceFile]
+    libraries: dict[str, str] = {}
+    notes: list[str] = []
+    """What a reader of scores must know about how the rows were made."""
+
+
+class ImportRecord(Provenance):
+    """The same with what was written: a dataset's canonical rows, pinned by hash."""
+
+    rows_sha256: str
+    bytes: int
+    labels: list[str]
+    """Label names, in the order of the source."""
+    counts: dict[SplitName, dict[str, int]]
+    """Rows by split and label."""
+    skipped: dict[str, int]
+    """Rows that were left out, by reason."""

@@ -1,0 +1,43 @@
+"""What every source gives: rows one by one, and where they came from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.schemas.datasets import SplitName, SplitPolicy
+from app.schemas.sources import Provenance
+
+SPLIT_WORDS: Final[dict[str, SplitName]] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row as the source has it; what is not usable is left out when rows are written."""
+
+    text: object
+    label: str | None
+    """Name of the class; None: not labelled."""
+    split: SplitName | None
+    difficulty: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The rows of a source, to be read once."""
+
+    examples: Iterable[Example]
+    labels: Sequence[str]
+    """Label names in the order of the source; labels that are not among them follow."""
+    provenance: Provenance
+    policy: SplitPolicy
+    """How training rows are divided where there are no validation or test rows."""

@@ -1,0 +1,87 @@
+"""Source ``hub``: a dataset of the Hugging Face hub by its id, read through the ``datasets`` library."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from app.errors import FieldError, JobFailure, nearest
+from app.schemas.datasets import SplitName
+from app.schemas.sources import HubSource
+from worker.data.hub.repository import Hub
+from worker.data.hub.table import HubTable, open_table
+from worker.data.sources.examples import SPLIT_WORDS, Drawn, Example
+from worker.data.sources.labels import LabelNamer
+
+
+def draw(wanted: HubSource, hub: Hub, scratch: Path) -> Drawn:
+    """Download a dataset and give its rows; ``scratch`` must outlive them.
+
+    Raises JobFailure ``hub-unreachable``, ``unknown-dataset``, ``missing-column`` and those of ``open_table``.
+    """
+    table = open_table(wanted, hub, scratch)
+    splits = _our_splits(table, wanted)
+    for split in splits.values():
+        _check_columns(wanted, split)
+    namer = LabelNamer(wanted.label_names, _class_names(wanted, next(iter(splits.values()))))
+    return Drawn(
+        examples=_examples(splits, wanted, namer),
+        labels=namer.order(_seen(splits, wanted, namer)),
+        provenance=table.provenance,
+        policy=wanted.split,
+    )
+
+
+def _our_splits(table: HubTable, wanted: HubSource) -> dict[SplitName, datasets.Dataset]:
+    if wanted.splits is not None:
+        return {ours: table.splits[theirs] for ours, theirs in wanted.splits.items()}
+    known = {SPLIT_WORDS[name]: split for name, split in table.splits.items() if name in SPLIT_WORDS}
+    if "train" not in known:
+        raise JobFailure(
+            detail=f"{wanted.dataset} has no split called train; it has {', '.join(table.splits)}.",
+            code="no-training-split",
+            remedy='Say in splits which of them to train on: {"train": "..."}.',
+            kind="user",
+        )
+    return known
+
+
+def _check_columns(wanted: HubSource, split: datasets.Dataset) -> None:
+    for field in ("text_column", "label_column", "difficulty_column"):
+        column = getattr(wanted, field)
+        if column is None or column in split.column_names:
+            continue
+        meant = nearest(column, split.column_names)
+        raise JobFailure(
+            detail=f"{wanted.dataset} has no column {column!r}; it has {', '.join(split.column_names[:30])}.",
+            code="missing-column",
+            remedy=f"Did you mean {meant!r}?" if meant else f"Name one of them as {field}.",
+            kind="user",
+            errors=(FieldError(f"/{field}", "missing-column", "no such column", allowed=split.column_names[:30]),),
+        )
+
+
+def _class_names(wanted: HubSource, split: datasets.Dataset) -> list[str] | None:
+    feature = split.features[wanted.label_column]
+    return list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+
+
+def _seen(splits: Mapping[SplitName, datasets.Dataset], wanted: HubSource, namer: LabelNamer) -> set[str]:
+    values = {value for split in splits.values() for value in split.unique(wanted.label_column)}
+    return {name for value in values if (name := namer.name(value)) is not None}
+
+
+def _examples(splits: Mapping[SplitName, datasets.Dataset], wanted: HubSource, namer: LabelNamer) -> Iterator[Example]:
+    columns = [wanted.text_column, wanted.label_column, *filter(None, [wanted.difficulty_column])]
+    for number, (name, split) in enumerate(splits.items()):
+        for row in _subset(split.select_columns(columns), wanted, number):
+            difficulty = row[wanted.difficulty_column] if wanted.difficulty_column else None
+            yield Example(row[wanted.text_column], namer.name(row[wanted.label_column]), name, difficulty)
+
+
+def _subset(split: datasets.Dataset, wanted: HubSource, number: int) -> datasets.Dataset:
+    if wanted.rows_per_split is None or len(split) <= wanted.rows_per_split:
+        return split
+    random = np.random.default_rng([wanted.split.seed, number])
+    return split.select(np.sort(random.choice(len(split), wanted.rows_per_split, replace=False)))
