@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from app.schemas.base import Resource
-from app.schemas.datasets import SplitName
+from app.schemas.datasets import DataWarning, SplitName
 from app.schemas.diagnoses import ChangeValue, Diagnosis
-from app.schemas.jobs import BaseModelRef, DatasetRef, JobWarning, Status, Usage
+from app.schemas.jobs import BaseModelRef, BestMetric, DatasetRef, JobWarning, Status, Usage
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict
 
@@ -106,7 +106,7 @@ class DataSection(Resource):
     median_length: int | None
     """Characters."""
     duplicates: int | None
-    warnings: list[JobWarning]
+    warnings: list[DataWarning]
 
 
 class ReportedHyperparameter(Resource):
@@ -156,15 +156,6 @@ class ScoreSection(Resource):
     """The commonest mistakes, most frequent first."""
 
 
-class Best(Resource):
-    """The evaluation that picked the checkpoint."""
-
-    name: str
-    value: float
-    step: int
-    epoch: float
-
-
 class Environment(Resource):
     """Where and with what the job ran."""
 
@@ -195,7 +186,7 @@ class Report(Resource):
     error_code: str | None
     error_detail: str | None
     error_remedy: str | None
-    best: Best | None
+    best: BestMetric | None
     publication: Publication
     data: DataSection
     hyperparameters: list[ReportedHyperparameter]

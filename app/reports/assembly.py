@@ -1,0 +1,92 @@
+"""The assembly of a report from what the service knows of a job; pure, whatever of it is missing."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from app.artifacts.bundle import Manifest
+from app.doctor.diagnosis import diagnose_job
+from app.doctor.history import History, Measured
+from app.reports.curves import reported_curves
+from app.reports.data import data_section
+from app.reports.publication import publication
+from app.reports.scores import score_sections
+from app.reports.summary import summary, title
+from app.schemas.datasets import DatasetProfile
+from app.schemas.diagnoses import ChangeValue
+from app.schemas.jobs import Job
+from app.schemas.reports import DataIssues, Environment, Report, ReportedHyperparameter
+
+
+def build_report(
+    job: Job,
+    points: Iterable[Measured],
+    *,
+    profile: DatasetProfile | None = None,
+    manifest: Manifest | None = None,
+    issues: DataIssues | None = None,
+    now: datetime | None = None,
+) -> Report:
+    """Write down everything known of ``job``; works for a job in any status."""
+    measured = list(points)
+    data = data_section(job, profile, manifest)
+    diagnoses = diagnose_job(job, measured, profile)
+    epochs_run = History(measured).last_epoch or job.progress.epoch or None
+    error = job.error or {}
+    return Report(
+        title=title(job),
+        summary=summary(job, data, diagnoses),
+        generated_at=now or datetime.now(UTC),
+        job_id=job.id,
+        status=job.status,
+        status_reason=job.status_reason,
+        model=job.model,
+        version=job.result.version if job.result else None,
+        family=job.family,
+        base_model=job.base_model,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        stop_reason=job.stop_reason,
+        error_code=error.get("code"),
+        error_detail=error.get("detail"),
+        error_remedy=error.get("remedy"),
+        best=job.metrics.best,
+        publication=publication(job, epochs_run=epochs_run, total_steps=job.progress.total_steps),
+        data=data,
+        hyperparameters=_hyperparameters(job),
+        curves=reported_curves(measured),
+        scores=score_sections(job),
+        exports=manifest.exports if manifest else [],
+        diagnoses=diagnoses,
+        issues=issues,
+        environment=_environment(job, manifest),
+        warnings=job.warnings,
+        metadata=job.metadata,
+    )
+
+
+def _hyperparameters(job: Job) -> list[ReportedHyperparameter]:
+    reasons = {resolution.field: resolution.reason for resolution in job.resolutions}
+    return [
+        ReportedHyperparameter(name=name, value=_value(value), reason=reasons.get(name))
+        for name, value in job.hyperparameters.items()
+    ]
+
+
+def _value(value: Any) -> ChangeValue:
+    """Keep what a report can show as it is; say the rest in words."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping) and all(isinstance(each, int | float) for each in value.values()):
+        return {str(name): float(each) for name, each in value.items()}
+    return str(value)
+
+
+def _environment(job: Job, manifest: Manifest | None) -> Environment:
+    return Environment(
+        device=job.worker.device if job.worker else None,
+        worker=job.worker.id if job.worker else None,
+        libraries=dict(sorted(manifest.libraries.items())) if manifest else {},
+        usage=job.usage,
+    )

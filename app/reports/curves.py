@@ -1,0 +1,42 @@
+"""The curves of a report: thinned for drawing, their extremes taken from every point."""
+
+from collections.abc import Iterable, Sequence
+
+from app.doctor.history import Curve, History, Measured, Point, extreme
+from app.schemas.reports import CurvePoint, ReportedCurve
+
+MOST_POINTS = 240
+MOST_CURVES = 60
+"""A model with a hundred labels has a curve for each; a report shows the first ones by name."""
+_FIRST = ("train/loss", "eval/loss", "eval/f1_macro", "eval/accuracy")
+
+
+def reported_curves(points: Iterable[Measured]) -> list[ReportedCurve]:
+    """Summarize every curve: the losses first, then the scores, then the others by name."""
+    history = History(points)
+    names = [*(name for name in _FIRST if name in history.names), *(n for n in history.names if n not in _FIRST)]
+    curves = [history.curve(name) for name in names]
+    return [_reported(curve) for curve in curves if len(curve)][:MOST_CURVES]
+
+
+def _reported(curve: Curve) -> ReportedCurve:
+    return ReportedCurve(
+        name=curve.name,
+        recorded=len(curve),
+        first=_point(curve.first),
+        last=_point(curve.last),
+        lowest=_point(extreme(curve.points, min)),
+        highest=_point(extreme(curve.points, max)),
+        points=[_point(point) for point in _thinned(curve.points)],
+    )
+
+
+def _thinned(points: Sequence[Point]) -> list[Point]:
+    if len(points) <= MOST_POINTS:
+        return list(points)
+    last = len(points) - 1
+    return [points[round(number * last / (MOST_POINTS - 1))] for number in range(MOST_POINTS)]
+
+
+def _point(point: Point) -> CurvePoint:
+    return CurvePoint(step=point.step, epoch=point.epoch, value=point.value)

@@ -1,0 +1,187 @@
+"""The report as a page and as Markdown: complete, alone in the world, and inert whatever the data says."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from app.reports.assembly import build_report
+from app.reports.html import as_html, charts
+from app.reports.markdown import as_markdown, escaped
+from app.schemas.jobs import JobWarning
+from app.schemas.reports import Report
+from app.store.metrics import Point
+
+Make = Callable[..., Any]
+NASTY = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror='alert(1)'>",
+    "</style></title></textarea><!-- ",
+    "{{ 7 * 7 }}{% raw %}",
+    "| a | b |\n|---|---|\n# heading",
+    "![x](http://evil.example/x.png) [y](javascript:alert(1)) `code` **bold** _it_ ~~no~~",
+    "\\| \\` &lt;b&gt; &amp;amp;",
+    "1. one",
+    "- item",
+    "    indented",
+    "---",
+]
+
+
+class Page(HTMLParser):
+    """Collects the tags, the attributes and the text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.fixture
+def nasty(make_job: Make, make_profile: Make, make_issues: Make, points: list[Point]) -> Callable[[str], Report]:
+    """Make a report in which ``text`` stands wherever a client, a dataset or a worker can put words."""
+
+    def made(text: str) -> Report:
+        names = [text, "teen", "mature"]
+        job = make_job(
+            names=names,
+            status="failed",
+            status_reason=text,
+            error={"code": text, "detail": text, "remedy": text},
+            warnings=[JobWarning(code="x", detail=text, remedy=text)],
+            metadata={text[:64]: text},
+            stop_reason=text,
+            hyperparameters={text: text, "class_weights": {text: 1.0}},
+        )
+        curve = [Point(f"eval/f1:{text}", step, step / 100, 0.5) for step in (100, 200)]
+        return build_report(
+            job, [*points, *curve], profile=make_profile(names=names, warning=text), issues=make_issues(text, text)
+        )
+
+    return made
+
+
+def test_the_page_shows_every_section(report: Report) -> None:
+    html = as_html(report)
+    for heading in (
+        "Diagnosis",
+        "Curves",
+        "Scores on the test split",
+        "Scores on the validation split",
+        "Data",
+        "What the model shows about the data",
+        "For publication",
+        "Hyperparameters",
+        "Environment",
+        "Warnings",
+    ):
+        assert f"<h2>{heading}</h2>" in html
+    assert "A hard text" in html
+    assert html.count("<svg viewBox") - html.count('class="key"') == 5  # three charts, two heat maps
+
+
+def test_the_page_needs_nothing_from_anywhere_and_runs_nothing(report: Report) -> None:
+    html = as_html(report)
+    page = Page(html)
+
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
+    assert not {name for name, _ in page.attributes if name in {"src", "href", "srcset", "action"} or name[:2] == "on"}
+    assert "url(" not in html
+    assert "@import" not in html
+    assert "default-src 'none'" in html
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_text_can_act_in_the_page(nasty: Callable[[str], Report], report: Report, text: str) -> None:
+    page = Page(as_html(nasty(text)))
+
+    assert page.tags <= Page(as_html(report)).tags | {"b"}
+    assert "onerror" not in {name for name, _ in page.attributes}
+    shown = "".join(page.text)
+    assert shown.count(text) >= 10
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_text_can_act_in_markdown(nasty: Callable[[str], Report], report: Report, text: str) -> None:
+    """A CommonMark parser finds the same structure whatever the words are, and gives them back."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    tokens = parser.parse(as_markdown(nasty(text)))
+    kinds = {child.type for token in tokens for child in token.children or []}
+
+    assert kinds <= {"text", "text_special", "strong_open", "strong_close", "softbreak"}
+    assert not {token.type for token in tokens} & {"html_block", "code_block", "fence", "hr", "ordered_list_open"}
+    plain = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(as_markdown(nasty("plain words")))
+    assert [token.type for token in tokens] == [token.type for token in plain]
+    said = [child.content for token in tokens for child in token.children or []]
+    assert " ".join(text.split()) in " ".join("".join(said).split())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.705, "0.705"),
+        (-3, "-3"),
+        ("a_b", "a\\_b"),
+        ("1. one", "1\\. one"),
+        ("- one", "\\- one"),
+        ("===", "\\==="),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_escaping_touches_only_what_would_act(value: object, text: str) -> None:
+    assert escaped(value) == text
+
+
+def test_markdown_says_what_the_page_says(report: Report) -> None:
+    markdown = as_markdown(report)
+    for words in (
+        report.title,
+        "## For publication",
+        "- **Batch size**: 4 physical, 16 effective (gradient accumulation over 4)",
+        "| general | 251 | 36 | 8 |",
+        "| max\\_length | 256 | 99 % of the texts keep within 243. |",
+    ):
+        assert words in markdown
+    assert "\n\n\n" not in markdown
+
+
+def test_many_labels_are_listed_instead_of_drawn(make_job: Make, make_evaluation: Make) -> None:
+    names = [f"label {number}" for number in range(77)]
+    matrix = [[9 if row == column else int(column == row + 1) for column in range(77)] for row in range(77)]
+    job = make_job()
+    metrics = job.metrics.model_copy(update={"validation": None, "test": make_evaluation("test", matrix, names)})
+    report = build_report(make_job(metrics=metrics), [])
+
+    assert "<h3>The commonest mistakes</h3>" in as_html(report)
+    assert "Confusion matrix" not in as_html(report)
+    assert "| label 0 | label 1 | 1 | 10.0 % |" in as_markdown(report)
+
+
+def test_the_baseline_is_drawn_beside_the_accuracy(report: Report) -> None:
+    drawn = {chart.title: chart for chart in charts(report)}
+
+    assert list(drawn) == ["Loss", "Validation scores", "Learning rate"]
+    assert [curve.name for curve in drawn["Validation scores"].curves] == ["eval/f1_macro", "eval/accuracy"]
+    level = drawn["Validation scores"].level
+    assert level is not None
+    assert level.value == 0.602
+
+
+def test_both_schemes_of_colour_are_in_the_page(report: Report) -> None:
+    html = as_html(report)
+    light, dark = re.findall(r"--page: (#[0-9a-f]{6})", html)[:2]
+    assert light != dark
+    assert "prefers-color-scheme: dark" in html
