@@ -1,0 +1,54 @@
+"""The estimate before a job agrees with what the worker decides, for texts that are long."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.preflight.estimate import estimate
+from app.schemas.hyperparameters import Hyperparameters
+from worker.data.resolve import Facts, ModelFacts, resolve
+
+MODEL = ModelFacts(
+    position_limit=512,
+    vocabulary=30_522,
+    pad_token_id=0,
+    learning_rate=5e-5,
+    head_learning_rate_multiplier=1.0,
+    rates_reason="",
+    dropout=0.1,
+    precision="fp32",
+    precision_reason="",
+)
+
+
+@given(
+    rows=st.integers(2, 60_000),
+    batch_size=st.one_of(st.just("auto"), st.integers(1, 64)),
+    epochs=st.one_of(st.just("auto"), st.integers(1, 50)),
+    accumulation=st.integers(1, 8),
+    max_steps=st.one_of(st.none(), st.integers(1, 10_000)),
+)
+def test_agrees_with_the_worker(
+    rows: int, batch_size: int | str, epochs: int | str, accumulation: int, max_steps: int | None
+) -> None:
+    wishes = Hyperparameters.model_validate(
+        {
+            "batch_size": batch_size,
+            "num_train_epochs": epochs,
+            "gradient_accumulation_steps": accumulation,
+            "max_steps": max_steps,
+        }
+    )
+    answers = resolve(wishes, Facts({"a": rows - 1, "b": 1}, np.asarray([500]), MODEL))
+    size = estimate(wishes, train_rows=rows, validation_rows=1)
+    assert size.batch_size == answers.hyperparameters.batch_size
+    assert size.num_train_epochs == answers.hyperparameters.num_train_epochs
+    assert size.total_steps == answers.total_steps
+
+
+@pytest.mark.parametrize("rows", [150, 500, 5_000])
+def test_short_texts_never_take_more_steps(rows: int) -> None:
+    wishes = Hyperparameters()
+    answers = resolve(wishes, Facts({"a": rows - 1, "b": 1}, np.asarray([12]), MODEL))
+    assert estimate(wishes, train_rows=rows, validation_rows=1).total_steps >= answers.total_steps

@@ -1,0 +1,123 @@
+"""Jobs that cannot work with their dataset are refused before a worker sees them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.errors import AppError
+from app.preflight.base_models import BaseModels
+from app.preflight.jobs import JobPreflight, Prepared, fingerprint
+from app.schemas.jobs import TrainJobRequest
+from app.settings import Settings
+from app.store import datasets
+
+PROFILE: dict[str, Any] = {
+    "labels": ["ham", "spam"],
+    "splits": {
+        "train": {"total": 320, "by_label": {"ham": 300, "spam": 20}},
+        "validation": {"total": 40, "by_label": {"ham": 37, "spam": 3}},
+        "test": {"total": 40, "by_label": {"ham": 37, "spam": 3}},
+    },
+    "text_lengths": {"p50": 50, "p90": 90, "p99": 120, "max": 130},
+    "duplicates": 3,
+    "majority_baseline": 0.92,
+    "warnings": [
+        {"code": "imbalanced", "detail": "ham has 15 times the training rows of spam.", "remedy": None},
+        {"code": "duplicate-texts", "detail": "3 rows repeat the text of an earlier row.", "remedy": None},
+    ],
+}
+
+
+@pytest.fixture
+def prepare(sqlite_store, new_dataset, make_settings: Callable[..., Settings]) -> Callable[..., Prepared]:
+    def add(dataset_id: str, profile: dict[str, Any]) -> None:
+        dataset = new_dataset(dataset_id)
+        dataset.profile = profile
+        sqlite_store.do(datasets.insert, dataset)
+
+    add("ds_2", PROFILE)
+    empty = {"total": 0, "by_label": {"ham": 0, "spam": 0}}
+    add("ds_3", PROFILE | {"splits": PROFILE["splits"] | {"validation": empty}})
+    preflight = JobPreflight(sqlite_store.database, BaseModels(make_settings(), sqlite_store.database))
+
+    def run(dataset_id: str = "ds_2", **hyperparameters: Any) -> Prepared:
+        body = {
+            "model": "m",
+            "dataset_id": dataset_id,
+            "base_model": "minilm-l6",
+            "hyperparameters": hyperparameters,
+        }
+        return preflight.prepare(TrainJobRequest.model_validate(body))
+
+    return run
+
+
+def refusal(prepare: Callable[..., Prepared], *args: Any, **hyperparameters: Any) -> AppError:
+    with pytest.raises(AppError) as caught:
+        prepare(*args, **hyperparameters)
+    return caught.value
+
+
+def test_a_sound_job_is_prepared(prepare) -> None:
+    prepared = prepare(num_train_epochs=2, batch_size=32)
+    assert prepared.estimate.total_steps == 20
+    assert prepared.base_model.source == "package"
+    assert [warning.code for warning in prepared.warnings] == ["imbalanced"]
+
+
+@pytest.mark.parametrize("dataset_id", ["ds_9", "", "../x", "x" * 500])
+def test_an_unknown_dataset_is_the_same_refusal_whatever_it_looks_like(prepare, dataset_id: str) -> None:
+    assert refusal(prepare, dataset_id).problem() == refusal(prepare, "ds_99").problem()
+    assert refusal(prepare, dataset_id).code == "dataset-not-found"
+
+
+def test_a_dataset_without_validation_rows_cannot_be_trained_on(prepare) -> None:
+    assert refusal(prepare, "ds_3").code == "no-validation-split"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "pointer", "remedy"),
+    [
+        ({"metric_for_best_model": "f1:spm"}, "metric_for_best_model", "Did you mean f1:spam?"),
+        (
+            {"warmup_steps": 20, "num_train_epochs": 2, "batch_size": 32},
+            "warmup_steps",
+            "Use at most 19, or train longer.",
+        ),
+        (
+            {"eval_strategy": "steps", "eval_steps": 21, "num_train_epochs": 2, "batch_size": 32},
+            "eval_steps",
+            "Use at most 20, or train longer.",
+        ),
+        ({"class_weights": {"ham": 1.0}}, "class_weights", "Add a weight for spam, or use balanced."),
+        ({"class_weights": {"ham": 1.0, "spam": 2.0, "sam": 1.0}}, "class_weights/sam", "Did you mean spam?"),
+    ],
+)
+def test_impossible_hyperparameters(prepare, wishes: dict[str, Any], pointer: str, remedy: str) -> None:
+    problem = refusal(prepare, **wishes)
+    assert (problem.status, problem.code) == (422, "invalid-hyperparameter")
+    assert problem.errors[0].pointer == f"/hyperparameters/{pointer}"
+    assert problem.remedy == remedy
+
+
+def test_all_impossible_hyperparameters_come_at_once(prepare) -> None:
+    problem = refusal(prepare, metric_for_best_model="recall:x", class_weights={"y": 1.0}, warmup_steps=100_000)
+    assert len(problem.errors) == 4
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"metric_for_best_model": "recall:spam"},
+        {"class_weights": {"ham": 1.0, "spam": 5.0}},
+        {"warmup_steps": 19, "num_train_epochs": 2, "batch_size": 32},
+    ],
+)
+def test_possible_hyperparameters(prepare, wishes: dict[str, Any]) -> None:
+    assert prepare(**wishes).request.hyperparameters
+
+
+def test_the_fingerprint_ignores_the_order_of_keys() -> None:
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+    assert fingerprint({"a": 1, "b": [1, 2]}) != fingerprint({"a": 1, "b": [2, 1]})
