@@ -57,13 +57,13 @@ class Settings(BaseSettings):
     # Limits; each is a promise that a client is told when it breaks it
     max_body_bytes: int = Field(1 * MIB, ge=1024, description="Largest JSON body.")
     max_dataset_bytes: int = Field(512 * MIB, ge=1024, description="Largest dataset file.")
-    max_dataset_rows: int = Field(2_000_000, ge=2)
+    max_dataset_rows: int = Field(2_000_000, ge=2, description="Most rows of one dataset.")
     max_text_chars: int = Field(200_000, ge=1, description="Longest text of a dataset row, in characters.")
     max_labels: int = Field(1_000, ge=2, description="Most classes of one dataset.")
     max_predict_texts: int = Field(64, ge=1, description="Most texts of one POST /predict.")
     max_predict_chars: int = Field(20_000, ge=1, description="Longest text of POST /predict, in characters.")
-    max_queued_jobs: int = Field(1_000, ge=1)
-    idempotency_hours: int = Field(24, ge=1)
+    max_queued_jobs: int = Field(1_000, ge=1, description="Jobs that may wait; one more is answered with 429.")
+    idempotency_hours: int = Field(24, ge=1, description="How long an Idempotency-Key is remembered.")
 
     # Serving
     serve_threads: int = Field(0, ge=0, description="Threads that run inference; 0: one a physical core.")
@@ -73,7 +73,9 @@ class Settings(BaseSettings):
 
     # Jobs and workers
     lease_seconds: float = Field(60.0, gt=0, description="How long a silent worker keeps its job.")
-    heartbeat_seconds: float = Field(5.0, gt=0)
+    heartbeat_seconds: float = Field(
+        5.0, gt=0, description="How often a worker renews its lease and hears of a cancel."
+    )
     poll_seconds: float = Field(
         5.0, gt=0, description="How often an idle worker looks into SQL, whatever the broker does."
     )
@@ -91,8 +93,12 @@ class Settings(BaseSettings):
     worker_threads: int = Field(0, ge=0, description="CPU threads of a training process; 0: measured at start.")
     warm_spare: bool = Field(True, description="Keep one interpreter with torch imported ready for the next job.")
 
-    log_format: str = Field("auto", pattern="^(auto|json|console)$")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_format: str = Field(
+        "auto", pattern="^(auto|json|console)$", description="json, console, or auto: console on a terminal, else json."
+    )
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR: what is logged."
+    )
 
     @field_validator("data_dir")
     @classmethod

@@ -44,8 +44,11 @@ class Hyperparameters(StrictModel):
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Decoupled weight decay; biases and normalization weights have none."""
     adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Decay of AdamW's running mean of gradients."""
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of AdamW's running mean of squared gradients."""
     adam_epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
+    """Keeps AdamW from dividing by zero."""
     lr_scheduler_type: Scheduler = "linear"
     """Shape of the learning rate after warm-up."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -55,6 +58,7 @@ class Hyperparameters(StrictModel):
     max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Gradients are scaled down to this norm; null: no clipping."""
     label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each target that is spread evenly over all classes."""
     class_weights: Literal["none", "balanced"] | Auto | dict[LabelName, PositiveFloat] = "none"
     """Loss weight of each class: balanced is total / (classes * count) on the training split."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -68,9 +72,11 @@ class Hyperparameters(StrictModel):
     deterministic: bool = False
     """Use only deterministic kernels, at the price of speed."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
+    """Decides the fresh head, the order of the batches and the dropout."""
     logging_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Optimizer steps between two points of the training curves."""
     eval_strategy: Literal["epoch", "steps"] = "epoch"
+    """Evaluate after every epoch, or every eval_steps."""
     eval_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Optimizer steps between two evaluations; required by eval_strategy steps, refused otherwise."""
     metric_for_best_model: Annotated[
