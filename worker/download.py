@@ -81,6 +81,7 @@ def _download(wanted: Wanted, revision: str) -> Found:
             )
         )
         if not drop_damaged(folder):
+            _remember(wanted, revision)
             return Found(folder=folder, revision=revision)
     raise JobFailure(
         detail=f"The files of {wanted.repo} arrived damaged twice.",
@@ -92,14 +93,11 @@ def _download(wanted: Wanted, revision: str) -> Found:
 
 def _cached(wanted: Wanted) -> Found | None:
     """Look into the cache; without a wish for a revision, the newest one that is there will do."""
-    revision = wanted.revision or _newest_cached(wanted)
-    if revision is None:
-        return None
     try:
         folder = Path(
             snapshot_download(
                 wanted.repo,
-                revision=revision,
+                revision=wanted.revision,
                 cache_dir=wanted.cache_dir,
                 local_files_only=True,
                 allow_patterns=list(FILES),
@@ -112,10 +110,14 @@ def _cached(wanted: Wanted) -> Found | None:
     return Found(folder=folder, revision=folder.name)
 
 
-def _newest_cached(wanted: Wanted) -> str | None:
-    snapshots = wanted.cache_dir / repo_folder_name(repo_id=wanted.repo, repo_type="model") / "snapshots"
-    found = sorted(snapshots.glob("*"), key=lambda folder: folder.stat().st_mtime)
-    return found[-1].name if found else None
+def _remember(wanted: Wanted, commit: str) -> None:
+    """Note which commit a mere name means while the hub is away: the newest one that was brought here."""
+    storage = wanted.cache_dir / repo_folder_name(repo_id=wanted.repo, repo_type="model")
+    reference = storage / "refs" / "main"
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    fresh = reference.with_name(f".{commit}")
+    fresh.write_text(commit)
+    fresh.replace(reference)
 
 
 def drop_damaged(folder: Path) -> bool:

@@ -143,11 +143,22 @@ def tiny_model(tmp_path: Path) -> Path:
 @pytest.fixture
 def world(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world on SQLite with short leases."""
+    yield from _world(tmp_path, tiny_model, monkeypatch, f"sqlite:///{tmp_path / 'data' / 'tunesmith.db'}")
+
+
+@pytest.fixture
+def everywhere(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[World]:
+    """A world on each kind of database, for what every one of them must get right."""
+    yield from _world(tmp_path, tiny_model, monkeypatch, database_url)
+
+
+def _world(folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[World]:
     monkeypatch.syspath_prepend(str(TOY))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(TOY), os.environ.get("PYTHONPATH")])))
     settings = Settings(
         _env_file=None,
-        data_dir=tmp_path / "data",
+        data_dir=folder / "data",
+        database_url=database_url,
         base_models={"tiny": tiny_model},
         lease_seconds=4.0,
         heartbeat_seconds=0.2,
@@ -156,8 +167,9 @@ def world(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> 
         warm_spare=False,
         hub_timeout_seconds=2.0,
     )
-    settings.data_dir.mkdir()
-    migrate.upgrade(settings.resolved_database_url)
+    settings.data_dir.mkdir(exist_ok=True)
+    if not migrate.is_current(database_url):
+        migrate.upgrade(database_url)
     world = World(settings)
     yield world
     world.close()

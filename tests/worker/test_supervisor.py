@@ -41,7 +41,8 @@ def statuses(world, job_id):
     return [(data["from"], data["to"]) for _, data in world.history(job_id, "status")]
 
 
-def test_a_job_succeeds_and_publishes_one_version(world):
+def test_a_job_succeeds_and_publishes_one_version(everywhere):
+    world = everywhere
     job_id = world.submit()
     world.supervisor()
     job = world.wait(job_id, "succeeded")
@@ -63,7 +64,8 @@ def test_a_job_succeeds_and_publishes_one_version(world):
     assert job.status_reason == "Published as version 1 of toy."
 
 
-def test_what_the_child_reports_is_in_the_job(world):
+def test_what_the_child_reports_is_in_the_job(everywhere):
+    world = everywhere
     job_id = world.submit()
     world.supervisor()
     job = world.wait(job_id, "succeeded")
@@ -81,7 +83,8 @@ def test_what_the_child_reports_is_in_the_job(world):
     }
 
 
-def test_jobs_of_one_model_become_versions_in_a_row(world):
+def test_jobs_of_one_model_become_versions_in_a_row(everywhere):
+    world = everywhere
     ids = [world.submit() for _ in range(3)]
     world.supervisor(worker_slots=2)
     for job_id in ids:
@@ -101,7 +104,8 @@ def test_nothing_of_an_attempt_stays_on_the_disk(world):
     assert not folder.exists()
 
 
-def test_a_killed_child_counts_as_a_crash_and_the_job_runs_again(world):
+def test_a_killed_child_counts_as_a_crash_and_the_job_runs_again(everywhere):
+    world = everywhere
     job_id = world.submit("first:slow")
     world.supervisor()
     os.kill(running_child(world, job_id), signal.SIGKILL)
@@ -111,7 +115,8 @@ def test_a_killed_child_counts_as_a_crash_and_the_job_runs_again(world):
     assert [version.attempt for version in world.versions()] == [2]
 
 
-def test_three_crashes_are_enough(world):
+def test_three_crashes_are_enough(everywhere):
+    world = everywhere
     job_id, other = world.submit("segfault"), world.submit()
     world.supervisor()
     job = world.wait(job_id, "failed")
@@ -182,7 +187,8 @@ def test_a_cancel_ends_the_child_within_its_grace(world, toy, longest):
     assert world.versions() == []
 
 
-def test_a_worker_that_lost_its_lease_kills_its_child_and_writes_nothing(world):
+def test_a_worker_that_lost_its_lease_kills_its_child_and_writes_nothing(everywhere):
+    world = everywhere
     job_id = world.submit("first:deaf")
     supervisor = world.supervisor()
     pid = running_child(world, job_id)
@@ -221,7 +227,8 @@ def test_a_worker_cut_off_from_the_database_stops_before_its_lease_ends(world):
     assert world.versions() == []
 
 
-def test_draining_gives_the_job_back_and_another_worker_ends_it(world):
+def test_draining_gives_the_job_back_and_another_worker_ends_it(everywhere):
+    world = everywhere
     job_id = world.submit("first:slow")
     first = world.supervisor()
     running_child(world, job_id)
@@ -342,7 +349,8 @@ def test_an_artifact_store_that_is_away_costs_no_crash(world):
     assert supervisor.slots == 1
 
 
-def test_a_cancel_that_comes_first_keeps_the_version_from_existing(world):
+def test_a_cancel_that_comes_first_keeps_the_version_from_existing(everywhere):
+    world = everywhere
     job_id = world.submit()
     cancelled = threading.Event()
     put = world.artifacts.put
