@@ -7,6 +7,7 @@ import re
 import secrets
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,6 +78,14 @@ def socket_path(folder: Path) -> Path:
     if not _is_private(outside):  # somebody else was there first
         outside = Path(tempfile.mkdtemp(prefix="tunesmith-", dir=_short_base()))
     return outside / "v.sock"
+
+
+def remove_socket(path: Path, folder: Path) -> None:
+    """Remove a socket, and the folder that was made for it outside of ``folder``."""
+    path.unlink(missing_ok=True)
+    if path.parent != folder:
+        with suppress(OSError):
+            path.parent.rmdir()
 
 
 def _short_base() -> Path:

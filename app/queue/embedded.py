@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import IO
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.errors import Conflict, Unavailable
 from app.logging import get_logger
-from app.queue.address import Address, password, socket_path
+from app.queue.address import Address, password, remove_socket, socket_path
 from app.queue.valkey import ServerConfig, find_binary, spawn
 from app.settings import Settings
 
@@ -81,6 +83,8 @@ class EmbeddedBroker:
             self._info.unlink(missing_ok=True)
             self._end_process()
             self._thread.join()
+        if self._config is not None:
+            remove_socket(self._config.socket, self._folder)
         if self._lock is not None:
             self._lock.close()
         self._thread = self._process = self._lock = self._config = None
@@ -120,10 +124,7 @@ class EmbeddedBroker:
         if address is None or address.owner_lives():
             return False
         with suppress(redis.RedisError, OSError):
-            client = redis.Redis(
-                unix_socket_path=address.socket, password=password(self._folder / "secret"), socket_timeout=1
-            )
-            client.shutdown(nosave=True)
+            _client(address.socket, password(self._folder / "secret")).shutdown(nosave=True)
         return True
 
     def _keep_alive(self, binary: Path, config: ServerConfig, lock: int) -> None:
@@ -134,8 +135,8 @@ class EmbeddedBroker:
             if self._stopping.is_set():
                 return
             _log.warning("embedded broker ended, starting it again", exit_code=code)
-            if time.monotonic() - began < 1.0:
-                # It holds doorbells only: rather an empty broker than none because of a damaged file.
+            if code > 0 and time.monotonic() - began < 1.0:
+                # It refused to start. It holds doorbells only: rather an empty broker than none for a damaged file.
                 shutil.rmtree(self._folder / "appendonlydir", ignore_errors=True)
             self._stopping.wait(delay)
             delay = min(delay * 2, MAX_RESTART_SECONDS)
@@ -148,7 +149,7 @@ class EmbeddedBroker:
         return process.wait()
 
     def _wait_until_ready(self, config: ServerConfig) -> None:
-        client = redis.Redis(unix_socket_path=str(config.socket), password=config.password, socket_timeout=1)
+        client = _client(str(config.socket), config.password)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(redis.RedisError, OSError):
@@ -159,6 +160,11 @@ class EmbeddedBroker:
         raise Unavailable(
             "The embedded broker did not start.", "broker-not-started", f"Read {self._folder / 'valkey.log'}."
         )
+
+
+def _client(path: str, secret: str) -> redis.Redis:
+    """Make a client that answers at once when nobody listens: by itself it would try again for seconds."""
+    return redis.Redis(unix_socket_path=path, password=secret, socket_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
 def broker_url(settings: Settings) -> str:

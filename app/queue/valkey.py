@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -91,6 +92,6 @@ def spawn(binary: Path, config: ServerConfig, *, log: IO[bytes], keep_open: int)
         start_new_session=True,  # Ctrl-C is for us; the broker goes last
     )
     if process.stdin is not None:
-        process.stdin.write(config.as_text().encode())
-        process.stdin.close()
+        with suppress(BrokenPipeError), process.stdin as pipe:  # it ended already; its exit code tells
+            pipe.write(config.as_text().encode())
     return process
