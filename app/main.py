@@ -63,6 +63,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     doorbell = Doorbell(settings)
     reconciler = Reconciler(database, doorbell, settings)
     pool = Pool(database, artifacts, settings)
+    predictions = PredictionService(pool, settings)
     app.state.services = Services(
         settings=settings,
         database=database,
@@ -71,7 +72,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         preflight=JobPreflight(database, BaseModels(settings, database)),
         inspector=Inspector(_limits(settings)),
         rows=RowReader(artifacts, settings.data_dir / "cache" / "datasets"),
-        predictions=PredictionService(pool, settings),
+        predictions=predictions,
     )
     await asyncio.to_thread(uploads.remove_stale, settings)
     reconciler.start()
@@ -80,6 +81,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(reconciler.stop)
+        await asyncio.to_thread(predictions.close)
         await asyncio.to_thread(pool.close)
         await asyncio.to_thread(doorbell.close)
         database.close()

@@ -1,5 +1,6 @@
 """The two consoles: results go to stdout, errors and asides to stderr."""
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,12 +8,23 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
+from rich.table import Table
 
+PIPE_WIDTH = 160
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-# Never wrapped by us: a terminal does it better, and a wrapped command cannot be copied.
-output = Console(highlight=False, soft_wrap=True)
+# Lines are left to the terminal to wrap: a command that we had wrapped could not be copied. A pipe has no width.
+output = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def table_of(first: str, *columns: str) -> Table:
+    """Begin a table; its first column, a name or an id, is never cut."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column(first, no_wrap=True, overflow="ignore")
+    for column in columns:
+        table.add_column(column, overflow="ellipsis")
+    return table
 
 
 def print_json(value: BaseModel | Sequence[BaseModel]) -> None:

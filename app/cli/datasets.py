@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from app.cli.connection import connect
-from app.cli.console import JsonFlag, ago, errors, output, print_json, size
+from app.cli.console import JsonFlag, ago, errors, output, print_json, size, table_of
 from app.schemas.datasets import Dataset, FileFormat
 
 PANEL = "Reading the file"
@@ -61,7 +60,7 @@ def datasets(
     if as_json:
         print_json(found)
         return
-    table = Table("dataset", "name", "rows", "labels", "size", "uploaded", box=None, header_style="bold")
+    table = table_of("dataset", "name", "rows", "labels", "size", "uploaded")
     for item in found:
         labels = ", ".join(item.labels[:4]) + (f" +{len(item.labels) - 4}" if len(item.labels) > 4 else "")
         table.add_row(

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.cli.connection import connect
-from app.cli.console import JsonFlag, ago, output, print_json
+from app.cli.console import JsonFlag, ago, output, print_json, table_of
 from app.cli.live_view import COLOURS
 from app.schemas.jobs import Job, Status
 
@@ -28,7 +28,7 @@ def jobs(
     if as_json:
         print_json(found)
         return
-    table = Table("job", "status", "model", "base model", "score", "created", box=None, header_style="bold")
+    table = table_of("job", "status", "model", "base model", "score", "created")
     for item in found:
         table.add_row(
             item.id, _state(item), _product(item), escape(item.base_model.id), _score(item), ago(item.created_at)

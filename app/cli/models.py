@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.cli.connection import connect
-from app.cli.console import JsonFlag, ago, output, print_json, size
+from app.cli.console import JsonFlag, ago, output, print_json, size, table_of
 from app.schemas.models import Model, VersionSummary
 
 
@@ -47,7 +47,7 @@ def alias(
 
 
 def _models(found: Sequence[Model]) -> Table:
-    table = Table("model", "serves", "newest", "aliases", "updated", box=None, header_style="bold")
+    table = table_of("model", "serves", "newest", "aliases", "updated")
     for item in found:
         aliases = ", ".join(f"{alias.alias} -> {alias.version}" for alias in item.aliases)
         table.add_row(
@@ -61,9 +61,7 @@ def _models(found: Sequence[Model]) -> Table:
 
 
 def _versions(versions: Sequence[VersionSummary]) -> Table:
-    table = Table(
-        "version", "aliases", "base model", "validation f1", "test f1", "size", "made", box=None, header_style="bold"
-    )
+    table = table_of("version", "aliases", "base model", "validation f1", "test f1", "size", "made")
     for item in versions:
         scores = [item.metrics.get(f"{split}/f1_macro") for split in ("validation", "test")]
         table.add_row(

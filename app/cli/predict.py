@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.cli.connection import connect
-from app.cli.console import JsonFlag, output, print_json
+from app.cli.console import JsonFlag, output, print_json, table_of
 from app.schemas.predictions import Prediction
 
 
@@ -36,7 +36,7 @@ def predict(
 
 def predictions_table(texts: Sequence[str], predictions: Sequence[Prediction]) -> Table:
     """Draw texts beside their labels."""
-    table = Table("label", "score", "text", box=None, header_style="bold")
+    table = table_of("label", "score", "text")
     for text, prediction in zip(texts, predictions, strict=True):
         label = f"[bold]{escape(prediction.label)}[/]"
         table.add_row(label, f"{prediction.score:.3f}", escape(text))

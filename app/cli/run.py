@@ -25,12 +25,18 @@ class Outcome(IntEnum):
     INTERRUPTED = 130
 
 
-def run(name: str, module: str, function: str, arguments: Sequence[str], place: object) -> int:
-    """Parse ``arguments`` for a command, run it, and give its exit status."""
+def parser_of(module: str, function: str) -> typer.Typer:
+    """Import a command and make the parser of its arguments."""
     command = getattr(importlib.import_module(f"app.cli.{module}"), function)
     parser = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     # --batch_size works as --batch-size does.
     parser.command(context_settings={"token_normalize_func": lambda token: token.replace("_", "-")})(command)
+    return parser
+
+
+def run(name: str, module: str, function: str, arguments: Sequence[str], place: object) -> int:
+    """Parse ``arguments`` for a command, run it, and give its exit status."""
+    parser = parser_of(module, function)
     try:
         status = parser(list(arguments), prog_name=f"python -m app {name}", obj=place, standalone_mode=False)
     except Unreachable as error:

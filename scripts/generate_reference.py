@@ -1,0 +1,153 @@
+"""Write the pages of docs/reference from the code they describe.
+
+    python scripts/generate_reference.py [--check]
+
+With --check nothing is written: the exit status is 1 when a page is not what it would be.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import TypeAdapter
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from app.cli.flags import SHORT, kind_of  # noqa: E402  # only now is it known where app is
+from app.cli.main import COMMANDS  # noqa: E402
+from app.cli.run import Outcome, parser_of  # noqa: E402
+from app.schemas.hyperparameters import Hyperparameters  # noqa: E402
+from app.settings import Settings  # noqa: E402
+
+FOLDER = ROOT / "docs" / "reference"
+NOTE = "<!-- Written by scripts/generate_reference.py from {source}: change that, then run the script. -->"
+_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+_OUTCOMES = {
+    Outcome.DONE: "done",
+    Outcome.JOB_NOT_SUCCEEDED: "the job failed or was cancelled; `up`: a part of the service would not start",
+    Outcome.USAGE: "wrong usage: an unknown option, a missing file, a value out of range",
+    Outcome.UNREACHABLE: "the service does not answer",
+    Outcome.REFUSED: "the service refused the request; the reason and a remedy are on stderr",
+    Outcome.SERVICE_FAILED: "the service failed, or could not be started",
+    Outcome.INTERRUPTED: "interrupted by Ctrl-C; a job that was watched goes on",
+}
+
+_HYPERPARAMETERS = """\
+The fields of `hyperparameters` in `POST /jobs`. Each is a flag of `python -m app train` too: `learning_rate` is
+`--learning-rate`. All are optional. A field that is not in this table is refused, with the nearest name.
+
+`auto` is decided when the job has looked at its data; the job then shows the value under `hyperparameters` and the
+reason under `resolutions`."""
+_SETTINGS = """\
+Environment variables, or lines of a file `.env` in the folder where the service is started. One machine needs none
+of them. Lists and mappings are written as JSON. What is not a setting is ignored."""
+_COMMAND_LINE = """\
+`python -m app COMMAND`. All but `up`, `api` and `migrate` are clients of the HTTP API and do nothing that it cannot.
+Those that read take `--json`. Where the service is and its key come from `--url` and `--api-key`, written before the
+command, else from `TUNESMITH_URL` and `TUNESMITH_API_KEY`, else from the settings of this machine.
+
+A command ends with one of these:"""
+
+
+def main() -> None:
+    pages = {
+        "hyperparameters.md": hyperparameters_page(),
+        "settings.md": settings_page(),
+        "command-line.md": command_line_page(),
+    }
+    outdated = [name for name, text in pages.items() if read(FOLDER / name) != text]
+    if "--check" in sys.argv[1:]:
+        sys.exit(f"not current: {', '.join(outdated)}; run python scripts/generate_reference.py" if outdated else 0)
+    for name in outdated:
+        (FOLDER / name).write_text(pages[name], encoding="utf-8")
+        print(f"wrote docs/reference/{name}")
+
+
+def hyperparameters_page() -> str:
+    """Write a table of the fields of ``hyperparameters``."""
+    schema = Hyperparameters.model_json_schema()
+    rows = [
+        (
+            f"`{name}`" + (f"<br>flag also `{SHORT[name]}`" if name in SHORT else ""),
+            _values(field),
+            f"`{json.dumps(field.get('default'))}`",
+            _words(field),
+        )
+        for name, field in schema["properties"].items()
+    ]
+    return _page(
+        "Hyperparameters",
+        "app/schemas/hyperparameters.py",
+        _HYPERPARAMETERS,
+        _table(("field", "values", "default", "what it does"), rows),
+    )
+
+
+def settings_page() -> str:
+    """Write a table of the settings."""
+    rows = []
+    schema = Settings.model_json_schema()["properties"]
+    for name, field in Settings.model_fields.items():
+        given = TypeAdapter(Any).dump_python(field.get_default(call_default_factory=True), mode="json")
+        default = "" if given in ("", None, {}) else f"`{given if isinstance(given, str) else json.dumps(given)}`"
+        rows.append((f"`TUNESMITH_{name.upper()}`", default, _words(schema[name])))
+    return _page(
+        "Settings",
+        "app/settings.py",
+        _SETTINGS,
+        _table(("variable", "default", "what it is"), rows),
+    )
+
+
+def command_line_page() -> str:
+    """Write what ``--help`` says of every command."""
+    parts = [
+        "| status | meaning |\n|---|---|\n" + "".join(f"| {int(o)} | {text} |\n" for o, text in _OUTCOMES.items()),
+    ]
+    for name, entry in COMMANDS.items():
+        command = typer.main.get_command(parser_of(entry.module, entry.function))
+        context = typer.Context(command, info_name=f"python -m app {name}", terminal_width=100)
+        parts.append(f"## {name}\n```text\n{command.get_help(context).rstrip()}\n```")
+    return _page(
+        "Command line",
+        "app/cli",
+        _COMMAND_LINE,
+        "\n\n".join(parts),
+    )
+
+
+def read(path: Path) -> str:
+    """Read a page; a missing one is empty."""
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _page(title: str, source: str, introduction: str, body: str) -> str:
+    return f"# {title}\n{NOTE.format(source=source)}\n\n{introduction}\n\n{body.rstrip()}\n"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _words(field: Mapping[str, Any]) -> str:
+    return " ".join(str(field.get("description", "")).split())
+
+
+def _values(field: Mapping[str, Any]) -> str:
+    """Say what a field may be: its kinds, each with its bounds."""
+    options = field.get("anyOf", [field])
+    return " or ".join(f"`{kind_of(option)}`{_bounds(option)}" for option in options)
+
+
+def _bounds(option: Mapping[str, Any]) -> str:
+    bounds = [f"{sign} {json.dumps(option[name])}" for name, sign in _BOUNDS.items() if name in option]
+    return f" {', '.join(bounds)}" if bounds else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The API in this process, on a database of its own, with requests that go through every layer."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.artifacts.bundle import FileEntry, Manifest, TokenizerSettings
+from app.main import create_app
+from app.schemas.jobs import BaseModelRef, DatasetRef, WorkerRef
+from app.schemas.metrics import ClassScores, Evaluation
+from app.schemas.text import TextOptions
+from app.settings import Settings
+from app.store import jobs, models, tables
+from app.store.engine import Database, clock
+
+ROWS = [{"text": f"message {number}", "label": "ab"[number % 2]} for number in range(40)]
+BASE = "http://127.0.0.1:8000"
+Open = Callable[..., AbstractContextManager[TestClient]]
+
+
+@pytest.fixture
+def open_client(data_dir: Path, sqlite_url: str) -> Open:
+    """How to start the API with other settings."""
+
+    @contextmanager
+    def start(**changes: Any) -> Iterator[TestClient]:
+        values: dict[str, Any] = {
+            "data_dir": data_dir,
+            "database_url": sqlite_url,
+            "hub_endpoint": "http://127.0.0.1:9",
+            "log_level": "WARNING",
+        }
+        settings = Settings(_env_file=None, **(values | changes))
+        with TestClient(create_app(settings), base_url=BASE, raise_server_exceptions=False) as client:
+            yield client
+
+    return start
+
+
+@pytest.fixture
+def client(open_client: Open) -> Iterator[TestClient]:
+    """A running API on SQLite."""
+    with open_client() as client:
+        yield client
+
+
+@pytest.fixture
+def db(sqlite_url: str) -> Iterator[Database]:
+    """The database of that API, for looking and for acting as a worker."""
+    database = Database(sqlite_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def dataset_id(client: TestClient) -> str:
+    """A stored dataset of 40 rows and the labels a and b."""
+    answer = client.post("/datasets", json={"rows": ROWS})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+def body(dataset_id: str) -> dict[str, Any]:
+    """The body of a job that is accepted without a network."""
+    return {"model": "mood", "dataset_id": dataset_id, "base_model": "minilm-l6"}
+
+
+@pytest.fixture
+def job_id(client: TestClient, body: dict[str, Any]) -> str:
+    """A queued job."""
+    return str(client.post("/jobs", json=body).json()["id"])
+
+
+@pytest.fixture
+def publish(client: TestClient, db: Database, body: dict[str, Any]) -> Callable[..., int]:
+    """How to have a worker finish a job: gives the number of the version."""
+
+    def run(model: str = "mood") -> int:
+        job_id = client.post("/jobs", json=body | {"model": model}).json()["id"]
+        return db.run(lambda session: finish(session, job_id, model)).version
+
+    return run
+
+
+def finish(session: Session, job_id: str, model: str) -> tables.ModelVersion:
+    """Claim a job and register its version, as a worker does."""
+    claim = jobs.claim(
+        session, job_id, owner="wrk_1", queues=["default"], lease_seconds=60, worker=WorkerRef(id="wrk_1")
+    )
+    assert claim is not None
+    row = jobs.get(session, job_id)
+    assert row is not None
+    return models.register_version(
+        session,
+        claim,
+        manifest=manifest(session, row, model),
+        manifest_sha256="1" * 64,
+        artifact_prefix=f"models/{job_id}/1",
+        bytes=123,
+    )
+
+
+def manifest(session: Session, row: tables.Job, model: str) -> Manifest:
+    """Make the manifest of a bundle that was never trained."""
+    scores = ClassScores(label="a", precision=0.5, recall=0.5, f1=0.5, support=2)
+    numbers = dict.fromkeys(
+        ("f1_macro", "f1_weighted", "precision_macro", "precision_weighted", "recall_macro", "recall_weighted"), 0.5
+    )
+    evaluation = Evaluation(
+        split="test",
+        examples=4,
+        loss=0.7,
+        accuracy=0.75,
+        per_class=[scores, scores.model_copy(update={"label": "b"})],
+        confusion_matrix=[[1, 1], [1, 1]],
+        **numbers,
+    )
+    return Manifest(
+        model=model,
+        job_id=row.id,
+        attempt=1,
+        created_at=clock(session),
+        family="encoder",
+        labels=["a", "b"],
+        text=TextOptions(),
+        tokenizer=TokenizerSettings(max_length=32, pad_token_id=0),
+        base_model=BaseModelRef(id="minilm-l6", source="package"),
+        dataset=DatasetRef(id=row.dataset_id, sha256="2" * 64, counts={"train": 32, "validation": 4, "test": 4}),
+        hyperparameters={"seed": 42},
+        resolutions=[],
+        validation=evaluation.model_copy(update={"split": "validation"}),
+        test=evaluation,
+        exports=[],
+        libraries={"torch": "2.13.0"},
+        files={
+            "model.onnx": FileEntry(bytes=100, sha256="3" * 64),
+            "tokenizer.json": FileEntry(bytes=23, sha256="4" * 64),
+        },
+    )

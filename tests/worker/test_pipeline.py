@@ -1,0 +1,212 @@
+"""A whole attempt, from rows to a verified bundle, with a tiny random BERT."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from app.artifacts.bundle import MANIFEST, Bundle, sha256_of
+from app.errors import JobFailure
+from app.serving.predictor import Predictor
+from tests.worker.toy_task import LABELS, MakeSpec, Recording, toy_rows
+from worker.events import (
+    AttemptSpec,
+    BundleReady,
+    Evaluated,
+    Interrupted,
+    PhaseStarted,
+    Resolved,
+    Stepped,
+    Stopped,
+    Used,
+    Warned,
+    parse_event,
+)
+from worker.pipeline import run
+
+pytestmark = pytest.mark.usefixtures("restored_torch")
+ROWS = [*toy_rows(96), *toy_rows(36, split="validation"), *toy_rows(30, split="test")]
+
+
+def never() -> bool:
+    return False
+
+
+def weights_of(spec: AttemptSpec) -> dict[str, torch.Tensor]:
+    return load_file(spec.bundle_dir / "weights" / "model.safetensors")
+
+
+def test_attempt_from_rows_to_bundle(make_spec: MakeSpec, recording: Recording) -> None:
+    spec = make_spec(ROWS, num_train_epochs=4, logging_steps=3)
+    run(spec, recording, never)
+
+    assert [event.phase for event in recording.of(PhaseStarted)] == ["preparing", "training", "evaluating", "exporting"]
+    [resolved] = recording.of(Resolved)
+    assert resolved.total_steps == 48
+    steps = recording.of(Stepped)
+    assert (steps[0].step, steps[-1].step, steps[-1].epoch) == (1, 48, 4.0)
+    assert all(step.total_steps == 48 for step in steps)
+    *validations, test = recording.of(Evaluated)
+    assert [event.epoch for event in validations] == [1.0, 2.0, 3.0, 4.0]
+    assert {event.metric_name for event in recording.of(Evaluated)} == {"f1_macro"}
+    best = max((event for event in validations if event.improved), key=lambda event: event.metric_value)
+    [stopped] = recording.of(Stopped)
+    assert (stopped.reason, stopped.step, stopped.best_step) == ("completed", 48, best.step)
+    assert (test.evaluation.split, test.step, test.improved) == ("test", best.step, False)
+    assert best.metric_value > 0.9
+
+    bundle = Bundle.open(spec.bundle_dir)
+    assert recording.of(BundleReady) == [BundleReady(manifest_sha256=sha256_of(spec.bundle_dir / MANIFEST))]
+    assert recording.events[-1] == recording.of(BundleReady)[0]
+    manifest = bundle.manifest
+    assert set(manifest.files) == {"model.onnx", "tokenizer.json", "weights/config.json", "weights/model.safetensors"}
+    assert manifest.labels == LABELS
+    assert manifest.validation == best.evaluation
+    assert manifest.test == test.evaluation
+    assert manifest.hyperparameters == resolved.hyperparameters.model_dump()
+    [verdict] = manifest.exports
+    assert verdict.passed
+    assert verdict.rows == 36
+    assert verdict.label_agreement == 1.0
+    assert verdict.max_abs_difference < 1e-4
+    [used] = recording.of(Used)
+    assert set(used.usage.phases) == {"preparing", "training", "evaluating", "exporting"}
+    assert used.usage.peak_memory_mb > 50
+    assert used.usage.gpu_seconds is None
+
+
+def test_served_answers_have_the_accuracy_of_the_evaluation(make_spec: MakeSpec, recording: Recording) -> None:
+    """The rows of the test split, sent as texts through the server's predictor."""
+    spec = make_spec(ROWS, num_train_epochs=2)
+    run(spec, recording, never)
+    bundle = Bundle.open(spec.bundle_dir)
+    rows = [row for row in ROWS if row.split == "test"]
+    answers = Predictor.load(bundle).predict([row.text for row in rows])
+    right = np.mean([answer.label == row.label for answer, row in zip(answers, rows, strict=True)])
+    assert bundle.manifest.test is not None
+    assert right == pytest.approx(bundle.manifest.test.accuracy)
+
+
+def test_learns_32_rows_by_heart(make_spec: MakeSpec, recording: Recording) -> None:
+    rows = toy_rows(32)
+    same = [type(row)(row.text, row.label, "validation") for row in rows]
+    run(make_spec([*rows, *same], num_train_epochs=12, early_stopping_patience=None), recording, never)
+    assert recording.of(Evaluated)[-1].evaluation.accuracy == 1.0
+
+
+def test_same_seed_same_model_and_another_seed_another(make_spec: MakeSpec) -> None:
+    weights = []
+    for index, seed in enumerate((1, 1, 2)):
+        spec = make_spec(ROWS, name=f"job{index}", num_train_epochs=1, seed=seed, deterministic=True)
+        run(spec, Recording(), never)
+        weights.append(weights_of(spec))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert any(not torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+def test_goes_on_from_an_own_version(make_spec: MakeSpec, recording: Recording, tmp_path: Path) -> None:
+    """Equal labels: the head is kept, so the first evaluation is as good as the last one was."""
+    first = make_spec(ROWS, name="first", num_train_epochs=6)
+    run(first, Recording(), never)
+    base = tmp_path / "version"
+    shutil.copytree(first.bundle_dir / "weights", base)
+    shutil.copy(first.bundle_dir / "tokenizer.json", base)
+
+    second = make_spec(ROWS, name="second", base=base, max_steps=1, learning_rate=1e-9)
+    run(second, recording, never)
+    [resolved] = recording.of(Resolved)
+    assert resolved.hyperparameters.head_learning_rate_multiplier == 1.0
+    before, after = Bundle.open(first.bundle_dir).manifest, Bundle.open(second.bundle_dir).manifest
+    assert after.test == pytest.approx(before.test) or after.test.accuracy == before.test.accuracy
+    assert recording.of(Stopped)[0].reason == "max_steps"
+
+
+def test_own_version_with_other_labels_gets_a_new_head(
+    make_spec: MakeSpec, recording: Recording, tmp_path: Path
+) -> None:
+    first = make_spec(ROWS, name="first", num_train_epochs=1)
+    run(first, Recording(), never)
+    base = tmp_path / "version"
+    shutil.copytree(first.bundle_dir / "weights", base)
+    shutil.copy(first.bundle_dir / "tokenizer.json", base)
+    labels = ["glad", "sad"]
+    rows = [*toy_rows(32, labels=labels), *toy_rows(8, split="validation", labels=labels)]
+    spec = make_spec(rows, name="second", labels=labels, base=base, num_train_epochs=1)
+    run(spec, recording, never)
+    assert recording.of(Resolved)[0].hyperparameters.head_learning_rate_multiplier > 1
+    assert Bundle.open(spec.bundle_dir).manifest.labels == labels
+    assert weights_of(spec)["classifier.weight"].shape == (2, 32)
+
+
+def test_stops_early_and_exports_the_best(make_spec: MakeSpec, recording: Recording) -> None:
+    spec = make_spec(ROWS, num_train_epochs=50, early_stopping_patience=2, early_stopping_threshold=0.001)
+    run(spec, recording, never)
+    [stopped] = recording.of(Stopped)
+    assert stopped.reason == "early_stopping"
+    assert stopped.best_step < stopped.step < 600
+    best = max(event.metric_value for event in recording.of(Evaluated) if event.evaluation.split == "validation")
+    assert Bundle.open(spec.bundle_dir).manifest.validation.f1_macro == best
+
+
+def test_without_validation_and_test_the_last_weights_are_exported(make_spec: MakeSpec, recording: Recording) -> None:
+    spec = make_spec(toy_rows(20), num_train_epochs=1)
+    run(spec, recording, never)
+    assert [event.code for event in recording.of(Warned)] == ["no-validation-split"]
+    assert recording.of(Evaluated) == []
+    manifest = Bundle.open(spec.bundle_dir).manifest
+    assert (manifest.validation, manifest.test) == (None, None)
+    assert manifest.exports[0].rows == 20
+
+
+@pytest.mark.parametrize("phase", ["training", "evaluating", "exporting"])
+def test_stops_within_any_phase_and_leaves_no_bundle(make_spec: MakeSpec, phase: str) -> None:
+    spec = make_spec(ROWS, num_train_epochs=1, logging_steps=1)
+    entered: list[str] = []
+
+    def emit(event: object) -> None:
+        if isinstance(event, PhaseStarted):
+            entered.append(event.phase)
+
+    with pytest.raises(Interrupted):
+        run(spec, emit, lambda: phase in entered)
+    assert entered[-1] == phase
+    assert not (spec.bundle_dir / MANIFEST).exists()
+
+
+def test_divergence_fails_the_job(make_spec: MakeSpec) -> None:
+    spec = make_spec(ROWS, learning_rate=1.0, head_learning_rate_multiplier=1000, max_grad_norm=None, warmup_steps=0,
+                     weight_decay=1.0)  # fmt: skip
+    with pytest.raises(JobFailure) as caught:
+        run(spec, Recording(), never)
+    assert caught.value.code == "training-diverged"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_on_this_cpu(make_spec: MakeSpec, recording: Recording, precision: str) -> None:
+    """Asked for explicitly it is honoured, and the served fp32 model is as good."""
+    spec = make_spec(ROWS, num_train_epochs=4, precision=precision)
+    run(spec, recording, never)
+    manifest = Bundle.open(spec.bundle_dir).manifest
+    assert manifest.hyperparameters["precision"] == precision
+    assert manifest.test.accuracy > 0.9
+    if precision == "fp16":  # no CPU is fast at it
+        assert [event.code for event in recording.of(Warned)] == ["slow-precision"]
+        assert all(step.values["loss_scale"] >= 1 for step in recording.of(Stepped))
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(make_spec: MakeSpec) -> None:
+    losses = []
+    for name, wish in (("plain", False), ("frugal", True)):
+        recording = Recording()
+        spec = make_spec(ROWS, name=name, num_train_epochs=1, gradient_checkpointing=wish, logging_steps=1)
+        run(spec, recording, never)
+        losses.append([step.loss for step in recording.of(Stepped)])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def test_events_survive_the_pipe(make_spec: MakeSpec, recording: Recording) -> None:
+    run(make_spec(ROWS, num_train_epochs=1), recording, never)
+    assert [parse_event(event.model_dump_json().encode()) for event in recording.events] == recording.events

@@ -1,0 +1,152 @@
+"""A toy task, a tiny random BERT with a tokenizer trained on it, and specs of attempts on them."""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from app.artifacts.bundle import sha256_of
+from app.schemas.hyperparameters import Hyperparameters
+from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
+from worker.events import AttemptSpec, Event
+
+LABELS = ["calm", "glad", "sad"]
+WORDS = {"calm": ["quiet", "lake", "still"], "glad": ["happy", "great", "love"], "sad": ["awful", "cry", "grey"]}
+FILLER = ["the", "day", "was", "and", "we", "saw", "a", "house", "on", "hill", "with", "my", "friend", "then", "home"]
+VOCABULARY = 400
+
+
+@dataclass
+class Row:
+    """One row of the toy task: a few words of its label among many of none."""
+
+    text: str
+    label: str
+    split: str
+
+
+def toy_rows(count: int, *, split: str = "train", seed: int = 0, labels: Sequence[str] = LABELS) -> list[Row]:
+    """Draw rows of very different lengths, label by label in turn."""
+    source = random.Random(f"{seed}-{split}")
+    rows = []
+    for index in range(count):
+        label = labels[index % len(labels)]
+        words = source.choices(FILLER, k=source.randint(1, 20)) + source.choices(WORDS[label], k=4)
+        source.shuffle(words)
+        rows.append(Row(" ".join(words), label, split))
+    return rows
+
+
+def write_rows(file: Path, rows: Sequence[Row]) -> Path:
+    """Write rows as the service stores them."""
+    file.write_text("".join(json.dumps(vars(row)) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def train_tokenizer(file: Path) -> int:
+    """Train a WordPiece tokenizer on the toy task; give the size of its vocabulary."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=VOCABULARY, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator((row.text for row in toy_rows(300)), trainer)
+    ends = [(name, tokenizer.token_to_id(name)) for name in ("[SEP]", "[CLS]")]
+    tokenizer.post_processor = processors.BertProcessing(*ends)
+    tokenizer.save(str(file))
+    return int(tokenizer.get_vocab_size())
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base model folder: BERT of 2 layers and 32 dimensions, random weights, its own WordPiece tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny-base")
+    vocabulary = train_tokenizer(folder / "tokenizer.json")
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+Kind = TypeVar("Kind")
+
+
+@dataclass
+class Recording:
+    """Takes the events of a run, in order."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[Kind]) -> list[Kind]:
+        """Give the events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def recording() -> Recording:
+    """Something to give to a pipeline as ``emit``."""
+    return Recording()
+
+
+MakeSpec = Callable[..., AttemptSpec]
+
+
+@pytest.fixture
+def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
+    """Make the spec of an attempt on the toy task; hyperparameters as keywords."""
+
+    def make(
+        rows: Sequence[Row], *, labels: Sequence[str] = LABELS, base: Path = tiny_base, name: str = "job", **wishes: Any
+    ) -> AttemptSpec:
+        work = tmp_path / name
+        work.mkdir()
+        wishes = {"learning_rate": 1e-2, "head_learning_rate_multiplier": 5.0} | wishes  # what so small a model with random weights learns at
+        file = write_rows(work / "rows.jsonl", rows)
+        return AttemptSpec(
+            job_id=f"job_{name}",
+            attempt=1,
+            model_name="toy",
+            work_dir=work,
+            dataset_file=file,
+            dataset=DatasetRef(id="ds_toy", sha256=sha256_of(file), counts={"train": len(rows)}),
+            labels=list(labels),
+            base_model=BaseModelRef(id="tiny", source="folder"),
+            base_model_dir=base,
+            request=TrainJobRequest(
+                model="toy", dataset_id="ds_toy", base_model="tiny", hyperparameters=Hyperparameters(**wishes)
+            ),
+            threads=1,
+            bundle_dir=work / "bundle",
+        )
+
+    return make
+
+
+@pytest.fixture
+def restored_torch() -> Iterator[None]:
+    """Undo what a run sets for its whole process."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)

@@ -1,0 +1,39 @@
+"""How long each phase of an attempt took."""
+
+import time
+
+from app.schemas.jobs import Phase, Usage
+
+
+class PhaseClock:
+    """Seconds by phase; one phase runs at a time."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._phase: Phase | None = None
+        self._since = self._began
+        self._seconds: dict[str, float] = {}
+
+    def start(self, phase: Phase) -> None:
+        """End the running phase and begin another."""
+        self._close()
+        self._phase = phase
+
+    def usage(self, *, on_gpu: bool, peak_memory_mb: float) -> Usage:
+        """Say what the attempt cost up to now; a GPU counts from the start of training, when it is first used."""
+        self._close()
+        seconds = dict(self._seconds)
+        wall = time.perf_counter() - self._began
+        return Usage(
+            wall_seconds=round(wall, 3),
+            train_seconds=round(seconds.get("training", 0.0), 3),
+            gpu_seconds=round(wall - seconds.get("preparing", 0.0), 3) if on_gpu else None,
+            peak_memory_mb=round(peak_memory_mb, 1),
+            phases={phase: round(spent, 3) for phase, spent in seconds.items()},
+        )
+
+    def _close(self) -> None:
+        now = time.perf_counter()
+        if self._phase is not None:
+            self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._since
+        self._since = now

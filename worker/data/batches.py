@@ -1,0 +1,63 @@
+"""Batches of texts of like length, in an order that is a pure function of seed and epoch."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.text.tokenizer import TextEncoder
+from worker.batch import Batch
+from worker.data.encode import Encoded
+
+Rows = NDArray[np.int64]
+MEGA = 50
+"""Batches that are sorted by length together: enough to save most padding, few enough to keep the order random."""
+
+
+def bucketed(lengths: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int) -> list[Rows]:
+    """Deal all rows into batches: shuffled, sorted by length within stretches of 50 batches, batches shuffled again.
+
+    Nothing is carried from one epoch to the next, so a resumed run finds its place by counting.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    stretch = MEGA * batch_size
+    batches: list[Rows] = []
+    for start in range(0, len(order), stretch):
+        rows = order[start : start + stretch]
+        rows = rows[np.argsort(-lengths[rows], kind="stable")]
+        batches.extend(rows[first : first + batch_size] for first in range(0, len(rows), batch_size))
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+class Batches:
+    """One split as padded batches."""
+
+    def __init__(self, split: Encoded, encoder: TextEncoder) -> None:
+        self._split = split
+        self._encoder = encoder
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def plan(self, batch_size: int, *, seed: int, epoch: int) -> list[Rows]:
+        """Give the rows of every training batch of one epoch."""
+        return bucketed(self._split.lengths, batch_size, seed=seed, epoch=epoch)
+
+    def load(self, rows: Rows) -> Batch:
+        """Pad the texts of ``rows`` to the longest of them."""
+        input_ids, attention_mask = self._encoder.pad([self._split.ids(row) for row in rows])
+        labels = self._split.labels[rows]
+        return Batch(torch.from_numpy(input_ids), torch.from_numpy(attention_mask), torch.from_numpy(labels))
+
+    def by_length(self, batch_size: int) -> Iterator[Batch]:
+        """Give every row once, longest first: least padding, and too little memory shows at once."""
+        order = np.argsort(-self._split.lengths, kind="stable")
+        for start in range(0, len(order), batch_size):
+            yield self.load(order[start : start + batch_size])
+
+    def spread(self, count: int) -> Rows:
+        """Give up to ``count`` rows evenly over all lengths, from the shortest to the longest."""
+        order = np.argsort(self._split.lengths, kind="stable")
+        return order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(np.int64))]

@@ -1,0 +1,255 @@
+"""What every ``auto`` becomes, with the reason a person may read."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import FieldError, JobFailure, nearest
+from app.schemas.hyperparameters import Hyperparameters, Precision, Resolution, ResolvedHyperparameters
+
+T = TypeVar("T", int, float, str)
+DEFAULT_WARMUP_RATIO = 0.1
+IMBALANCE = 3.0
+"""How many times the commonest class must outnumber the rarest for auto to weigh them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the base model and the machine say."""
+
+    position_limit: int
+    """Tokens the model can read at most."""
+    vocabulary: int
+    """Ids the model has embeddings for."""
+    pad_token_id: int
+    learning_rate: float
+    head_learning_rate_multiplier: float
+    rates_reason: str
+    dropout: float
+    """Before the classification head, as the base model has it."""
+    precision: Precision
+    precision_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the answers depend on."""
+
+    class_counts: Mapping[str, int]
+    """Training rows of each label."""
+    token_lengths: NDArray[np.int64]
+    """Tokens of the training texts, or of a sample of them, before truncation."""
+    model: ModelFacts
+
+    @property
+    def rows(self) -> int:
+        """Training rows."""
+        return sum(self.class_counts.values())
+
+
+@dataclass(slots=True)
+class Answers:
+    """Every hyperparameter decided."""
+
+    hyperparameters: ResolvedHyperparameters
+    resolutions: list[Resolution]
+    total_steps: int
+
+
+@dataclass(slots=True)
+class _Ledger:
+    entries: list[Resolution] = field(default_factory=list)
+
+    def note(self, name: str, value: T, reason: str) -> T:
+        self.entries.append(Resolution(field=name, value=value, reason=reason))
+        return value
+
+
+def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
+    """Decide every ``auto`` and every default that depends on data or model.
+
+    Raises JobFailure ``warmup-beyond-run``, ``max-length-beyond-model``, ``unknown-label`` or ``class-without-rows``.
+    """
+    ledger = _Ledger()
+    max_length = _max_length(wishes, facts, ledger)
+    batch_size = _batch_size(wishes, facts, max_length, ledger)
+    steps_per_epoch = windows_per_epoch(facts.rows, batch_size, wishes.gradient_accumulation_steps)
+    epochs = _epochs(wishes, facts.rows, steps_per_epoch, ledger)
+    total_steps = wishes.max_steps or epochs * steps_per_epoch
+    decided = {
+        "num_train_epochs": epochs,
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "learning_rate": _rate(wishes, facts, ledger),
+        "head_learning_rate_multiplier": _head_multiplier(wishes, facts, ledger),
+        "warmup_steps": _warmup(wishes, total_steps, ledger),
+        "warmup_ratio": None,
+        "class_weights": _class_weights(wishes, facts.class_counts, ledger),
+        "dropout": _dropout(wishes, facts, ledger),
+        "precision": _precision(wishes, facts, ledger),
+    }
+    hyperparameters = ResolvedHyperparameters.model_validate(wishes.model_dump() | decided)
+    return Answers(hyperparameters, ledger.entries, total_steps)
+
+
+def windows_per_epoch(rows: int, batch_size: int, accumulation: int) -> int:
+    """Count the optimizer steps of one epoch; the last window may be short and counts all the same."""
+    return math.ceil(math.ceil(rows / batch_size) / accumulation)
+
+
+def balanced_weights(class_counts: Mapping[str, int]) -> dict[str, float]:
+    """Weigh each class by total / (classes * count). Raises JobFailure ``class-without-rows``."""
+    empty = [label for label, count in class_counts.items() if count == 0]
+    if empty:
+        raise JobFailure(
+            detail=f"Balanced class weights need training rows of every label; {empty[0]!r} has none.",
+            code="class-without-rows",
+            remedy="Add training rows of this label, or set class_weights to 'none'.",
+            errors=(
+                FieldError("/hyperparameters/class_weights", "class-without-rows", "a label has no training rows"),
+            ),
+        )
+    total, classes = sum(class_counts.values()), len(class_counts)
+    return {label: total / (classes * count) for label, count in class_counts.items()}
+
+
+def _max_length(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> int:
+    limit = facts.model.position_limit
+    if wishes.max_length == "auto":
+        keeps = int(np.ceil(np.percentile(facts.token_lengths, 99)))
+        if keeps > limit:
+            return ledger.note("max_length", limit, f"the base model reads at most {limit} tokens")
+        reason = f"99 % of the training texts have at most {keeps} tokens"
+        return ledger.note("max_length", min(max(8, keeps), limit), reason)
+    if wishes.max_length > limit:
+        raise JobFailure(
+            detail=f"max_length is {wishes.max_length}, but the base model reads at most {limit} tokens.",
+            code="max-length-beyond-model",
+            remedy=f"Set max_length to {limit} or less, or to 'auto'.",
+            errors=(FieldError("/hyperparameters/max_length", "max-length-beyond-model", "too long", allowed=limit),),
+        )
+    return wishes.max_length
+
+
+def _batch_size(wishes: Hyperparameters, facts: Facts, max_length: int, ledger: _Ledger) -> int:
+    if wishes.batch_size != "auto":
+        return wishes.batch_size
+    if facts.rows < 200:
+        return ledger.note(
+            "batch_size", 8, f"{facts.rows} training rows: small batches, so that there are enough steps"
+        )
+    if facts.rows < 1000:
+        return ledger.note("batch_size", 16, f"{facts.rows} training rows, fewer than 1,000")
+    if max_length > 256:
+        return ledger.note("batch_size", 16, f"texts of up to {max_length} tokens take much memory")
+    return ledger.note("batch_size", 32, f"{facts.rows} training rows of at most {max_length} tokens")
+
+
+def _epochs(wishes: Hyperparameters, rows: int, steps_per_epoch: int, ledger: _Ledger) -> int:
+    if wishes.max_steps is not None:
+        epochs = math.ceil(wishes.max_steps / steps_per_epoch)
+        if epochs == wishes.num_train_epochs:
+            return epochs
+        reason = f"max_steps {wishes.max_steps} decides, at {steps_per_epoch} steps an epoch"
+        return ledger.note("num_train_epochs", epochs, reason)
+    if wishes.num_train_epochs != "auto":
+        return wishes.num_train_epochs
+    if rows < 5_000:
+        return ledger.note("num_train_epochs", 10, f"{rows} training rows, fewer than 5,000")
+    if rows < 20_000:
+        return ledger.note("num_train_epochs", 5, f"{rows} training rows, fewer than 20,000")
+    return ledger.note("num_train_epochs", 3, f"{rows} training rows, 20,000 or more")
+
+
+def _rate(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:
+    if wishes.learning_rate != "auto":
+        return wishes.learning_rate
+    return ledger.note("learning_rate", facts.model.learning_rate, facts.model.rates_reason)
+
+
+def _head_multiplier(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:
+    if wishes.head_learning_rate_multiplier != "auto":
+        return wishes.head_learning_rate_multiplier
+    return ledger.note(
+        "head_learning_rate_multiplier", facts.model.head_learning_rate_multiplier, facts.model.rates_reason
+    )
+
+
+def _warmup(wishes: Hyperparameters, total_steps: int, ledger: _Ledger) -> int:
+    if wishes.warmup_steps is None:
+        ratio = DEFAULT_WARMUP_RATIO if wishes.warmup_ratio is None else wishes.warmup_ratio
+        steps = int(ratio * total_steps)
+        return ledger.note("warmup_steps", steps, f"warmup_ratio {ratio:g} of {total_steps} steps")
+    if wishes.warmup_steps >= total_steps:
+        raise JobFailure(
+            detail=f"warmup_steps is {wishes.warmup_steps}, but the whole run has {total_steps} optimizer steps: "
+            "the learning rate would never reach its peak.",
+            code="warmup-beyond-run",
+            remedy=f"Set warmup_steps below {total_steps}, or use warmup_ratio 0.1.",
+            errors=(
+                FieldError(
+                    "/hyperparameters/warmup_steps",
+                    "warmup-beyond-run",
+                    f"must be smaller than {total_steps}",
+                    allowed=total_steps - 1,
+                ),
+            ),
+        )
+    return wishes.warmup_steps
+
+
+def _class_weights(
+    wishes: Hyperparameters, counts: Mapping[str, int], ledger: _Ledger
+) -> dict[str, float] | Literal["none"]:
+    wish = wishes.class_weights
+    if isinstance(wish, dict):
+        return _named_weights(wish, counts)
+    if wish == "balanced":
+        return balanced_weights(counts)
+    if wish == "none":
+        return "none"
+    rarest, commonest = min(counts.values()), max(counts.values())
+    if rarest == 0 or commonest <= IMBALANCE * rarest:
+        reason = (
+            "a label has no training rows" if rarest == 0 else f"no class is {IMBALANCE:g} times as common as another"
+        )
+        ledger.note("class_weights", "none", reason)
+        return "none"
+    weights = balanced_weights(counts)
+    reason = f"the commonest class has {commonest / rarest:.1f} times the rows of the rarest: total / (classes * count)"
+    ledger.entries.append(Resolution(field="class_weights", value=weights, reason=reason))
+    return weights
+
+
+def _named_weights(wish: dict[str, float], counts: Mapping[str, int]) -> dict[str, float]:
+    unknown = [label for label in wish if label not in counts]
+    missing = [label for label in counts if label not in wish]
+    if unknown or missing:
+        detail = (
+            f"class_weights names {unknown[0]!r}, which is no label" if unknown else f"{missing[0]!r} has no weight"
+        )
+        meant = nearest(unknown[0], counts) if unknown else None
+        hint = f" Did you mean {meant!r}?" if meant else ""
+        raise JobFailure(
+            detail=f"{detail}.",
+            code="unknown-label",
+            remedy=f"Give a weight for each of the dataset's labels and no other.{hint}",
+            errors=(FieldError("/hyperparameters/class_weights", "unknown-label", detail, allowed=list(counts)),),
+        )
+    return {label: wish[label] for label in counts}
+
+
+def _dropout(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:
+    if wishes.dropout is not None:
+        return wishes.dropout
+    return ledger.note("dropout", facts.model.dropout, "what the base model says")
+
+
+def _precision(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> Precision:
+    if wishes.precision == "auto":
+        ledger.note("precision", facts.model.precision, facts.model.precision_reason)
+    return facts.model.precision

@@ -1,0 +1,72 @@
+"""The classification head: everything of a model that is not its pretrained encoder."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from worker.models.families import family_of
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def head_modules(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """Give the modules beside the encoder by name, in the order they were declared."""
+    return {name: module for name, module in model.named_children() if name != model.base_model_prefix}
+
+
+def head_parameters(model: PreTrainedModel) -> frozenset[str]:
+    """Name the parameters of the head."""
+    heads = head_modules(model)
+    return frozenset(name for name, _ in model.named_parameters() if name.partition(".")[0] in heads)
+
+
+def output_layer(model: PreTrainedModel, labels: int) -> nn.Linear:
+    """Give the layer whose rows are the labels. Raises LookupError when there is none."""
+    layers = [layer for layer in _within(model, nn.Linear) if layer.out_features == labels]
+    if not layers:
+        raise LookupError(f"{model.config.model_type} has no linear layer with {labels} outputs in its head")
+    return layers[-1]
+
+
+def reinitialize(model: PreTrainedModel) -> None:
+    """Draw the whole head anew, as it is for a base model."""
+    spread = float(getattr(model.config, "initializer_range", 0.02))
+    for module in (part for head in head_modules(model).values() for part in head.modules()):
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=spread)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
+
+
+def reorder(model: PreTrainedModel, old: Sequence[str], new: Sequence[str]) -> None:
+    """Bring a trained head's labels, the same names in another order, into the order of ``new``."""
+    layer = output_layer(model, len(new))
+    order = [list(old).index(label) for label in new]
+    layer.weight.data = layer.weight.data[order]  # (labels, hidden)
+    if layer.bias is not None:
+        layer.bias.data = layer.bias.data[order]
+
+
+def dropout_of(model: PreTrainedModel) -> float:
+    """Read the dropout before the output layer; 0 when the head has none."""
+    layers = list(_within(model, nn.Dropout))
+    return float(layers[-1].p) if layers else 0.0
+
+
+def set_dropout(model: PreTrainedModel, probability: float) -> None:
+    """Set the dropout before the output layer, and the config's field for it so that the saved model says the same."""
+    for layer in list(_within(model, nn.Dropout))[-1:]:
+        layer.p = probability
+    if field := family_of(model.config).dropout_field:
+        setattr(model.config, field, probability)
+
+
+def _within(model: PreTrainedModel, kind: type[Layer]) -> Iterator[Layer]:
+    for head in head_modules(model).values():
+        for module in head.modules():
+            if isinstance(module, kind):
+                yield module

@@ -1,0 +1,168 @@
+"""TextCNN: embedding, parallel convolutions, the strongest answer of each filter, a linear layer.
+
+Kim, "Convolutional Neural Networks for Sentence Classification", 2014.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from app.errors import JobFailure
+from app.schemas.families import TextCNNOptions
+from worker.models.encoder import Encoder
+from worker.models.head import reinitialize, reorder
+
+MODEL_TYPE = "textcnn"
+LEARNING_RATE = 1e-3
+"""Of the whole network, head included: nothing of it is pretrained."""
+LONGEST_INPUT = 8192
+"""Tokens; a convolution has no limit of its own, memory has."""
+
+
+class TextCNNConfig(PreTrainedConfig):
+    """What ``config.json`` says of a TextCNN."""
+
+    model_type = MODEL_TYPE
+
+    vocab_size: int = 30522
+    embed_size: int = 128
+    num_filters: int = 100
+    filter_sizes: list[int] | tuple[int, ...] = (3, 4, 5)
+    dropout: float | int = 0.5
+    pad_token_id: int | None = 0
+    max_position_embeddings: int = LONGEST_INPUT
+    initializer_range: float = 0.05
+
+
+class Features(nn.Module):
+    """Word pieces to one number a filter."""
+
+    def __init__(self, config: TextCNNConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.vocab_size, config.embed_size, padding_idx=config.pad_token_id)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.embed_size, config.num_filters, size) for size in config.filter_sizes
+        )
+        self._widest = max(config.filter_sizes)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Map ids and mask, each (batch, seq), to features (batch, filters of all sizes).
+
+        Padding changes nothing: it is embedded as zeros, and no filter's answer counts from where it would see padding
+        unless the text is shorter than the filter.
+        """
+        vectors = self.embedding(input_ids) * attention_mask.unsqueeze(-1)  # (batch, seq, embed)
+        # Zeros behind the text, so that the widest filter fits into a text of any length.
+        vectors = nn.functional.pad(vectors.transpose(1, 2), (0, self._widest - 1))  # (batch, embed, seq + widest - 1)
+        lengths = attention_mask.sum(dim=1, keepdim=True)  # (batch, 1)
+        return torch.cat([self._strongest(layer, vectors, lengths) for layer in self.convolutions], dim=1)
+
+    @staticmethod
+    def _strongest(layer: nn.Module, vectors: Tensor, lengths: Tensor) -> Tensor:
+        answers = torch.relu(layer(vectors))  # (batch, filters, windows)
+        starts = torch.arange(answers.shape[2], device=answers.device)  # (windows,)
+        size = layer.kernel_size[0]  # type: ignore[index, union-attr]
+        counts = starts <= (lengths - size).clamp(min=0)  # (batch, windows)
+        # After the rectifier nothing is below zero, so that zeros never win over an answer that counts.
+        return (answers * counts.unsqueeze(1)).amax(dim=2)  # (batch, filters)
+
+
+class TextCNN(PreTrainedModel):
+    """A TextCNN in the clothes of transformers, so that it is trained, saved and exported as any other model."""
+
+    config_class = TextCNNConfig
+    base_model_prefix = "features"
+
+    def __init__(self, config: TextCNNConfig) -> None:
+        super().__init__(config)
+        self.features = Features(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(config.num_filters * len(config.filter_sizes), config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, **_: Any) -> SequenceClassifierOutput:
+        """Map ids and mask, each (batch, seq), to logits (batch, labels)."""
+        features = self.features(input_ids, attention_mask)  # (batch, filters of all sizes)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(features)))
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Embedding):
+            init.uniform_(module.weight, -0.25, 0.25)
+            if module.padding_idx is not None:
+                init.zeros_(module.weight[module.padding_idx])
+        elif isinstance(module, nn.Conv1d | nn.Linear):
+            init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+
+def create(options: TextCNNOptions, labels: Sequence[str], *, vocabulary: int, pad_token_id: int) -> Encoder:
+    """Make a new network for a tokenizer of ``vocabulary`` ids; seed torch before: all of it is random."""
+    config = TextCNNConfig(
+        vocab_size=vocabulary,
+        embed_size=options.embed_size,
+        num_filters=options.num_filters,
+        filter_sizes=list(options.filter_sizes),
+        dropout=options.dropout,
+        pad_token_id=pad_token_id,
+        num_labels=len(labels),
+    )
+    model = TextCNN(config)
+    _name_labels(model, labels)
+    return Encoder(model, head_kept=False)
+
+
+def load(folder: Path, labels: Sequence[str]) -> Encoder:
+    """Load a network that was trained before; its head is kept when it knows exactly these labels, else drawn anew.
+
+    Raises JobFailure ``unsupported-base-model`` when ``folder`` holds no complete TextCNN.
+    """
+    try:
+        config = TextCNNConfig.from_pretrained(folder, local_files_only=True)
+        trained = [config.id2label[index] for index in sorted(config.id2label)]
+        same_labels = sorted(trained) == sorted(labels)
+        config.num_labels = len(trained if same_labels else labels)
+        model, report = TextCNN.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=not same_labels,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise _unsupported() from error
+    if any(not str(key).startswith("classifier") for key in (*report["missing_keys"], *_keys(report))):
+        raise _unsupported()
+    if not same_labels:
+        reinitialize(model)
+    elif trained != list(labels):
+        reorder(model, trained, labels)
+    _name_labels(model, labels)
+    return Encoder(model, head_kept=same_labels)
+
+
+def _keys(report: dict[str, Any]) -> list[str]:
+    return [key for key, *_ in report["mismatched_keys"]]
+
+
+def _name_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {label: index for index, label in enumerate(labels)}
+    model.config.problem_type = "single_label_classification"
+
+
+def _unsupported() -> JobFailure:
+    return JobFailure(
+        detail="The base model's folder holds no complete TextCNN.",
+        code="unsupported-base-model",
+        remedy="Start from a version that was trained with family textcnn, or leave out the warm start.",
+    )

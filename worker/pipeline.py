@@ -1,0 +1,111 @@
+"""The life of a job in its own process: prepare, train, evaluate, export. Publishing is the parent's."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from torch import nn
+from transformers.utils import logging as transformers_logging
+
+from app.schemas.jobs import Phase
+from app.schemas.metrics import Evaluation
+from worker import device as machine
+from worker.clock import PhaseClock
+from worker.data.batches import Batches
+from worker.evaluation.evaluate import evaluate
+from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
+from worker.handover import hand_over
+from worker.models.head import head_parameters
+from worker.narration import Narrator
+from worker.setup import Setup, set_up
+from worker.training.events import Evaluated
+from worker.training.loop import Autocast, Evaluate, Training
+
+
+def run(spec: AttemptSpec, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    """Run one attempt from the dataset file to a verified bundle in ``spec.bundle_dir``.
+
+    Sets seeds, threads and determinism of the whole process. Raises JobFailure when the job cannot succeed, and
+    Interrupted soon after ``should_stop`` says so.
+    """
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    _Attempt(spec, emit, should_stop).run()
+
+
+class _Attempt:
+    """One attempt; its methods are the phases."""
+
+    def __init__(self, spec: AttemptSpec, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+        self._spec = spec
+        self._narrator = Narrator(emit)
+        self._should_stop = should_stop
+        self._clock = PhaseClock()
+
+    def run(self) -> None:
+        """Go through the phases."""
+        self._enter("preparing")
+        setup = set_up(self._spec, self._narrator, self._check)
+        self._enter("training")
+        validation = self._train(setup)
+        self._enter("evaluating")
+        test = self._test(setup)
+        self._enter("exporting")
+        digest = hand_over(self._spec, setup, validation=validation, test=test, check=self._check)
+        peak = machine.peak_memory_mb(setup.device)
+        self._narrator.say(Used(usage=self._clock.usage(on_gpu=setup.device.type == "cuda", peak_memory_mb=peak)))
+        self._narrator.say(BundleReady(manifest_sha256=digest))
+
+    def _enter(self, phase: Phase) -> None:
+        self._check()
+        self._clock.start(phase)
+        self._narrator.say(PhaseStarted(phase=phase))
+
+    def _check(self) -> None:
+        if self._should_stop():
+            raise Interrupted
+        self._narrator.still_alive()
+
+    def _train(self, setup: Setup) -> Evaluation | None:
+        """Train to the best weights; give their evaluation on the validation split, if there is one."""
+        training = Training(
+            setup.model,
+            setup.data.train,
+            setup.data.hyperparameters,
+            labels=self._spec.labels,
+            head=head_parameters(setup.model),
+            total_steps=setup.data.total_steps,
+            device=setup.device,
+            folder=self._spec.work_dir,
+            evaluate=self._validation(setup),
+        )
+        best: Evaluation | None = None
+        for event in training.run(self._should_stop):
+            self._narrator.tell(event)
+            if isinstance(event, Evaluated) and event.improved:
+                best = event.evaluation
+        return best
+
+    def _validation(self, setup: Setup) -> Evaluate | None:
+        batches = setup.data.validation
+        if batches is None:
+            return None
+        return lambda model, autocast: self._judge(setup, model, batches, "validation", autocast)
+
+    def _test(self, setup: Setup) -> Evaluation | None:
+        """Judge the best weights once on the test split, in fp32 as they will be served."""
+        if setup.data.test is None:
+            return None
+        test = self._judge(setup, setup.model, setup.data.test, "test", nullcontext)
+        self._narrator.tell_test(test)
+        return test
+
+    def _judge(self, setup: Setup, model: nn.Module, batches: Batches, split: str, autocast: Autocast) -> Evaluation:
+        return evaluate(
+            model,
+            batches.by_length(setup.data.hyperparameters.eval_batch_size),
+            self._spec.labels,
+            split=split,
+            device=setup.device,
+            autocast=autocast,
+            check=self._check,
+        )
