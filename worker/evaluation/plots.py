@@ -165,6 +165,7 @@ def _save(figure: Figure, stem: Path) -> list[Path]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box in the PNG; the SVG keeps the text itself
         figure.savefig(files[0], metadata={"Date": None, "Creator": None})
+        figure.set_layout_engine("none")  # everything has found its place
         figure.savefig(files[1], dpi=DPI, metadata={"Software": None})
     return files
 
