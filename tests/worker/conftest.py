@@ -5,7 +5,8 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from app.artifacts.file import FileStore
 from app.ids import new_id
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import BaseModelRef, Status, TrainJobRequest
 from app.settings import Settings
 from app.store import datasets, events, jobs, migrate, models, tables
@@ -33,19 +35,24 @@ class World:
         self.settings = settings
         self.database = Database(settings.resolved_database_url)
         self.artifacts = FileStore(settings.data_dir / "artifacts")
-        self.dataset = self._store_dataset()
+        self.dataset = self._store_toy_dataset()
         self.toy = importlib.import_module("toy_pipeline")
         self._supervisors: list[Supervisor] = []
 
-    def _store_dataset(self) -> tables.Dataset:
+    def _store_toy_dataset(self) -> tables.Dataset:
         rows = [
             {"text": f"text {number}", "label": LABELS[number % 2], "split": split}
             for number, split in enumerate(["train"] * 8 + ["validation"] * 2 + ["test"] * 2)
         ]
-        content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
-        identity = new_id("ds")
         source = self.settings.data_dir / "upload.jsonl"
-        source.write_bytes(content)
+        source.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        return self.store_dataset(source, LABELS)
+
+    def store_dataset(self, source: Path, labels: Sequence[str]) -> tables.Dataset:
+        """Keep prepared rows as a dataset."""
+        content = source.read_bytes()
+        splits = Counter(json.loads(line)["split"] for line in content.splitlines())
+        identity = new_id("ds")
         key = f"datasets/{identity}/rows.jsonl"
         self.artifacts.put(key, source)
         row = tables.Dataset(
@@ -53,37 +60,50 @@ class World:
             name=None,
             sha256=hashlib.sha256(content).hexdigest(),
             bytes=len(content),
-            rows=len(rows),
+            rows=splits.total(),
             format="jsonl",
-            labels=LABELS,
-            counts={"train": 8, "validation": 2, "test": 2},
+            labels=list(labels),
+            counts=dict(splits),
             profile={},
             artifact_key=key,
         )
         return self.database.run(lambda session: datasets.insert(session, row))
 
-    def submit(self, toy: str = "train", *, base_model: BaseModelRef | None = None, **metadata: str) -> str:
+    def submit(
+        self,
+        toy: str = "train",
+        *,
+        base_model: BaseModelRef | None = None,
+        dataset: tables.Dataset | None = None,
+        hyperparameters: dict[str, Any] | None = None,
+        **metadata: str,
+    ) -> str:
         """Queue a job that behaves as ``toy`` says."""
         ref = base_model or BaseModelRef(id="tiny", source="folder")
+        chosen = dataset or self.dataset
         request = TrainJobRequest(
-            model="toy", dataset_id=self.dataset.id, base_model=ref.id, metadata={"toy": toy, **metadata}
+            model="toy",
+            dataset_id=chosen.id,
+            base_model=ref.id,
+            hyperparameters=Hyperparameters(**hyperparameters or {}),
+            metadata={"toy": toy, **metadata},
         )
         return self.database.run(
             lambda session: jobs.submit(
                 session,
                 request=request,
                 request_sha256="0" * 64,
-                dataset=self.dataset,
+                dataset=chosen,
                 base_model=ref,
                 warnings=[],
                 max_attempts=self.settings.max_attempts,
             )
         ).id
 
-    def supervisor(self, **changes: Any) -> Supervisor:
+    def supervisor(self, pipeline: str = TOY_PIPELINE, **changes: Any) -> Supervisor:
         """Start a worker's slots in this process."""
         settings = self.settings.model_copy(update=changes)
-        supervisor = Supervisor(settings, self.database, self.artifacts, Hardware("toy machine"), pipeline=TOY_PIPELINE)
+        supervisor = Supervisor(settings, self.database, self.artifacts, Hardware("toy machine"), pipeline=pipeline)
         self._supervisors.append(supervisor)
         supervisor.start()
         return supervisor

@@ -119,7 +119,10 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
     ) -> AttemptSpec:
         work = tmp_path / name
         work.mkdir()
-        wishes = {"learning_rate": 1e-2, "head_learning_rate_multiplier": 5.0} | wishes  # what so small a model with random weights learns at
+        wishes = {
+            "learning_rate": 5e-3,
+            "head_learning_rate_multiplier": 10.0,
+        } | wishes  # what so small a model with random weights learns at
         file = write_rows(work / "rows.jsonl", rows)
         return AttemptSpec(
             job_id=f"job_{name}",

@@ -26,7 +26,7 @@ LONGEST_INPUT = 8192
 """Tokens; a convolution has no limit of its own, memory has."""
 
 
-class TextCNNConfig(PreTrainedConfig):
+class TextCNNConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]
     """What ``config.json`` says of a TextCNN."""
 
     model_type = MODEL_TYPE
@@ -59,8 +59,8 @@ class Features(nn.Module):
         unless the text is shorter than the filter.
         """
         vectors = self.embedding(input_ids) * attention_mask.unsqueeze(-1)  # (batch, seq, embed)
-        # Zeros behind the text, so that the widest filter fits into a text of any length.
-        vectors = nn.functional.pad(vectors.transpose(1, 2), (0, self._widest - 1))  # (batch, embed, seq + widest - 1)
+        # Zeros behind the text, so that the widest filter fits into a text of any length, even of none.
+        vectors = nn.functional.pad(vectors.transpose(1, 2), (0, self._widest))  # (batch, embed, seq + widest)
         lengths = attention_mask.sum(dim=1, keepdim=True)  # (batch, 1)
         return torch.cat([self._strongest(layer, vectors, lengths) for layer in self.convolutions], dim=1)
 
@@ -68,13 +68,13 @@ class Features(nn.Module):
     def _strongest(layer: nn.Module, vectors: Tensor, lengths: Tensor) -> Tensor:
         answers = torch.relu(layer(vectors))  # (batch, filters, windows)
         starts = torch.arange(answers.shape[2], device=answers.device)  # (windows,)
-        size = layer.kernel_size[0]  # type: ignore[index, union-attr]
+        size = layer.kernel_size[0]  # type: ignore[index]
         counts = starts <= (lengths - size).clamp(min=0)  # (batch, windows)
         # After the rectifier nothing is below zero, so that zeros never win over an answer that counts.
         return (answers * counts.unsqueeze(1)).amax(dim=2)  # (batch, filters)
 
 
-class TextCNN(PreTrainedModel):
+class TextCNN(PreTrainedModel):  # type: ignore[no-untyped-call]
     """A TextCNN in the clothes of transformers, so that it is trained, saved and exported as any other model."""
 
     config_class = TextCNNConfig
@@ -84,8 +84,8 @@ class TextCNN(PreTrainedModel):
         super().__init__(config)
         self.features = Features(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.num_filters * len(config.filter_sizes), config.num_labels)
-        self.post_init()
+        self.classifier = nn.Linear(config.num_filters * len(config.filter_sizes), int(config.num_labels or 2))
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **_: Any) -> SequenceClassifierOutput:
         """Map ids and mask, each (batch, seq), to logits (batch, labels)."""
@@ -112,8 +112,8 @@ def create(options: TextCNNOptions, labels: Sequence[str], *, vocabulary: int, p
         filter_sizes=list(options.filter_sizes),
         dropout=options.dropout,
         pad_token_id=pad_token_id,
-        num_labels=len(labels),
     )
+    config.num_labels = len(labels)
     model = TextCNN(config)
     _name_labels(model, labels)
     return Encoder(model, head_kept=False)
@@ -125,11 +125,11 @@ def load(folder: Path, labels: Sequence[str]) -> Encoder:
     Raises JobFailure ``unsupported-base-model`` when ``folder`` holds no complete TextCNN.
     """
     try:
-        config = TextCNNConfig.from_pretrained(folder, local_files_only=True)
+        config: Any = TextCNNConfig.from_pretrained(folder, local_files_only=True)
         trained = [config.id2label[index] for index in sorted(config.id2label)]
         same_labels = sorted(trained) == sorted(labels)
         config.num_labels = len(trained if same_labels else labels)
-        model, report = TextCNN.from_pretrained(
+        loaded: Any = TextCNN.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
@@ -138,20 +138,19 @@ def load(folder: Path, labels: Sequence[str]) -> Encoder:
             ignore_mismatched_sizes=not same_labels,
             output_loading_info=True,
         )
+        model, report = loaded
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unsupported() from error
-    if any(not str(key).startswith("classifier") for key in (*report["missing_keys"], *_keys(report))):
+    lost = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    if any(key.partition(".")[0] == TextCNN.base_model_prefix for key in lost):
         raise _unsupported()
-    if not same_labels:
+    head_kept = same_labels and not lost
+    if not head_kept:
         reinitialize(model)
     elif trained != list(labels):
         reorder(model, trained, labels)
     _name_labels(model, labels)
-    return Encoder(model, head_kept=same_labels)
-
-
-def _keys(report: dict[str, Any]) -> list[str]:
-    return [key for key, *_ in report["mismatched_keys"]]
+    return Encoder(model, head_kept)
 
 
 def _name_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:

@@ -12,6 +12,8 @@ from app.text.clean import clean
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = [PAD, UNKNOWN, START, END]
+INSIDE = "##"
+"""Marks a piece that does not begin a word."""
 PAD_TOKEN_ID = 0
 CHUNK = 1000
 """Texts that are learned from between two looks at whether to stop."""
@@ -27,15 +29,16 @@ def train_tokenizer(
     ``check`` is called now and then and may raise to stop. The same texts give the same file. Raises JobFailure
     ``no-vocabulary`` when the texts hold nothing to learn from.
     """
-    tokenizer, trainer = _byte_pairs(options) if options.tokenizer_algorithm == "bpe" else _word_pieces(options)
-    tokenizer.train_from_iterator(_cleaned(texts, text, check), trainer=trainer, length=len(texts))
-    if tokenizer.get_vocab_size() <= len(SPECIAL):
+    learn = _byte_pairs if options.tokenizer_algorithm == "bpe" else _word_pieces
+    tokenizer = learn(lambda: _cleaned(texts, text, check), options)
+    if tokenizer.get_vocab_size() <= len(SPECIAL) or not any(map(str.split, texts)):
         raise JobFailure(
             detail="The training texts hold no words that a tokenizer could learn.",
             code="no-vocabulary",
             remedy="Use tokenizer 'base_model', or check the text column of the dataset.",
         )
-    tokenizer.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}",
         special_tokens=[(token, SPECIAL.index(token)) for token in (START, END)],
     )
@@ -49,27 +52,48 @@ def _cleaned(texts: Sequence[str], text: TextOptions, check: Callable[[], None])
         yield [clean(one, text) for one in texts[start : start + CHUNK]]
 
 
-def _word_pieces(options: TextCNNOptions) -> tuple[Tokenizer, trainers.Trainer]:
-    model = models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD)
-    tokenizer = Tokenizer(model)  # type: ignore[arg-type]
+def _word_pieces(texts: Callable[[], Iterator[list[str]]], options: TextCNNOptions) -> Tokenizer:
+    """Learn word pieces, with numbers that do not depend on the order of a hash table.
+
+    The trainer numbers the letters inside of words as it meets them, and breaks ties by these numbers; so it is given
+    them beforehand, and the special treatment that they get for it is dropped with the first tokenizer.
+    """
+    first = _with_bert_rules(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD), options)
+    inner = [f"{INSIDE}{letter}" for letter in _letters(texts(), first)]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=options.vocab_size, special_tokens=[*SPECIAL, *inner], min_frequency=2, show_progress=False
+    )
+    first.train_from_iterator(texts(), trainer=trainer)
+    learned = models.WordPiece(first.get_vocab(), unk_token=UNKNOWN, max_input_chars_per_word=LONGEST_WORD)
+    tokenizer = _with_bert_rules(learned, options)
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _with_bert_rules(model: models.WordPiece, options: TextCNNOptions) -> Tokenizer:
+    tokenizer = Tokenizer(model)
     # Accents and the joiners of Indic scripts are kept: there they tell words apart.
-    tokenizer.normalizer = normalizers.BertNormalizer(  # type: ignore[assignment]
+    tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=options.lowercase
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
-    tokenizer.decoder = decoders.WordPiece()  # type: ignore[assignment]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=options.vocab_size, special_tokens=SPECIAL, min_frequency=2, show_progress=False
-    )
-    return tokenizer, trainer
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
 
 
-def _byte_pairs(options: TextCNNOptions) -> tuple[Tokenizer, trainers.Trainer]:
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))  # type: ignore[arg-type]
+def _letters(texts: Iterator[list[str]], tokenizer: Tokenizer) -> list[str]:
+    """Give the characters that can stand inside of a word, sorted."""
+    normalizer, splitter = tokenizer.normalizer, tokenizer.pre_tokenizer
+    seen = {letter for chunk in texts for text in chunk for letter in text}
+    normal = {letter for one in seen for letter in normalizer.normalize_str(one)}
+    return sorted(letter for letter in normal if len(splitter.pre_tokenize_str(f"a{letter}a")) == 1)
+
+
+def _byte_pairs(texts: Callable[[], Iterator[list[str]]], options: TextCNNOptions) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     if options.lowercase:
-        tokenizer.normalizer = normalizers.Lowercase()  # type: ignore[assignment]
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # type: ignore[assignment]
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+        tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=options.vocab_size,
         special_tokens=SPECIAL,
@@ -77,4 +101,5 @@ def _byte_pairs(options: TextCNNOptions) -> tuple[Tokenizer, trainers.Trainer]:
         min_frequency=2,
         show_progress=False,
     )
-    return tokenizer, trainer
+    tokenizer.train_from_iterator(texts(), trainer=trainer)
+    return tokenizer
