@@ -2,9 +2,9 @@
 
     python3.11 scripts/setup.py [--venv .venv] [--gpu | --cpu]
 
-PyPI's own torch wheel for Linux carries several gigabytes of CUDA. On a machine without a GPU this script therefore also
-offers pip the CPU wheel index that PyTorch publishes (TORCH_INDEX_URL names another); when that cannot be reached, pip
-falls back to the wheel it finds elsewhere.
+PyPI's own torch wheel for Linux carries several gigabytes of CUDA. On a machine without a GPU this script therefore
+also offers pip the CPU wheel index that PyTorch publishes (TORCH_INDEX_URL names another); when that cannot be
+reached, pip falls back to the wheel it finds elsewhere.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     device.add_argument("--gpu", action="store_true", help="install the CUDA build of torch")
     device.add_argument("--cpu", action="store_true", help="install the CPU build of torch")
     options = parser.parse_args()
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this script runs before anything checked
         sys.exit("Tunesmith needs Python 3.11 or newer; run this script with python3.11.")
 
     stamp = options.venv / "tunesmith.stamp"

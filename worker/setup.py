@@ -109,5 +109,5 @@ def _warnings(config: Any) -> list[JobWarning]:
 def _shape(model: PreTrainedModel, data: Prepared, device: torch.device) -> None:
     set_dropout(model, data.hyperparameters.dropout)
     if data.hyperparameters.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+        model.activation_checkpointing_enable({"use_reentrant": False})
     nn.Module.to(model, device)
