@@ -178,7 +178,7 @@ def _store(services: Services, upload: uploads.Upload, accepted: Accepted, once:
     services.artifacts.put(artifact_key, upload.folder / ROWS)
 
     def insert(session: Session) -> Answer:
-        row = datasets.insert(session, _row(dataset_id, artifact_key, accepted))
+        row = datasets.insert(session, dataset_row(dataset_id, artifact_key, accepted))
         return Answer(201, describe(row).model_dump(mode="json"), {"Location": f"/datasets/{dataset_id}"})
 
     try:
@@ -193,7 +193,8 @@ def _store(services: Services, upload: uploads.Upload, accepted: Accepted, once:
     return answer
 
 
-def _row(dataset_id: str, artifact_key: str, accepted: Accepted) -> tables.Dataset:
+def dataset_row(dataset_id: str, artifact_key: str, accepted: Accepted) -> tables.Dataset:
+    """Make the row of a dataset that was found sound."""
     profile = accepted.profile
     counts = {split: count.total for split, count in profile.splits.items()}
     return tables.Dataset(

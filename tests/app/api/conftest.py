@@ -1,5 +1,6 @@
 """The API in this process, on a database of its own, with requests that go through every layer."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,13 +10,17 @@ import pytest
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.api.datasets import dataset_row
 from app.artifacts.bundle import FileEntry, Manifest, TokenizerSettings
 from app.main import create_app
+from app.preflight.messages import UPLOAD, Limits, Order
+from app.preflight.parse import parse
+from app.schemas.datasets import DatasetOptions
 from app.schemas.jobs import BaseModelRef, DatasetRef, WorkerRef
 from app.schemas.metrics import ClassScores, Evaluation
 from app.schemas.text import TextOptions
 from app.settings import Settings
-from app.store import jobs, models, tables
+from app.store import datasets, jobs, models, tables
 from app.store.engine import Database, clock
 
 ROWS = [{"text": f"message {number}", "label": "ab"[number % 2]} for number in range(40)]
@@ -58,11 +63,15 @@ def db(sqlite_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def dataset_id(client: TestClient) -> str:
-    """A stored dataset of 40 rows and the labels a and b."""
-    answer = client.post("/datasets", json={"rows": ROWS})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+def dataset_id(client: TestClient, db: Database, tmp_path: Path) -> str:
+    """A stored dataset of 40 rows and the labels a and b; parsed here, because a process for each test takes long."""
+    (tmp_path / UPLOAD).write_text(json.dumps(ROWS))
+    limits = Limits(max_rows=100, max_text_chars=100, max_labels=10)
+    accepted = parse(tmp_path, Order(options=DatasetOptions(), limits=limits))
+    key = "datasets/ds_00000000000000000000000000000001/rows.jsonl"
+    client.app.state.services.artifacts.put(key, tmp_path / "rows.jsonl")
+    row = dataset_row("ds_00000000000000000000000000000001", key, accepted)
+    return str(db.run(lambda session: datasets.insert(session, row)).id)
 
 
 @pytest.fixture
