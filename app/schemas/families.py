@@ -23,7 +23,7 @@ class TextCNNOptions(StrictModel):
     lowercase: bool = True
     """An own tokenizer takes capitals for small letters."""
     vocab_size: Annotated[int, Field(ge=300, le=500_000)] = 30_522
-    """Most word pieces of an own tokenizer; a base model's tokenizer has its own number."""
+    """Word pieces an own tokenizer learns, every character among them; a base model's tokenizer has its own number."""
     embed_size: Annotated[int, Field(ge=4, le=2048)] = 128
     """Numbers that stand for one word piece."""
     num_filters: Annotated[int, Field(ge=1, le=4096)] = 100
