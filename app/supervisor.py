@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from app.api.auth import require_key_off_loopback
 from app.client import Tunesmith
 from app.errors import Conflict
 from app.queue.embedded import EMBEDDED, EmbeddedBroker
@@ -49,6 +50,7 @@ class Supervisor:
         Raises AppError when the service cannot start.
         """
         began = time.monotonic()
+        require_key_off_loopback(self._settings)
         refuse_taken_port(self._settings)
         with self._listening_to_signals():
             try:
@@ -135,10 +137,11 @@ class Supervisor:
 
     def _drain(self) -> None:
         """End the API first, then the worker, which gives its job back, then the broker; a second signal hurries."""
-        if self._signals:
-            self._say("Stopping; a job that runs goes back into the queue.")
+        is_wanted = self._signals > 0
         self._signals = min(self._signals, 1)
-        self._end(self._quickstart, 5.0)
+        self._end(self._quickstart, 5.0)  # before a word is said: it may be drawing on the same terminal
+        if is_wanted:
+            self._say("Stopping; a job that runs goes back into the queue.")
         self._end(self._api, API_DRAIN_SECONDS)
         self._end(self._worker, self._settings.cancel_grace_seconds + WORKER_DRAIN_GRACE_SECONDS)
         if self._broker is not None:

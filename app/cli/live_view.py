@@ -32,7 +32,7 @@ def _headline(run: RunProgress) -> Text:
     if run.device:
         line.append(f"  on {run.device}")
     if run.attempt > 1:
-        line.append(f"  attempt {run.attempt} of {job.max_attempts}", "yellow")
+        line.append(f"  attempt {run.attempt}", "yellow")
     if run.phase is None and run.reason and run.status != "succeeded":
         line.append(f"\n{run.reason}", "dim")
     return line
@@ -63,6 +63,8 @@ def _numbers(run: RunProgress) -> Text:
         parts.append(f"lr {progress.learning_rate:.2e}")
     if progress.examples_per_second is not None:
         parts.append(f"{progress.examples_per_second:.0f} examples/s")
+    if run.stopped == "early_stopping":
+        parts.append("stopped early: no improvement any more")
     return Text("   ".join(parts), "dim")
 
 

@@ -16,7 +16,7 @@ from app.cli.datasets import tell_dataset
 from app.cli.following import follow, tell_result
 from app.cli.predict import predictions_table
 from app.client import ApiError, Tunesmith
-from app.schemas.jobs import PACKAGED_BASE_MODEL, Job
+from app.schemas.jobs import PACKAGED_BASE_MODEL, TERMINAL, Job
 from app.schemas.models import VersionSummary
 
 MODEL = "customer-messages"
@@ -68,7 +68,10 @@ def _newest(service: Tunesmith) -> VersionSummary | None:
 
 def _unfinished(service: Tunesmith) -> Job | None:
     """Find the job that an earlier quick start has left behind."""
-    return next((job for job in service.jobs(model=MODEL, limit=10) if job.status in ("running", "queued")), None)
+    found = next((job for job in service.jobs(model=MODEL, limit=10) if job.status not in TERMINAL), None)
+    if found is not None:
+        output.print(f"\nGoing on with {found.id} of an earlier start\n")
+    return found
 
 
 def _submit(service: Tunesmith) -> Job:

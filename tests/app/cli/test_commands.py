@@ -1,0 +1,172 @@
+"""Commands against a real API: what they print, for people and for programs, and how they end."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import COMMANDS
+from app.cli.run import parser_of
+from app.client import Tunesmith
+from app.schemas.datasets import Dataset
+from app.schemas.jobs import Job
+from tests.app.cli.conftest import Run
+from tests.app.live_service import LiveService, training_events
+
+
+@pytest.fixture
+def job(client: Tunesmith, dataset: Dataset) -> Job:
+    return client.train("mood", dataset, base_model="minilm-l6")
+
+
+def test_the_list_of_commands_comes_without_what_they_need() -> None:
+    heavy = "{'httpx', 'pydantic', 'sqlalchemy', 'uvicorn', 'app.client', 'app.settings'}"
+    code = f"import sys, app.cli.main; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(run: Run, name: str) -> None:
+    shown = run(name, "--help")
+    assert shown.status == 0
+    assert f"python -m app {name}" in shown.out
+    assert callable(parser_of(COMMANDS[name].module, COMMANDS[name].function))
+
+
+def test_training_uploads_follows_and_tells_a_failure(service: LiveService, run: Run, file: Path) -> None:
+    def work() -> None:
+        with Tunesmith(service.url) as client:
+            while not (found := list(client.jobs(model="from-file"))):
+                pass
+            claim = service.claim(found[0].id)
+            service.enter(claim, "training")
+            service.tell(claim, *training_events([10, 20], total=20))
+            service.fail(claim)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    ran = run("train", file, "--model", "from-file", "--model-name", "minilm-l6", "--batch_size", "8", "--epochs", "2")
+    worker.join()
+    assert ran.status == 1
+    assert "40 rows" in ran.out
+    assert "training takes 20 steps on cpu" in ran.out
+    assert "validation at step 10: loss 0.5000  accuracy 0.7500  f1_macro 0.7000  best so far" in ran.out
+    assert "The loss is not a number." in ran.err
+    assert "Halve learning_rate." in ran.err
+
+
+def test_training_on_an_uploaded_dataset_without_waiting(run: Run, client: Tunesmith, dataset: Dataset) -> None:
+    ran = run(
+        *("train", "--dataset", dataset.id, "--model", "quiet", "--base-model", "minilm-l6", "--no-wait", "--json"),
+        *("--lr", "1e-4", "--patience", "null", "--metadata", "team=a", "--priority", "5", "--export", "onnx"),
+    )
+    assert ran.status == 0
+    job = client.job(json.loads(ran.out)["id"])
+    assert job.hyperparameters["learning_rate"] == 1e-4
+    assert job.hyperparameters["early_stopping_patience"] is None
+    assert (job.metadata, job.priority) == ({"team": "a"}, 5)
+
+
+def test_a_dry_run_stores_no_job(run: Run, client: Tunesmith, dataset: Dataset) -> None:
+    ran = run("train", "--dataset", dataset.id, "--model", "dry", "--base-model", "minilm-l6", "--dry-run")
+    assert json.loads(ran.out)["estimate"]["train_rows"] == 32
+    assert list(client.jobs(model="dry")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "m"], "FILE or --dataset"),
+        (
+            ["--model", "m", "--dataset", "ds_1", "--batch-size", "0"],
+            "batch_size: should be greater than or equal to 1",
+        ),
+        (["--model", "M m", "--dataset", "ds_1"], "model: "),
+        (["--model", "m", "--dataset", "ds_1", "--metadata", "team"], "KEY=VALUE"),
+        (["--model", "m", "--dataset", "ds_1", "--colour", "red"], "--colour"),
+        (["--model", "m", "--dataset", "ds_1", "--label-names", "[1"], "label names"),
+        (["no-such-file.csv", "--model", "m"], "no-such-file.csv"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_sent(run: Run, arguments: list[str], said: str) -> None:
+    ran = run("train", *arguments)
+    assert ran.status == 2
+    assert said in ran.err
+
+
+def test_a_refusal_is_told_with_its_remedy(run: Run) -> None:
+    ran = run("job", "job_" + "0" * 32)
+    assert ran.status == 4
+    assert "The job does not exist." in ran.err
+    assert "List the jobs" in ran.err
+    assert "job-not-found" in ran.err
+
+
+def test_nobody_there_has_a_status_of_its_own(run: Run) -> None:
+    ran = run("--url", "http://127.0.0.1:9", "jobs")
+    assert ran.status == 3
+    assert "make run" in ran.err
+
+
+def test_watching_tells_events_to_programs_one_a_line(service: LiveService, run: Run, job: Job) -> None:
+    claim = service.claim(job.id)
+    service.tell(claim, *training_events([10, 20], total=20))
+    service.fail(claim)
+    ran = run("watch", job.id, "--json")
+    events = [json.loads(line) for line in ran.out.splitlines()]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["data"]["to"] == "failed"
+    assert ran.status == 1
+
+
+def test_watching_a_success_ends_with_what_it_left(service: LiveService, run: Run, job: Job) -> None:
+    version = service.publish(job.id, "mood")
+    ran = run("watch", job.id)
+    assert ran.status == 0
+    assert f"mood version {version}" in ran.out
+    assert "always answering the commonest label would score 0.50" in ran.out
+
+
+def test_lists_for_people(service: LiveService, run: Run, job: Job, dataset: Dataset) -> None:
+    service.publish(job.id, "mood")
+    assert job.id in run("jobs", "--model", "mood").out
+    assert dataset.id in run("datasets").out
+    assert "mood" in run("models").out
+    assert "minilm-l6" in run("models", "mood").out
+    shown = run("job", job.id).out
+    assert "learning_rate=auto" in shown
+    assert "succeeded" in shown
+
+
+@pytest.mark.parametrize("command", [["jobs"], ["datasets"], ["models"], ["models", "mood"]])
+def test_lists_for_programs(service: LiveService, run: Run, job: Job, command: list[str]) -> None:
+    service.publish(job.id, "mood")
+    assert isinstance(json.loads(run(*command, "--json").out), list)
+
+
+def test_an_alias_is_moved(service: LiveService, run: Run, client: Tunesmith, job: Job) -> None:
+    version = service.publish(job.id, "mood")
+    assert f"mood@champion is version {version}" in run("alias", "mood", "champion", str(version)).out
+    assert client.model("mood").serving_version == version
+    assert run("alias", "mood", "champion", "999").status == 4
+
+
+def test_cancelling(run: Run, client: Tunesmith, job: Job) -> None:
+    ran = run("cancel", job.id)
+    assert (ran.status, client.job(job.id).status) == (0, "cancelled")
+    assert "cancelled" in ran.out
+
+
+def test_uploading_shows_what_was_found(run: Run, file: Path) -> None:
+    assert "40 rows (32 train, 4 validation, 4 test)" in run("upload", file).out
+    assert json.loads(run("upload", file, "--name", "n", "--json").out)["name"] == "n"
+
+
+def test_predicting_with_nothing_to_predict(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/null").open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert run("predict", "mood").status == 2
+    assert run("predict", "no-such-model", "fine").status == 4

@@ -1,0 +1,96 @@
+"""The two pictures of a run, from the same events."""
+
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from app.cli.live_view import picture
+from app.cli.plain_view import PlainView
+from app.cli.progress import RunProgress
+from app.schemas.jobs import BaseModelRef, Job, JobEvent
+from tests.app.live_service import training_events
+
+
+@pytest.fixture
+def run() -> RunProgress:
+    return RunProgress(Job.model_construct(model="mood", base_model=BaseModelRef(id="minilm-l6", source="package")))
+
+
+def event(seq: int, kind: str, data: dict[str, Any], attempt: int = 1) -> JobEvent:
+    return JobEvent(seq=seq, job_id="job_1", attempt=attempt, type=kind, at=datetime(2026, 1, 1, tzinfo=UTC), data=data)
+
+
+def trained(attempt: int = 1) -> list[JobEvent]:
+    made = [
+        event(1, "status", {"from": "queued", "to": "running", "reason": "A worker has taken the job."}, attempt),
+        event(2, "phase", {"phase": "training"}, attempt),
+    ]
+    return made + [
+        event(seq, new.type, dict(new.data), attempt)
+        for seq, new in enumerate(training_events([10, 20, 30], total=40), start=3)
+    ]
+
+
+def drawn(run: RunProgress) -> str:
+    console = Console(file=StringIO(), width=100, force_terminal=False)
+    console.print(picture(run))
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_live_picture_shows_where_a_run_is_and_its_best_evaluation(run: RunProgress) -> None:
+    for seen in trained():
+        run.apply(seen)
+    text = drawn(run)
+    for part in ("training", "mood", "on cpu", "75 %", "step 30/40", "loss 0.0333", "lr 5.00e-05", "40 examples/s"):
+        assert part in text
+    rows = [line.split() for line in text.splitlines() if line.strip().startswith(("10", "20", "30"))]
+    assert [row[:2] for row in rows] == [["10", "1.0"], ["20", "2.0"], ["30", "3.0"]]
+    assert ["best" in row for row in rows] == [False, True, False]
+
+
+def test_a_new_attempt_begins_a_new_list_of_evaluations(run: RunProgress) -> None:
+    for seen in trained():
+        run.apply(seen)
+    run.apply(event(20, "status", {"from": "running", "to": "queued", "reason": "The worker went silent."}))
+    assert "The worker went silent." in drawn(run)
+    run.apply(event(21, "status", {"from": "queued", "to": "running", "reason": "Taken."}, 2))
+    assert (run.attempt, run.evaluations, run.best) == (2, [], None)
+    assert "attempt 2" in drawn(run)
+
+
+def test_the_final_evaluations_are_no_rows_of_the_list(run: RunProgress) -> None:
+    for seen in trained():
+        run.apply(seen)
+    run.apply(event(20, "phase", {"phase": "evaluating"}))
+    run.apply(event(21, "evaluated", trained()[4].data | {"split": "test"}))
+    assert len(run.evaluations) == 3
+
+
+def test_an_event_of_a_kind_that_is_not_known_is_passed_over(run: RunProgress) -> None:
+    run.apply(event(1, "confetti", {"amount": 3}))
+    assert list(PlainView(run).lines(event(1, "confetti", {"amount": 3}))) == []
+
+
+def test_markup_in_names_is_text(run: RunProgress) -> None:
+    run.apply(event(1, "status", {"from": "queued", "to": "running", "reason": "[bold]no[/bold]"}))
+    run.job.model = "[red]x"
+    assert "[red]x" in drawn(run)
+    assert "[bold]no[/bold]" in drawn(run)
+
+
+def test_plain_lines_tell_steps_only_now_and_then(run: RunProgress) -> None:
+    now = [0.0]
+    view = PlainView(run, now=lambda: now[0])
+    lines = []
+    for seen in trained():
+        run.apply(seen)
+        now[0] += 6.0
+        lines += view.lines(seen)
+    assert [line.split("  ", 1)[1].split(" ")[0] for line in lines] == [
+        *("running:", "training", "training", "validation", "validation", "validation")
+    ]
+    now[0] += 60.0
+    assert "step 30/40" in next(view.lines(trained()[7]))
