@@ -57,10 +57,11 @@ def cpu_model() -> str:
 def usable_cpus() -> int:
     """Count the processors this process may use: its affinity, and the CPU quota of its container."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, _cgroup_cpus(Path("/sys/fs/cgroup/cpu.max")) or affinity))
+    return max(1, min(affinity, cgroup_cpus(Path("/sys/fs/cgroup/cpu.max")) or affinity))
 
 
-def _cgroup_cpus(quota_file: Path) -> int | None:
+def cgroup_cpus(quota_file: Path) -> int | None:
+    """Read the CPU quota of a control group, in whole processors; None: no limit."""
     if not quota_file.is_file():
         return None
     quota, _, period = quota_file.read_text().strip().partition(" ")
@@ -101,16 +102,23 @@ def choose_precision(wish: Precision | Auto, device: torch.device, probe: Probe)
 
 def _fast_precision(device: torch.device, probe: Probe) -> PrecisionChoice:
     if device.type == "cuda":
-        return _cuda_precision(torch.cuda.get_device_capability(device))
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return cuda_precision(torch.cuda.get_device_capability(device))
+    supported = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return cpu_precision(supported=supported, gain=lambda: probe.remembered("bf16_gain", bf16_gain))
+
+
+def cpu_precision(*, supported: bool, gain: Callable[[], float]) -> PrecisionChoice:
+    """Choose by what was measured, where the CPU has bf16 at all."""
+    if not supported:
         return PrecisionChoice("fp32", "this CPU has no fast bf16")
-    gain = probe.remembered("bf16_gain", bf16_gain)
-    if gain >= BF16_MUST_GAIN:
-        return PrecisionChoice("bf16", f"bf16 was measured {gain:.1f} times as fast as fp32 on this CPU")
-    return PrecisionChoice("fp32", f"bf16 was measured only {gain:.1f} times as fast as fp32 on this CPU")
+    times = gain()
+    if times >= BF16_MUST_GAIN:
+        return PrecisionChoice("bf16", f"bf16 was measured {times:.1f} times as fast as fp32 on this CPU")
+    return PrecisionChoice("fp32", f"bf16 was measured only {times:.1f} times as fast as fp32 on this CPU")
 
 
-def _cuda_precision(capability: tuple[int, int]) -> PrecisionChoice:
+def cuda_precision(capability: tuple[int, int]) -> PrecisionChoice:
+    """Choose by the generation of an NVIDIA GPU."""
     generation = f"compute capability {capability[0]}.{capability[1]}"
     if capability >= (8, 0):
         return PrecisionChoice("bf16", f"the GPU computes bf16 in hardware ({generation})")
