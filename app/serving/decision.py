@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.schemas.predictions import Prediction
+from app.text.tokenizer import Encoded
 
 Logits = NDArray[np.float32]
 
 
 def probabilities(logits: Logits) -> NDArray[np.float64]:
     """Turn logits into probabilities by softmax over the last axis, in float64. Both are (batch, labels)."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    powers = np.exp(shifted)
+    exact = logits.astype(np.float64)
+    powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
     result: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return result
 
@@ -21,20 +22,25 @@ def probabilities(logits: Logits) -> NDArray[np.float64]:
 def decide(
     logits: Logits,
     labels: Sequence[str],
+    encoded: Encoded,
     *,
-    tokens: int,
-    truncated: bool,
     top_k: int | None = None,
     return_all_scores: bool = False,
-) -> Prediction:
-    """Answer for one text from its logits, (labels,)."""
+) -> list[Prediction]:
+    """Answer for each text from its logits, (batch, labels); of equal scores the first label wins."""
     scores = probabilities(logits)
-    order = np.argsort(-scores, kind="stable")
-    shown = len(labels) if return_all_scores else top_k
-    return Prediction(
-        label=labels[order[0]],
-        score=float(scores[order[0]]),
-        scores=None if shown is None else {labels[index]: float(scores[index]) for index in order[:shown]},
-        tokens=tokens,
-        truncated=truncated,
-    )
+    shown = len(labels) if return_all_scores else min(top_k or 0, len(labels))
+    order = np.argsort(-scores, axis=-1, kind="stable")[:, : max(shown, 1)]  # (batch, shown)
+    ranked = np.take_along_axis(scores, order, axis=-1).tolist()
+    return [
+        Prediction(
+            label=labels[best[0]],
+            score=values[0],
+            scores={labels[index]: value for index, value in zip(best, values, strict=True)} if shown else None,
+            tokens=tokens,
+            truncated=truncated,
+        )
+        for best, values, tokens, truncated in zip(
+            order.tolist(), ranked, encoded.tokens, encoded.truncated, strict=True
+        )
+    ]

@@ -7,8 +7,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from app.artifacts.bundle import ONNX, TOKENIZER, Bundle, Manifest
+from app.errors import JobFailure
 from app.schemas.predictions import Prediction
 from app.serving.decision import Logits, decide
+from app.serving.onnx_file import MappedModel, UnsafeModel, map_model
 from app.text.tokenizer import TextEncoder
 
 Ids = NDArray[np.int64]
@@ -17,30 +19,40 @@ Ids = NDArray[np.int64]
 class Predictor:
     """Answers as one bundle's model; safe to share between threads."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, encoder: TextEncoder, manifest: Manifest) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, model: MappedModel, encoder: TextEncoder, manifest: Manifest
+    ) -> None:
         self.encoder = encoder
         self.manifest = manifest
         self.labels = manifest.labels
+        self.mapped_bytes = model.mapped_bytes
         self._session = session
+        self._tables = model.tables
+        self._give_back = model.give_back
 
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int = 1) -> "Predictor":
-        """Load a bundle's ONNX model, from bytes: a graph without a path cannot read other files."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(
-            bundle.path(ONNX).read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        """Load a bundle; ``threads`` is how many one call of ``logits`` computes with.
+
+        Raises JobFailure ``unloadable-model`` when the model or its tokenizer is not what a server can run.
+        """
         manifest = bundle.manifest
-        encoder = TextEncoder.from_files(bundle.path(TOKENIZER), manifest.tokenizer, manifest.text)
-        return cls(session, encoder, manifest)
+        try:
+            encoder = TextEncoder.from_files(bundle.path(TOKENIZER), manifest.tokenizer, manifest.text)
+            model = map_model(bundle.path(ONNX))
+            predictor = cls(_open_session(model.graph, threads), model, encoder, manifest)
+            predictor._check_shape()
+        except Exception as error:
+            raise _unloadable(manifest, error) from error
+        return predictor
 
     def logits(self, ids: Sequence[Ids]) -> Logits:
         """Run the model on texts as ids, one array each; (batch, labels)."""
         input_ids, attention_mask = self.encoder.pad(ids)
-        (logits,) = self._session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})
+        feed = {"input_ids": input_ids, "attention_mask": attention_mask, **self._tables}
+        (logits,) = self._session.run(["logits"], feed)
+        # Costs nothing that could be measured, and keeps one text's rows from staying in memory for good.
+        self._give_back()
         result: Logits = logits
         return result
 
@@ -48,8 +60,36 @@ class Predictor:
         self, texts: Sequence[str], *, top_k: int | None = None, return_all_scores: bool = False
     ) -> list[Prediction]:
         """Classify texts in one batch."""
+        if not texts:
+            return []
         encoded = self.encoder.encode(texts)
-        return [
-            decide(row, self.labels, tokens=tokens, truncated=cut, top_k=top_k, return_all_scores=return_all_scores)
-            for row, tokens, cut in zip(self.logits(encoded.ids), encoded.tokens, encoded.truncated, strict=True)
-        ]
+        return decide(self.logits(encoded.ids), self.labels, encoded, top_k=top_k, return_all_scores=return_all_scores)
+
+    def _check_shape(self) -> None:
+        """Try two texts of different lengths: the smallest batch that a wrong graph cannot answer."""
+        longest = self.encoder.settings.max_length
+        ids = [np.full(min(size, longest), self.encoder.settings.pad_token_id, np.int64) for size in (2, 3)]
+        if self.logits(ids).shape != (2, len(self.labels)):
+            raise UnsafeModel("its logits do not fit its labels")
+
+
+def _open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Open a session on bytes: a graph without a path cannot read other files."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A waiting thread that spins takes the processor from whoever else wants it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    session._model_bytes = None  # kept for a change of providers that never comes: the whole model once more
+    return session
+
+
+def _unloadable(manifest: Manifest, error: Exception) -> JobFailure:
+    reason = f": {error}" if isinstance(error, UnsafeModel) else f" ({type(error).__name__})"
+    return JobFailure(
+        detail=f"The exported model of {manifest.model} cannot be served{reason}.",
+        code="unloadable-model",
+        remedy="Train the version again; if that does not help, report it with the model's config.json.",
+        kind="internal",
+    )

@@ -4,6 +4,8 @@ import asyncio
 import os
 import time
 
+import numpy as np
+
 from app.schemas.predictions import PredictRequest, PredictResponse, Timing
 from app.serving.batcher import Batcher
 from app.serving.decision import decide
@@ -38,17 +40,13 @@ class PredictionService:
             encoded = await self._encode(version, texts)
             tokenize_ms = (time.perf_counter() - begun) * 1e3
             rows = await self._batcher.run(version.predictor, version.gauge, encoded.ids)
-        predictions = [
-            decide(
-                row.logits,
-                version.predictor.labels,
-                tokens=tokens,
-                truncated=truncated,
-                top_k=request.top_k,
-                return_all_scores=request.return_all_scores,
-            )
-            for row, tokens, truncated in zip(rows, encoded.tokens, encoded.truncated, strict=True)
-        ]
+        predictions = decide(
+            np.stack([row.logits for row in rows]),
+            version.predictor.labels,
+            encoded,
+            top_k=request.top_k,
+            return_all_scores=request.return_all_scores,
+        )
         timing = Timing(
             queue_ms=max(row.queue_ms for row in rows),
             tokenize_ms=tokenize_ms,

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.api.datasets import dataset_row
-from app.artifacts.bundle import FileEntry, Manifest, TokenizerSettings
+from app.artifacts.bundle import Manifest, TokenizerSettings
+from app.artifacts.store import put_bundle
 from app.main import create_app
 from app.preflight.messages import UPLOAD, Limits, Order
 from app.preflight.parse import parse
@@ -22,6 +23,7 @@ from app.schemas.text import TextOptions
 from app.settings import Settings
 from app.store import datasets, jobs, models, tables
 from app.store.engine import Database, clock
+from tests.app.api import tiny_bundle
 
 ROWS = [{"text": f"message {number}", "label": "ab"[number % 2]} for number in range(40)]
 BASE = "http://127.0.0.1:8000"
@@ -87,31 +89,34 @@ def job_id(client: TestClient, body: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def publish(client: TestClient, db: Database, body: dict[str, Any]) -> Callable[..., int]:
-    """How to have a worker finish a job: gives the number of the version."""
+def publish(client: TestClient, db: Database, body: dict[str, Any], tmp_path: Path) -> Callable[..., int]:
+    """How to have a worker finish a job: gives the number of the version, which can be served."""
 
     def run(model: str = "mood") -> int:
         job_id = client.post("/jobs", json=body | {"model": model}).json()["id"]
-        return db.run(lambda session: finish(session, job_id, model)).version
+        with db.transaction(read_only=True) as session:
+            row = jobs.get(session, job_id)
+            assert row is not None
+            bundle, sha256 = tiny_bundle.write(tmp_path / "bundles" / job_id, manifest(session, row, model))
+        put_bundle(client.app.state.services.artifacts, bundle, f"models/{job_id}/1")
+        return db.run(lambda session: finish(session, job_id, bundle.manifest, sha256)).version
 
     return run
 
 
-def finish(session: Session, job_id: str, model: str) -> tables.ModelVersion:
+def finish(session: Session, job_id: str, manifest: Manifest, sha256: str) -> tables.ModelVersion:
     """Claim a job and register its version, as a worker does."""
     claim = jobs.claim(
         session, job_id, owner="wrk_1", queues=["default"], lease_seconds=60, worker=WorkerRef(id="wrk_1")
     )
     assert claim is not None
-    row = jobs.get(session, job_id)
-    assert row is not None
     return models.register_version(
         session,
         claim,
-        manifest=manifest(session, row, model),
-        manifest_sha256="1" * 64,
+        manifest=manifest,
+        manifest_sha256=sha256,
         artifact_prefix=f"models/{job_id}/1",
-        bytes=123,
+        bytes=sum(entry.bytes for entry in manifest.files.values()),
     )
 
 
@@ -147,8 +152,5 @@ def manifest(session: Session, row: tables.Job, model: str) -> Manifest:
         test=evaluation,
         exports=[],
         libraries={"torch": "2.13.0"},
-        files={
-            "model.onnx": FileEntry(bytes=100, sha256="3" * 64),
-            "tokenizer.json": FileEntry(bytes=23, sha256="4" * 64),
-        },
+        files={},
     )
