@@ -119,8 +119,8 @@ class Attempt:
             self._react(event)
 
     def _react(self, event: Event) -> None:
-        if isinstance(event, Stepped):
-            self._children.refill()
+        if isinstance(event, Stepped) and self._spec.cuda_device is not None:
+            self._children.refill()  # the processor is idle now; where it trains itself, the spare waits for the end
         self._pulse.beat(step=isinstance(event, Stepped))
         if isinstance(event, Failed):
             self._error = dict(event.error)

@@ -36,7 +36,12 @@ Pipeline = Callable[[AttemptSpec, Callable[[Event], None], Callable[[], bool]], 
 
 DEFAULT_PIPELINE = "worker.pipeline:run"
 # What the pipeline's libraries load lazily, at a job's expense, unless it was loaded before.
-WARM_MODULES = ("torch", "transformers", "transformers.models.auto.modeling_auto", "onnx", "onnxruntime")
+WARM_MODULES = (
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.bert.modeling_bert",
+    "transformers.models.distilbert.modeling_distilbert",
+)
 PR_SET_PDEATHSIG = 1
 OOM_SCORE_ADJ = "500"
 

@@ -42,7 +42,7 @@ class Children:
         return self._start()
 
     def refill(self) -> None:
-        """Start the next spare, unless there is one; called when the job at hand needs the processor no more."""
+        """Start the next spare, unless there is one."""
         with self._lock:
             if self._keeps_spare and self._spare is None:
                 try:

@@ -213,5 +213,6 @@ def succeed(session: Session, claim: Claim, *, reason: str) -> bool:
     job = claims.held(session, claim)
     if job is None or job.cancel_requested_at is not None:
         return False
+    job.progress = job.progress | {"fraction": 1.0, "eta_seconds": 0.0}
     transitions.finish(session, job, "succeeded", reason=reason, actor=claim.owner)
     return True

@@ -77,7 +77,7 @@ def test_what_the_child_reports_is_in_the_job(everywhere):
     assert job.hyperparameters["learning_rate"] == 1e-4
     assert [warning["code"] for warning in job.warnings] == ["toy"]
     assert job.usage["phases"] == {"training": 0.5}
-    assert job.progress["fraction"] == pytest.approx(0.99)
+    assert job.progress["fraction"] == 1.0
     assert {"phase", "resolved", "step", "evaluated", "stopped", "warning"} <= {
         kind for kind, _ in world.history(job_id)
     }
@@ -99,7 +99,10 @@ def test_nothing_of_an_attempt_stays_on_the_disk(world):
     supervisor = world.supervisor(worker_slots=1)
     world.wait_until(world.submit(), lambda job: job.status == "succeeded")
     folder = supervisor._workspace.folder
-    assert list(folder.glob("*/rows.jsonl")) == []
+    deadline = time.monotonic() + 5.0
+    while list(folder.iterdir()):  # tidying comes after the job's end
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     supervisor.drain()
     assert not folder.exists()
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from app.store import jobs, metrics, models
 from app.store.claims import Claim
@@ -198,35 +198,16 @@ class JobMachine(RuleBasedStateMachine):
 
 
 def test_no_order_of_verbs_breaks_a_promise(store: Any) -> None:
+    if store.database.engine.dialect.name == "sqlite":
+        # The pool's only connection need not wait for the disk: no power cut is among the verbs.
+        raw = store.database.engine.raw_connection()
+        raw.execute("PRAGMA synchronous=OFF")
+        raw.close()
     machine = type("Machine", (JobMachine,), {"store": store})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+    effort = settings(
+        max_examples=15,
+        stateful_step_count=25,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
     )
-
-
-def test_the_machine_sees_a_lost_fence(sqlite_store: Any) -> None:
-    """A store whose attempt does not grow must be caught: the walk is not blind."""
-
-    class Broken(JobMachine):
-        store = sqlite_store
-
-        def _began(self, claim: Claim | None, possible: bool, expired: bool) -> None:
-            super()._began(claim, possible, expired)
-            if claim is not None and claim.attempt > 1:
-                sqlite_store.do(lambda session: session.execute(update(Job).values(attempt=1)))
-                self.model[claim.job_id].attempt = claim.attempt
-
-    with pytest.raises(AssertionError):
-        run_state_machine_as_test(
-            Broken,
-            settings=settings(
-                max_examples=50,
-                stateful_step_count=25,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+    run_state_machine_as_test(machine, settings=effort)
