@@ -44,7 +44,9 @@ def warm_up(facts: Facts, share: float, why: str) -> list[Change]:
     steps, total = facts.number("warmup_steps"), facts.total_steps
     if steps is None or not total or steps >= share * total:
         return []
-    longer = min(math.ceil(share * total), total - 1)
+    # The request may ask for fewer steps than it took: a run that was resumed, or one told to do it again for less.
+    longest = min(total, facts.number("max_steps") or total) - 1
+    longer = min(math.ceil(share * total), int(longest))
     return change(facts, "warmup_steps", longer, why) if longer > steps else []
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from sqlalchemy.orm import Session
 
+from app.artifacts.store import open_store
 from app.main import create_app
 from app.schemas.jobs import Progress, WorkerRef
 from app.settings import Settings
@@ -17,7 +17,7 @@ from app.store.attempts import Recorded, record, start_phase
 from app.store.claims import Claim
 from app.store.engine import Database
 from app.store.events import NewEvent
-from tests.app.api.conftest import finish
+from tests.app.api.conftest import publish_version
 
 METRICS = {"loss": 0.5, "accuracy": 0.75, "f1_macro": 0.7}
 
@@ -86,11 +86,8 @@ class LiveService:
 
     def publish(self, job_id: str, model: str) -> int:
         """Finish a queued job with a version that was never trained."""
-
-        def run(session: Session) -> int:
-            return finish(session, job_id, model).version
-
-        return self.database.run(run)
+        artifacts = open_store(self._settings.resolved_artifacts_url)
+        return publish_version(self.database, artifacts, job_id, model, self._settings.data_dir / "bundles" / job_id)
 
 
 def training_events(steps: Sequence[int], *, total: int) -> list[NewEvent]:

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from app.api.datasets import dataset_row
 from app.artifacts.bundle import Manifest, TokenizerSettings
-from app.artifacts.store import put_bundle
+from app.artifacts.store import ArtifactStore, put_bundle
 from app.main import create_app
 from app.preflight.messages import UPLOAD, Limits, Order
 from app.preflight.parse import parse
@@ -94,14 +94,19 @@ def publish(client: TestClient, db: Database, body: dict[str, Any], tmp_path: Pa
 
     def run(model: str = "mood") -> int:
         job_id = client.post("/jobs", json=body | {"model": model}).json()["id"]
-        with db.transaction(read_only=True) as session:
-            row = jobs.get(session, job_id)
-            assert row is not None
-            bundle, sha256 = tiny_bundle.write(tmp_path / "bundles" / job_id, manifest(session, row, model))
-        put_bundle(client.app.state.services.artifacts, bundle, f"models/{job_id}/1")
-        return db.run(lambda session: finish(session, job_id, bundle.manifest, sha256)).version
+        return publish_version(db, client.app.state.services.artifacts, job_id, model, tmp_path / "bundles" / job_id)
 
     return run
+
+
+def publish_version(database: Database, artifacts: ArtifactStore, job_id: str, model: str, folder: Path) -> int:
+    """Do what a worker does with a queued job, but for the training; gives the number of the version."""
+    with database.transaction(read_only=True) as session:
+        row = jobs.get(session, job_id)
+        assert row is not None
+        bundle, sha256 = tiny_bundle.write(folder, manifest(session, row, model))
+    put_bundle(artifacts, bundle, f"models/{job_id}/1")
+    return database.run(lambda session: finish(session, job_id, bundle.manifest, sha256)).version
 
 
 def finish(session: Session, job_id: str, manifest: Manifest, sha256: str) -> tables.ModelVersion:
