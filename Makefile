@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 
 .PHONY: help setup run test lint types clean
 
@@ -15,7 +16,7 @@ run: setup ## Start everything, train and serve a first model; ONCE=1 stops afte
 	@$(BIN)/python -m app up --quickstart $(if $(ONCE),--once)
 
 test: setup lint types ## Run every check and every test
-	@$(BIN)/pytest $(TESTS)
+	@$(BIN)/pytest -n $(JOBS) $(TESTS)
 
 lint: setup ## Style and import contracts
 	@$(BIN)/ruff check app worker tests migrations scripts bench examples

@@ -54,7 +54,7 @@ def test_defaults_learn_32_rows_and_understand_unseen_words(
         rows,
         labels=labels,
         base=two_layers,
-        num_train_epochs=6,
+        num_train_epochs=20,
         learning_rate="auto",
         head_learning_rate_multiplier="auto",
         early_stopping_patience=None,
