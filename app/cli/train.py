@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from app.cli import flags
 from app.cli.connection import connect
@@ -121,6 +122,7 @@ def finish(service: Tunesmith, job: Job, wait: bool, as_json: bool) -> int:
         job = service.wait(job.id)
         print_json(job)
     else:
+        output.print(f"Training [bold]{job.model}[/] from {escape(job.base_model.id)} as {job.id}")
         job = follow(service, job.id)
         tell_result(service, job)
     return 0 if job.status == "succeeded" else 1

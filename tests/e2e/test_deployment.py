@@ -1,0 +1,107 @@
+"""A deployment of separate processes on Postgres and a Valkey of its own, as docker-compose.yml starts them."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from app.client import ApiError, Tunesmith
+from app.queue.embedded import EmbeddedBroker
+from app.schemas.jobs import Job
+from tests.e2e.conftest import LONG, MINILM, QUICK
+from tests.e2e.stack import Command, free_port, wait_until_ready
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+KEY = "a-key-for-this-deployment"
+TEXT = "The parcel never arrived and nobody answers."
+
+
+class Deployment:
+    """API and workers, each in a process of its own."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.url = f"http://127.0.0.1:{environment['TUNESMITH_PORT']}"
+        self._folder = folder
+        self._environment = environment
+        self._running: list[Command] = []
+
+    def start(self, *arguments: str, data: str = "data") -> Command:
+        """Start one command on a data folder of its own or the common one."""
+        log = self._folder / f"{len(self._running)}-{arguments[0]}.log"
+        environment = {**self._environment, "TUNESMITH_DATA_DIR": str(self._folder / data)}
+        command = Command(arguments, environment, log)
+        self._running.append(command)
+        return command
+
+    def stop(self) -> None:
+        """End what still runs, the API last."""
+        for command in reversed(self._running):
+            command.stop()
+
+
+@pytest.fixture
+def deployment(folder: Path, empty_postgres_url: str) -> Iterator[Deployment]:
+    """A migrated, running API without a worker."""
+    broker = EmbeddedBroker(folder / "broker")
+    broker.start()
+    environment = {
+        "TUNESMITH_DATABASE_URL": empty_postgres_url,
+        "TUNESMITH_BROKER_URL": broker.url,
+        "TUNESMITH_ARTIFACTS_URL": (folder / "artifacts").as_uri(),
+        "TUNESMITH_PORT": str(free_port()),
+        "TUNESMITH_API_KEY": KEY,
+        "TUNESMITH_LEASE_SECONDS": "4",
+        "TUNESMITH_HEARTBEAT_SECONDS": "0.5",
+        "TUNESMITH_SWEEP_SECONDS": "1",
+        "TUNESMITH_POLL_SECONDS": "300",  # only the doorbell can be why a job starts in time
+    }
+    deployment = Deployment(folder, environment)
+    migrate = deployment.start("app", "migrate")
+    assert migrate.process.wait(60) == 0, migrate.tail()
+    wait_until_ready(deployment.url, [deployment.start("app", "api", data="api")])
+    yield deployment
+    deployment.stop()
+    broker.stop()
+
+
+@pytest.fixture
+def service(deployment: Deployment) -> Iterator[Tunesmith]:
+    with Tunesmith(deployment.url, KEY) as client:
+        yield client
+
+
+def test_a_worker_that_is_killed_loses_no_job(deployment: Deployment, service: Tunesmith, messages: Path) -> None:
+    with Tunesmith(deployment.url, "wrong") as stranger, pytest.raises(ApiError, match="key"):
+        next(stranger.jobs())
+    first = deployment.start("worker", data="worker-1")
+    dataset = service.upload_dataset(messages, name="messages")
+    job = service.train("mood", dataset, base_model=MINILM, hyperparameters=QUICK | {"num_train_epochs": 6})
+    _wait(service, job.id, lambda job: job.progress.step >= 1)
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    second = deployment.start("worker", data="worker-2")
+    job = service.wait(job.id, timeout=120)
+    assert job.status == "succeeded", job.error
+    assert job.attempt == 2
+    assert [version.version for version in service.versions("mood")] == [1]
+    statuses = [event.data["to"] for event in service.events(job.id) if event.type == "status"]
+    assert statuses == ["queued", "running", "queued", "running", "succeeded"]
+    assert service.predict("mood", TEXT).version == 1
+
+    endless = service.train("endless", dataset, base_model=MINILM, hyperparameters=LONG)
+    _wait(service, endless.id, lambda job: job.progress.step >= 1)
+    assert second.stop() == 0
+    given_back = service.job(endless.id)
+    assert (given_back.status, given_back.attempt) == ("queued", 1)
+    service.cancel(endless.id)
+    assert service.job(endless.id).status == "cancelled"
+
+
+def _wait(service: Tunesmith, job_id: str, condition: Callable[[Job], bool], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition(service.job(job_id)):
+        assert time.monotonic() < deadline, service.job(job_id)
+        time.sleep(0.05)
