@@ -19,14 +19,18 @@ class SplitPolicy(StrictModel):
     test_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share held out for the final score; used when the file has no test rows. 0: no test split."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
+    """Another seed divides the same rows another way."""
 
 
 class DatasetOptions(StrictModel):
     """How a file is to be read."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """A name for people."""
     text_column: Annotated[str, Field(min_length=1, max_length=200)] = "text"
+    """Column with the texts."""
     label_column: Annotated[str, Field(min_length=1, max_length=200)] = "label"
+    """Column with the labels."""
     split_column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Column with train, validation (or dev, val, valid, eval) and test; null: the column ``split`` if there is one."""
     label_names: list[LabelName] | dict[str, LabelName] | None = None
@@ -34,44 +38,58 @@ class DatasetOptions(StrictModel):
     format: FileFormat | None = None
     """null: told from the content."""
     split: SplitPolicy = SplitPolicy()
+    """How rows without a split are divided."""
 
 
 class DatasetRow(StrictModel):
     """One example of a dataset sent as rows."""
 
     text: str
+    """The text to classify; it must not be empty."""
     label: str | int
+    """Its label: a name, or an integer."""
     split: SplitName | None = None
+    """Where it belongs; null: it is decided by the split policy."""
 
 
 class DatasetRows(DatasetOptions):
     """A small dataset sent in the body, instead of a file."""
 
     rows: Annotated[list[DatasetRow], Field(min_length=1)]
+    """The rows. All of them give a split, or none."""
 
 
 class SplitCounts(Resource):
     """Rows of one split, in total and by label."""
 
     total: int
+    """Rows."""
     by_label: dict[str, int]
+    """Rows by label."""
 
 
 class TextLengths(Resource):
     """Length of the texts in characters."""
 
     p50: int
+    """Half of the texts have at most this many characters."""
     p90: int
+    """90 % of the texts have at most this many."""
     p99: int
+    """99 % of the texts have at most this many."""
     max: int
+    """The longest text."""
 
 
 class DataWarning(Resource):
     """Something a careful person would look at before spending a GPU on it."""
 
     code: str
+    """What was found, for programs: stable."""
     detail: str
+    """What was found, for people."""
     remedy: str | None = None
+    """What to do about it."""
 
 
 class DatasetProfile(Resource):
@@ -80,34 +98,50 @@ class DatasetProfile(Resource):
     labels: list[str]
     """Label names in index order."""
     splits: dict[SplitName, SplitCounts]
+    """Rows by split and label."""
     text_lengths: TextLengths
+    """How long the texts are."""
     duplicates: int
     """Rows whose text occurs earlier in the file."""
     majority_baseline: float
     """Accuracy of always answering the commonest training label, on the validation split."""
     warnings: list[DataWarning]
+    """What a careful person would look at first."""
 
 
 class StoredRow(Resource):
     """One example as jobs see it."""
 
     text: str
+    """The text."""
     label: str
+    """The name of its label."""
     split: SplitName
+    """The split it belongs to."""
 
 
 class Dataset(Resource):
     """One immutable dataset."""
 
     id: str
+    """What jobs refer to as `dataset_id`."""
     name: str | None
+    """A name for people."""
     sha256: str
     """Hash of the canonical rows: equal data has an equal hash."""
     bytes: int
+    """Size of the canonical rows."""
     rows: int
+    """Rows of all splits."""
     format: FileFormat | Literal["rows"]
+    """What it was uploaded as."""
     labels: list[str]
+    """Label names in index order."""
     counts: dict[SplitName, int]
+    """Rows by split."""
     profile: DatasetProfile
+    """What can be known before a GPU is touched."""
     created_at: datetime
+    """When it was stored."""
     links: dict[str, str]
+    """Where to go from here."""

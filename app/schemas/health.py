@@ -9,13 +9,16 @@ class Alive(Resource):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
+    """Always ok: a process that is not does not answer."""
 
 
 class Check(Resource):
     """One part of the service."""
 
     status: Literal["ok", "degraded", "down"]
+    """degraded: the service works without it for a while; down: it does not."""
     detail: str
+    """What was found, and what to do about it."""
 
 
 class Readiness(Resource):
@@ -24,3 +27,4 @@ class Readiness(Resource):
     status: Literal["ready", "degraded"]
     """degraded: everything is answered, but something runs slower or not at all until it is mended."""
     checks: dict[str, Check]
+    """What was found, by part."""

@@ -121,5 +121,8 @@ class Resolution(StrictModel):
     """What one ``auto`` became, and why."""
 
     field: str
+    """The hyperparameter."""
     value: float | str | dict[str, float]
+    """What it became."""
     reason: str
+    """Why, with the numbers that decided."""

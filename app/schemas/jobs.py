@@ -31,12 +31,14 @@ class ExportOptions(StrictModel):
     """What is handed back beside the weights. Every format is verified before a version exists."""
 
     formats: Annotated[list[ExportFormat], Field(min_length=1)] = ["onnx"]
+    """The formats to write; onnx is what this service serves."""
 
 
 class TrainJobRequest(StrictModel):
     """Fine-tune a text classifier and register the result as the next version of ``model``."""
 
     kind: Literal["train"] = "train"
+    """What kind of work it is."""
     model: ModelName
     """Name in the registry; made when it does not exist yet."""
     dataset_id: Annotated[str, Field(examples=["ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"])]
@@ -51,8 +53,11 @@ class TrainJobRequest(StrictModel):
     ] = DEFAULT_BASE_MODEL
     """A Hugging Face id, a folder the operator configured, minilm-l6 (ships with the worker), model:NAME[@ALIAS|:N]."""
     hyperparameters: Hyperparameters = Hyperparameters()
+    """How to train; all of it has defaults."""
     text: TextOptions = TextOptions()
+    """What is done to each text before it is tokenized, in training and in serving."""
     export: ExportOptions = ExportOptions()
+    """What is handed back beside the weights."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Higher runs sooner."""
     metadata: Metadata = {}
@@ -62,90 +67,128 @@ class Progress(Resource):
     """How far a running job is."""
 
     fraction: float = 0.0
+    """0 to 1."""
     step: int = 0
+    """Optimizer steps done."""
     total_steps: int | None = None
+    """Optimizer steps at most; null until the data is prepared."""
     epoch: float = 0.0
+    """Passes over the training split so far."""
     num_train_epochs: int | None = None
+    """Passes at most."""
     loss: float | None = None
+    """The newest training loss."""
     learning_rate: float | None = None
+    """The learning rate now."""
     eta_seconds: float | None = None
+    """How long it will still train, if nothing stops it early."""
     examples_per_second: float | None = None
+    """Texts trained on in a second."""
 
 
 class PhaseSpan(Resource):
     """When a phase began and ended."""
 
     phase: Phase
+    """The phase."""
     attempt: int
+    """The attempt it belongs to."""
     started_at: datetime
+    """When it began."""
     finished_at: datetime | None = None
+    """When it ended; null: it is going on."""
 
 
 class BestMetric(Resource):
     """The evaluation that picked the checkpoint."""
 
     name: str
+    """The metric, as `metric_for_best_model` names it."""
     value: float
+    """Its value on the validation split."""
     step: int
+    """Optimizer step of the checkpoint."""
     epoch: float
+    """Epoch of the checkpoint."""
 
 
 class JobMetrics(Resource):
     """Scores so far."""
 
     best: BestMetric | None = None
+    """The evaluation that the published weights come from."""
     last: dict[str, float] = {}
     """The newest value of every curve, by name."""
     validation: Evaluation | None = None
+    """Scores of the best checkpoint so far on the validation split."""
     test: Evaluation | None = None
+    """Scores on the test split, judged once at the end."""
 
 
 class WorkerRef(Resource):
     """Who runs the job."""
 
     id: str
+    """The worker's id."""
     device: str | None = None
+    """What it computes on."""
 
 
 class DatasetRef(Resource):
     """The data of a job, pinned by hash."""
 
     id: str
+    """The dataset."""
     sha256: str
+    """Hash of its rows."""
     counts: dict[SplitName, int]
+    """Rows by split."""
 
 
 class BaseModelRef(Resource):
     """Where the weights came from; ``revision`` is a hub commit, a package version or a version of our own."""
 
     id: str
+    """Its name."""
     source: Literal["hub", "package", "folder", "version"]
+    """Where it is from: the hub, the package that ships with the worker, a configured folder, a version of our own."""
     revision: str | None = None
+    """What pins it: a hub commit, a package version, a version number; null: not known yet."""
 
 
 class JobResult(Resource):
     """What a succeeded job left behind."""
 
     model: str
+    """The model it became a version of."""
     version: int
+    """The number of the version."""
     artifacts: list[str]
+    """The files of the version."""
 
 
 class JobWarning(Resource):
     """Something worth knowing that did not stop the job."""
 
     code: str
+    """What was found, for programs: stable."""
     detail: str
+    """What was found, for people."""
     remedy: str | None = None
+    """What to do about it."""
 
 
 class Usage(Resource):
     """What the job cost."""
 
     wall_seconds: float | None = None
+    """From the start of the last attempt to its end."""
     train_seconds: float | None = None
+    """In training proper."""
     gpu_seconds: float | None = None
+    """During which a GPU was held; null on a CPU."""
     peak_memory_mb: float | None = None
+    """Most memory at any time, in MB."""
     phases: dict[str, float] = {}
     """Seconds by phase."""
 
@@ -154,52 +197,83 @@ class Job(Resource):
     """One unit of work, from request to result."""
 
     id: str
+    """Its id; ids sort by time."""
     kind: Literal["train"]
+    """What kind of work it is."""
     status: Status
+    """queued, running, and one of the three ends."""
     phase: Phase | None
+    """What a running job is doing; null otherwise."""
     phase_history: list[PhaseSpan]
+    """When each phase began and ended, attempt by attempt."""
     status_reason: str | None
     """One sentence for people: what is happening, or why it ended."""
     progress: Progress
+    """How far it is."""
     queue_position: int | None
     """Jobs that run before this one; null unless queued."""
     attempt: int
+    """Times a worker has started it."""
     max_attempts: int
+    """Crashes after which it is failed for good."""
     worker: WorkerRef | None
+    """Who runs it, or ran it last."""
     model: str
+    """The model it makes a version of."""
     family: Family
+    """The kind of network."""
     base_model: BaseModelRef
+    """What training starts from, pinned."""
     dataset: DatasetRef
+    """What it learns from, pinned."""
     hyperparameters: dict[str, Any]
     """Every hyperparameter with its value; what ``auto`` became is filled in when the job has prepared its data."""
     resolutions: list[Resolution]
     """What each ``auto`` became, and why."""
     text: TextOptions
+    """What is done to each text."""
     export: ExportOptions
+    """What is handed back beside the weights."""
     metrics: JobMetrics
+    """Scores so far."""
     stop_reason: str | None
     """Why training ended: ``completed``, ``early_stopping`` or ``max_steps``."""
     result: JobResult | None
+    """What it left behind; null unless succeeded."""
     error: dict[str, Any] | None
     """Why a failed job failed: code, category, phase, detail, remedy."""
     warnings: list[JobWarning]
+    """What did not stop it, but is worth a look."""
     usage: Usage
+    """What it cost."""
     priority: int
+    """Higher runs sooner."""
     metadata: dict[str, str]
+    """Your own pairs, as they were sent."""
     created_at: datetime
+    """When it was accepted."""
     started_at: datetime | None
+    """When a worker first took it."""
     finished_at: datetime | None
+    """When it ended."""
     allowed_actions: list[Action]
+    """What may be asked of it now."""
     links: dict[str, str]
+    """Where to go from here."""
 
 
 class JobEvent(Resource):
     """One line of a job's history, in order; ``seq`` is the Last-Event-ID of the event stream."""
 
     seq: int
+    """1, 2, 3, ... without a gap."""
     job_id: str
+    """The job."""
     attempt: int
+    """The attempt it belongs to; 0: before the first."""
     type: str
     """``status``, ``phase``, ``resolved``, ``step``, ``evaluated``, ``stopped``, ``warning``, ``log``."""
     at: datetime
+    """When it happened."""
     data: dict[str, Any]
+    """What happened; its fields depend on the type."""

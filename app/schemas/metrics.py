@@ -9,9 +9,13 @@ class ClassScores(Resource):
     """One label's scores; undefined ratios are 0."""
 
     label: str
+    """The label."""
     precision: float
+    """Of the rows given this label, the share that truly has it."""
     recall: float
+    """Of the rows that truly have this label, the share that was given it."""
     f1: float
+    """Harmonic mean of precision and recall."""
     support: int
     """Rows that truly carry the label."""
 
@@ -20,16 +24,27 @@ class Evaluation(Resource):
     """One split judged by one model."""
 
     split: str
+    """The split that was judged."""
     examples: int
+    """Rows judged."""
     loss: float
+    """Mean cross-entropy."""
     accuracy: float
+    """Share of rows with the right label."""
     f1_macro: float
+    """Mean F1 of the labels, each counting the same."""
     f1_weighted: float
+    """Mean F1 of the labels, each counting by its rows."""
     precision_macro: float
+    """Mean precision of the labels, each counting the same."""
     precision_weighted: float
+    """Mean precision of the labels, each counting by its rows."""
     recall_macro: float
+    """Mean recall of the labels, each counting the same."""
     recall_weighted: float
+    """Mean recall of the labels, each counting by its rows."""
     per_class: list[ClassScores]
+    """Scores label by label."""
     confusion_matrix: list[list[int]]
     """Rows are true labels, columns predicted ones, both in the order of ``per_class``."""
 
@@ -40,7 +55,12 @@ class MetricPoint(Resource):
     name: str
     """``train/...`` or ``eval/...``, as TensorBoard shows it."""
     step: int
+    """Optimizer step."""
     epoch: float
+    """Passes over the training split by then."""
     value: float
+    """The value."""
     attempt: int
+    """The attempt that measured it."""
     at: datetime
+    """When it was measured."""

@@ -13,6 +13,7 @@ class PredictInputs(StrictModel):
     """Classify one text or a list of them; one text and a list of one behave alike."""
 
     inputs: str | Annotated[list[str], Field(min_length=1)]
+    """One text, or a list of texts."""
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Give only the k most probable labels in ``scores``; null: no ``scores`` unless return_all_scores."""
     return_all_scores: bool = False
@@ -32,7 +33,9 @@ class Prediction(Resource):
     """The answer for one text."""
 
     label: str
+    """The most probable label."""
     score: float
+    """Its probability, 0 to 1."""
     scores: dict[str, float] | None = None
     """Probabilities by label, most probable first."""
     tokens: int
@@ -45,14 +48,21 @@ class Timing(Resource):
     """Where the milliseconds went."""
 
     queue_ms: float
+    """Waiting for a free thread, in milliseconds."""
     tokenize_ms: float
+    """Turning the texts into tokens, in milliseconds."""
     infer_ms: float
+    """Running the model, in milliseconds."""
 
 
 class PredictResponse(Resource):
     """Predictions in the order of the inputs."""
 
     model: str
+    """The model that answered."""
     version: int
+    """The version that answered, whatever the reference was."""
     predictions: list[Prediction]
+    """One for each text, in the order of the inputs."""
     timing: Timing
+    """Where the time went."""

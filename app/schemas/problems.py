@@ -13,10 +13,13 @@ class BrokenRule(Resource):
     pointer: str
     """Where: a JSON pointer into the body; ``/query/NAME`` for a query parameter, ``/lines/N`` for a line of a file."""
     rule: str
+    """Which rule, for programs: stable."""
     detail: str
+    """What is wrong with the value, for people."""
     allowed: Any = None
     """The values that are allowed: a list, or the part of a JSON schema that bounds them."""
     remedy: str | None = None
+    """What to send instead."""
 
 
 class Problem(Resource):
@@ -52,7 +55,9 @@ class Problem(Resource):
     type: str
     """``/problems/`` and the code."""
     title: str
+    """The kind of problem: the same for all of one status."""
     status: int
+    """The HTTP status, once more."""
     detail: str
     """What is wrong, for people."""
     code: str
@@ -62,6 +67,8 @@ class Problem(Resource):
     retryable: bool
     """True: the same request may succeed later, after Retry-After seconds."""
     remedy: str | None = None
+    """What to do about it."""
     errors: list[BrokenRule] | None = None
+    """Every broken rule, when the request has several or the place matters."""
     request_id: str
     """The same as X-Request-Id and in the log of the service."""

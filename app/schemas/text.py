@@ -26,3 +26,4 @@ class TokenizerSettings(Resource):
     max_length: int
     """Tokens the model sees at most, special tokens included."""
     pad_token_id: int
+    """The id that fills short texts up to the length of the longest in a batch."""
