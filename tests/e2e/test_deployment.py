@@ -78,7 +78,7 @@ def test_a_worker_that_is_killed_loses_no_job(deployment: Deployment, service: T
         next(stranger.jobs())
     first = deployment.start("worker", data="worker-1")
     dataset = service.upload_dataset(messages, name="messages")
-    job = service.train("mood", dataset, base_model=MINILM, hyperparameters=QUICK | {"num_train_epochs": 6})
+    job = service.train("mood", dataset, base_model=MINILM, hyperparameters=QUICK | {"num_train_epochs": 3})
     _wait(service, job.id, lambda job: job.progress.step >= 1)
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
