@@ -79,12 +79,27 @@ def hyperparameters_page() -> str:
         )
         for name, field in schema["properties"].items()
     ]
+    table = _table(("field", "values", "default", "what it does"), rows)
+    parts = [_options_of(name, field, schema) for name, field in schema["properties"].items()]
     return _page(
         "Hyperparameters",
         "app/schemas/hyperparameters.py",
         _HYPERPARAMETERS,
-        _table(("field", "values", "default", "what it does"), rows),
+        "\n\n".join([table, *filter(None, parts)]),
     )
+
+
+def _options_of(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Write the options of a field that is an object of its own; nothing for any other."""
+    references = [option["$ref"] for option in field.get("anyOf", [field]) if "$ref" in option]
+    if not references:
+        return ""
+    options = schema["$defs"][references[0].rsplit("/", 1)[1]]
+    rows = [
+        (f"`{option}`", _values(value), f"`{json.dumps(value.get('default'))}`", _words(value))
+        for option, value in options["properties"].items()
+    ]
+    return f"## `{name}`\n{_words(options)}\n\n{_table(('option', 'values', 'default', 'what it does'), rows)}"
 
 
 def settings_page() -> str:

@@ -12,7 +12,15 @@ PRECISIONS = {
     "bf16": "BF16 mixed precision (automatic casting, FP32 weights)",
     "fp16": "FP16 mixed precision (automatic casting with loss scaling, FP32 weights)",
 }
-DECAYS = {"linear": "linear decay to 0", "cosine": "cosine decay to 0", "constant": "constant rate"}
+DECAYS = {
+    "linear": "linear decay to 0",
+    "cosine": "cosine decay to {floor}",
+    "linear_warmup_cosine": "cosine decay to {floor}",
+    "cosine_with_restarts": "cosine decay to {floor} with warm restarts",
+    "polynomial": "polynomial decay to {floor}",
+    "inverse_sqrt": "decay with the inverse square root of the step",
+    "constant": "constant rate",
+}
 
 
 def publication(job: Job, *, epochs_run: float | None, total_steps: int | None) -> Publication:
@@ -94,7 +102,9 @@ def _epochs(wishes: dict[str, Any], epochs_run: float | None) -> str:
 def _schedule(wishes: dict[str, Any], total_steps: int | None) -> str:
     steps, ratio = _whole(wishes, "warmup_steps"), wishes.get("warmup_ratio")
     kind = str(wishes.get("lr_scheduler_type", ""))
-    decay = DECAYS.get(kind, kind)
+    if kind == "one_cycle":
+        return f"one cycle{f', rising over {count(steps)} steps' if steps else ''}"
+    decay = _decay(kind, wishes.get("lr_scheduler_kwargs") or {})
     if steps is None:
         warm_up = f"linear warm-up over {number(ratio * 100)} % of the steps" if _is_number(ratio) and ratio else ""
     elif steps:
@@ -103,6 +113,13 @@ def _schedule(wishes: dict[str, Any], total_steps: int | None) -> str:
     else:
         warm_up = "no warm-up"
     return ", then ".join(part for part in (warm_up, decay) if part)
+
+
+def _decay(kind: str, options: dict[str, Any]) -> str:
+    floor = options.get("min_lr_ratio")
+    words = DECAYS.get(kind, kind).format(floor=f"{number(floor)} of the peak" if floor else "0")
+    given = [f"{name}={setting(value)}" for name, value in options.items() if value and name != "min_lr_ratio"]
+    return f"{words} ({', '.join(given)})" if given else words
 
 
 def _class_weights(wishes: dict[str, Any]) -> str:

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from app.schemas.base import Auto, LabelName, StrictModel
+from app.schemas.schedules import Scheduler, SchedulerOptions
 
 Precision = Literal["fp32", "bf16", "fp16"]
-Scheduler = Literal["linear", "cosine", "constant"]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 SCALAR_METRICS = (
@@ -50,7 +50,10 @@ class Hyperparameters(StrictModel):
     adam_epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
     """Keeps AdamW from dividing by zero."""
     lr_scheduler_type: Scheduler = "linear"
-    """Shape of the learning rate after warm-up."""
+    """Shape of the learning rate after warm-up; linear_warmup_cosine is cosine by its other name, one_cycle is torch's
+    OneCycleLR and warms up by itself."""
+    lr_scheduler_kwargs: SchedulerOptions | None = None
+    """Options of the schedule, such as T_0 and T_mult of cosine_with_restarts."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of all steps over which the learning rate rises from 0; 0.1 unless warmup_steps is given."""
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
@@ -99,7 +102,17 @@ class Hyperparameters(StrictModel):
             raise ValueError("eval_steps needs eval_strategy 'steps'")
         if self.max_steps is not None and self.warmup_steps is not None and self.warmup_steps >= self.max_steps:
             raise ValueError(f"warmup_steps ({self.warmup_steps}) must be smaller than max_steps ({self.max_steps})")
+        self._check_schedule()
         return self
+
+    def _check_schedule(self) -> None:
+        if self.lr_scheduler_kwargs is not None:
+            self.lr_scheduler_kwargs.refuse_unsuited(self.lr_scheduler_type)
+        if self.lr_scheduler_type == "one_cycle" and (self.warmup_ratio or self.warmup_steps):
+            raise ValueError(
+                "one_cycle warms up by itself; leave out warmup_ratio and warmup_steps, "
+                "and set pct_start in lr_scheduler_kwargs"
+            )
 
 
 class ResolvedHyperparameters(Hyperparameters):
@@ -115,6 +128,10 @@ class ResolvedHyperparameters(Hyperparameters):
     precision: Precision
     warmup_steps: int
     warmup_ratio: None = None
+
+    @model_validator(mode="after")
+    def _rules_across_fields(self) -> Self:
+        return self  # the wishes kept the rules; what they became may lie outside, as the warm-up of one_cycle does
 
 
 class Resolution(StrictModel):

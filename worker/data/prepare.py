@@ -15,7 +15,7 @@ from app.schemas.text import TextOptions, TokenizerSettings
 from app.text.tokenizer import TextEncoder
 from worker.data.batches import Batches
 from worker.data.encode import Encoded, encode, token_lengths
-from worker.data.resolve import Facts, ModelFacts, resolve
+from worker.data.resolve import Answers, Facts, ModelFacts, resolve
 from worker.data.rows import Rows, read_rows
 
 SAMPLE = 20_000
@@ -76,7 +76,7 @@ def prepare(
         hyperparameters=answers.hyperparameters,
         resolutions=answers.resolutions,
         total_steps=answers.total_steps,
-        warnings=list(_warnings(splits, answers.hyperparameters)),
+        warnings=[*_warnings(splits, answers.hyperparameters), *_no_restart(answers)],
     )
 
 
@@ -132,4 +132,17 @@ def _warnings(splits: dict[SplitName, Encoded], decided: ResolvedHyperparameters
             code="extreme-class-weights",
             detail=f"The rarest class weighs more than {EXTREME_WEIGHTS:g} times as much as the commonest one.",
             remedy="Collect more rows of the rare class, or give milder class_weights; watch precision of that class.",
+        )
+
+
+def _no_restart(answers: Answers) -> Iterator[JobWarning]:
+    decided = answers.hyperparameters
+    first = decided.lr_scheduler_kwargs.T_0 if decided.lr_scheduler_kwargs is not None else None
+    left = answers.total_steps - decided.warmup_steps
+    if first is not None and first >= left:
+        yield JobWarning(
+            code="no-restart",
+            detail=f"T_0 is {first}, but only {left} optimizer steps come after the warm-up: the learning rate never "
+            "starts anew.",
+            remedy=f"Set T_0 below {left}, or leave it out for three cycles.",
         )

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from app.errors import FieldError, JobFailure, nearest
 from app.schemas.hyperparameters import Hyperparameters, Precision, Resolution, ResolvedHyperparameters
+from app.schemas.schedules import SchedulerOptions
 
 T = TypeVar("T", int, float, str)
 DEFAULT_WARMUP_RATIO = 0.1
+CYCLES = 3
+"""Of cosine_with_restarts, where the client does not say how long the first one is."""
 IMBALANCE = 3.0
 """How many times the commonest class must outnumber the rarest for auto to weigh them."""
 
@@ -80,13 +83,16 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
     steps_per_epoch = windows_per_epoch(facts.rows, batch_size, wishes.gradient_accumulation_steps)
     epochs = _epochs(wishes, facts.rows, steps_per_epoch, ledger)
     total_steps = wishes.max_steps or epochs * steps_per_epoch
+    warmup_steps = _warmup(wishes, total_steps, ledger)
+    schedule = _schedule(wishes, total_steps - warmup_steps, ledger)
     decided = {
         "num_train_epochs": epochs,
         "batch_size": batch_size,
         "max_length": max_length,
         "learning_rate": _rate(wishes, facts, ledger),
         "head_learning_rate_multiplier": _head_multiplier(wishes, facts, ledger),
-        "warmup_steps": _warmup(wishes, total_steps, ledger),
+        "warmup_steps": warmup_steps,
+        "lr_scheduler_kwargs": schedule.model_dump(),
         "warmup_ratio": None,
         "class_weights": _class_weights(wishes, facts.class_counts, ledger),
         "dropout": _dropout(wishes, facts, ledger),
@@ -179,7 +185,23 @@ def _head_multiplier(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> 
     )
 
 
+def _schedule(wishes: Hyperparameters, steps: int, ledger: _Ledger) -> SchedulerOptions:
+    """Fill in the options of the schedule; ``steps`` come after the warm-up."""
+    options = (wishes.lr_scheduler_kwargs or SchedulerOptions()).completed(wishes.lr_scheduler_type)
+    if wishes.lr_scheduler_type != "cosine_with_restarts" or options.T_0 is not None:
+        return options
+    growth = options.T_mult or 1
+    first = max(1, math.ceil(steps / sum(growth**cycle for cycle in range(CYCLES))))
+    reason = f"{CYCLES} cycles in the {steps} steps after the warm-up"
+    ledger.note("lr_scheduler_kwargs.T_0", first, reason)
+    return options.model_copy(update={"T_0": first})
+
+
 def _warmup(wishes: Hyperparameters, total_steps: int, ledger: _Ledger) -> int:
+    if wishes.lr_scheduler_type == "one_cycle":
+        share = (wishes.lr_scheduler_kwargs or SchedulerOptions()).completed("one_cycle").pct_start or 0.0
+        reason = f"one_cycle rises for pct_start {share:g} of {total_steps} steps"
+        return ledger.note("warmup_steps", int(share * total_steps), reason)
     if wishes.warmup_steps is None:
         ratio = DEFAULT_WARMUP_RATIO if wishes.warmup_ratio is None else wishes.warmup_ratio
         steps = int(ratio * total_steps)

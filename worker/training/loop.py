@@ -22,9 +22,9 @@ from worker.training.checkpoint import BEST, best_of, load_state, load_weights, 
 from worker.training.events import Evaluated, Split, Step, Stopped, StopReason, TrainingEvent
 from worker.training.losses import WindowLoss
 from worker.training.meter import Meter
-from worker.training.optimizer import encoder_rate, make_optimizer, set_factor
+from worker.training.optimizer import encoder_rate, make_optimizer, set_beta1, set_factor
 from worker.training.precision import LEAST_SCALE, Arithmetic
-from worker.training.schedulers import factor
+from worker.training.schedulers import Schedule
 from worker.training.stopping import Stopping, read_metric
 
 Rows = NDArray[np.int64]
@@ -82,6 +82,7 @@ class Training:
         self._best_file = folder / BEST
         self._evaluate = evaluate
         self._optimizer = make_optimizer(model, head, wishes)
+        self._schedule = Schedule.of(wishes, total_steps)
         self._loss = WindowLoss.of(wishes, labels, device)
         self._stopping = Stopping(
             wishes.metric_for_best_model, wishes.early_stopping_patience, wishes.early_stopping_threshold
@@ -182,13 +183,15 @@ class Training:
             torch.cuda.empty_cache()
             return False
         loss, examples = gathered
-        wishes, step = self.wishes, self._place.step
-        set_factor(
-            self._optimizer,
-            factor(wishes.lr_scheduler_type, step, warmup_steps=wishes.warmup_steps, total_steps=self._total_steps),
-        )
+        step = self._place.step
+        self._set_rates(step)
         self._meter.add(loss, self._update(), examples=examples, step=step + 1)
         return True
+
+    def _set_rates(self, step: int) -> None:
+        set_factor(self._optimizer, self._schedule.factor(step))
+        if (beta1 := self._schedule.beta1(step)) is not None:
+            set_beta1(self._optimizer, beta1)
 
     def _gather(self, window: Sequence[Rows]) -> tuple[Tensor, int]:
         """Add up the gradients of a window; give its loss, and its number of texts."""

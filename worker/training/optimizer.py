@@ -29,6 +29,12 @@ def set_factor(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group[PEAK] * factor
 
 
+def set_beta1(optimizer: torch.optim.Optimizer, beta1: float) -> None:
+    """Set the decay of the mean of gradients in every group."""
+    for group in optimizer.param_groups:
+        group["betas"] = (beta1, group["betas"][1])
+
+
 def encoder_rate(optimizer: torch.optim.Optimizer) -> float:
     """Read the learning rate of the encoder."""
     return float(optimizer.param_groups[0]["lr"])

@@ -137,3 +137,10 @@ def test_can_be_stopped_while_tokenizing(tmp_path: Path, tiny_base: Path) -> Non
             model=MODEL,
             check=stop,
         )
+
+
+def test_a_cycle_longer_than_the_run_is_told(tmp_path: Path, tiny_base: Path) -> None:
+    data = prepared(
+        tmp_path, tiny_base, SPLITS, lr_scheduler_type="cosine_with_restarts", lr_scheduler_kwargs={"T_0": 1000}
+    )
+    assert [warning.code for warning in data.warnings] == ["no-restart"]

@@ -172,3 +172,23 @@ def test_weights_must_name_the_labels(weights: dict[str, float]) -> None:
         resolved(class_weights=weights)
     assert caught.value.code == "unknown-label"
     assert caught.value.errors[0].allowed == ["a", "b"]
+
+
+def test_options_of_the_schedule_are_filled_in() -> None:
+    options = value(resolved(lr_scheduler_type="polynomial", lr_scheduler_kwargs={"power": 2.0}), "lr_scheduler_kwargs")
+    assert options.given() == {"power": 2.0, "min_lr_ratio": 0.0}
+    assert value(resolved(), "lr_scheduler_kwargs").given() == {}
+
+
+def test_restarts_make_three_cycles_unless_told_otherwise() -> None:
+    wishes: dict[str, Any] = {"max_steps": 80, "warmup_steps": 10, "lr_scheduler_type": "cosine_with_restarts"}
+    answers = resolved(**wishes, lr_scheduler_kwargs={"T_mult": 2})
+    assert value(answers, "lr_scheduler_kwargs").T_0 == 10  # 10 + 20 + 40
+    assert {item.field: item.value for item in answers.resolutions}["lr_scheduler_kwargs.T_0"] == 10
+    assert value(resolved(**wishes, lr_scheduler_kwargs={"T_0": 7}), "lr_scheduler_kwargs").T_0 == 7
+
+
+def test_one_cycle_shows_its_rise_as_warm_up() -> None:
+    answers = resolved(max_steps=200, lr_scheduler_type="one_cycle", lr_scheduler_kwargs={"pct_start": 0.1})
+    assert value(answers, "warmup_steps") == 20
+    assert value(answers, "lr_scheduler_kwargs").max_momentum == 0.95

@@ -82,7 +82,7 @@ def wishes(**changes: Any) -> ResolvedHyperparameters:
         "metric_for_best_model": "accuracy",
         "logging_steps": 5,
     }
-    return ResolvedHyperparameters(**defaults | changes)
+    return ResolvedHyperparameters.model_validate(defaults | changes)
 
 
 def judged(accuracy: float) -> Evaluation:
