@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import AppError, Forbidden, MalformedRequest, Unauthenticated
 from app.settings import Settings
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/v1/healthz", "/v1/readyz"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/v1/healthz", "/v1/readyz", "/docs"})
+"""What answers without a key: health, and the empty page of the docs, which asks for a key to fill itself with."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api import dataset_options as options
 from app.api import uploads
 from app.api.body import StrictRoute
-from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep
+from app.api.deps import Cursor, DatasetId, KeyDep, Limit, Services, ServicesDep
 from app.api.idempotency import Answer, Once
 from app.api.problems import documented
 from app.api.request_bodies import DATASET
@@ -100,14 +100,24 @@ def list_datasets(services: ServicesDep, limit: Limit = 20, cursor: Cursor = Non
     return Page(data=data, has_more=following is not None, next_cursor=following)
 
 
-@router.get("/datasets/{dataset_id}", summary="Look at a dataset", responses=documented(NotFound))
-def get_dataset(dataset_id: str, services: ServicesDep) -> Dataset:
+@router.get(
+    "/datasets/{dataset_id}",
+    summary="Look at a dataset",
+    response_description="The dataset.",
+    responses=documented(NotFound),
+)
+def get_dataset(dataset_id: DatasetId, services: ServicesDep) -> Dataset:
     """Give a dataset: its labels, its splits, its hash and its profile."""
     return describe(_find(services, dataset_id))
 
 
-@router.get("/datasets/{dataset_id}/profile", summary="Profile of a dataset", responses=documented(NotFound))
-def get_profile(dataset_id: str, services: ServicesDep) -> DatasetProfile:
+@router.get(
+    "/datasets/{dataset_id}/profile",
+    summary="Profile of a dataset",
+    response_description="The profile.",
+    responses=documented(NotFound),
+)
+def get_profile(dataset_id: DatasetId, services: ServicesDep) -> DatasetProfile:
     """Give what can be known before a GPU is touched: counts, lengths, the majority baseline, and warnings."""
     return DatasetProfile.model_validate(_find(services, dataset_id).profile)
 
@@ -119,7 +129,7 @@ def get_profile(dataset_id: str, services: ServicesDep) -> DatasetProfile:
     responses=documented(NotFound, Unprocessable),
 )
 def list_rows(
-    dataset_id: str,
+    dataset_id: DatasetId,
     services: ServicesDep,
     split: Annotated[SplitName | None, Query(description="Only rows of this split.")] = None,
     label: Annotated[str | None, Query(max_length=200, description="Only rows with this label.")] = None,
@@ -133,9 +143,13 @@ def list_rows(
 
 
 @router.delete(
-    "/datasets/{dataset_id}", status_code=204, summary="Delete a dataset", responses=documented(NotFound, Conflict)
+    "/datasets/{dataset_id}",
+    status_code=204,
+    summary="Delete a dataset",
+    response_description="It is gone.",
+    responses=documented(NotFound, Conflict),
 )
-def delete_dataset(dataset_id: str, services: ServicesDep) -> None:
+def delete_dataset(dataset_id: DatasetId, services: ServicesDep) -> None:
     """Delete a dataset that no job refers to; finished jobs refer to theirs for ever."""
     dataset = _find(services, dataset_id)
     services.database.run(lambda session: datasets.delete(session, dataset_id))

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from app.api.dataset_rows import RowReader
 from app.artifacts.store import ArtifactStore
@@ -85,5 +85,9 @@ async def wait_seconds(
 ServicesDep = Annotated[Services, Depends(services_of)]
 KeyDep = Annotated[str | None, Depends(idempotency_key)]
 WaitDep = Annotated[float, Depends(wait_seconds)]
+DatasetId = Annotated[
+    str, Path(description="The `id` of the dataset.", examples=["ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"])
+]
+JobId = Annotated[str, Path(description="The `id` of the job.", examples=["job_019302f4d1b37a4fb2c6e8d0f1a3b5c7"])]
 Limit = Annotated[int, Query(ge=1, le=100, description="Items a page.")]
 Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]

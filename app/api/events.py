@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.api.body import StrictRoute
-from app.api.deps import Services, ServicesDep
+from app.api.deps import JobId, Services, ServicesDep
 from app.api.jobs import find
 from app.api.problems import documented
 from app.errors import NotFound, Unprocessable
@@ -47,7 +47,7 @@ _STREAM = "text/event-stream"
     },
 )
 async def list_events(
-    job_id: str,
+    job_id: JobId,
     request: Request,
     services: ServicesDep,
     after: Annotated[int, Query(ge=0, description="Give only events with a larger `seq`.")] = 0,
@@ -84,7 +84,7 @@ async def list_events(
     responses=documented(NotFound, Unprocessable),
 )
 def list_metrics(
-    job_id: str,
+    job_id: JobId,
     services: ServicesDep,
     names: Annotated[
         list[str] | None, Query(max_length=50, description="Only these curves, such as `train/loss`; repeatable.")

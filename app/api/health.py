@@ -18,13 +18,15 @@ from app.store.migrate import is_current
 router = APIRouter(tags=["Service"], route_class=StrictRoute)
 
 
-@router.get("/healthz", summary="Is the process alive?")
+@router.get("/healthz", summary="Is the process alive?", response_description="It is.")
 async def healthz() -> Alive:
     """Answer without asking anyone: a failure here means restart me."""
     return Alive()
 
 
-@router.get("/readyz", summary="Can requests be served?", responses=documented(Unavailable))
+@router.get(
+    "/readyz", summary="Can requests be served?", response_description="They can.", responses=documented(Unavailable)
+)
 def readyz(services: ServicesDep) -> Readiness:
     """Check the database, its schema, the broker and the workers.
 
@@ -52,6 +54,7 @@ def readyz(services: ServicesDep) -> Readiness:
 @router.get(
     "/metrics",
     summary="Metrics for Prometheus",
+    response_description="Metrics in the text format of Prometheus.",
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"example": 'tunesmith_jobs{status="queued"} 2.0\n'}}}},
 )

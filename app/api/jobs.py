@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api import examples
 from app.api.body import StrictRoute
-from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
+from app.api.deps import Cursor, JobId, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
 from app.api.job_resource import allowed_actions, dataset_ref, describe, describe_all
 from app.api.problems import documented
@@ -127,8 +127,14 @@ def list_jobs(
     return Page(data=data, has_more=following is not None, next_cursor=following)
 
 
-@router.get("/jobs/{job_id}", summary="Look at a job", response_model=Job, responses=documented(NotFound))
-async def get_job(job_id: str, services: ServicesDep, response: Response, wait: WaitDep) -> Job:
+@router.get(
+    "/jobs/{job_id}",
+    summary="Look at a job",
+    response_model=Job,
+    response_description="The job as it is now.",
+    responses=documented(NotFound),
+)
+async def get_job(job_id: JobId, services: ServicesDep, response: Response, wait: WaitDep) -> Job:
     """Give everything about a job; with `Prefer: wait=N` answer when it has finished, or after N seconds."""
     if wait > 0:
         response.headers["Preference-Applied"] = f"wait={wait:.0f}"
@@ -143,7 +149,7 @@ async def get_job(job_id: str, services: ServicesDep, response: Response, wait: 
     response_description="The job: `cancelled`, or running still and on its way to stop.",
     responses=documented(NotFound, Conflict),
 )
-def cancel_job(job_id: str, services: ServicesDep, key: KeyDep) -> Response:
+def cancel_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
     """End a queued job at once, or have a running one stopped within seconds.
 
     Cancelling a cancelled job again is fine and changes nothing. A job that has succeeded or failed cannot be

@@ -18,6 +18,8 @@ from app.store import models, tables
 
 router = APIRouter(tags=["Models"], route_class=StrictRoute)
 
+Name = Annotated[str, Path(description="The name of the model.", examples=["customer-messages"])]
+AliasOf = Annotated[str, Path(description="The alias.", examples=["champion"])]
 IfMatch = Annotated[
     str | None,
     Header(
@@ -41,15 +43,22 @@ def list_models(services: ServicesDep, limit: Limit = 20, cursor: Cursor = None)
     return Page(data=data, has_more=following is not None, next_cursor=following)
 
 
-@router.get("/models/{name}", summary="Look at a model", responses=documented(NotFound))
-def get_model(name: str, services: ServicesDep) -> Model:
+@router.get(
+    "/models/{name}", summary="Look at a model", response_description="The model.", responses=documented(NotFound)
+)
+def get_model(name: Name, services: ServicesDep) -> Model:
     """Give a model, the version that its plain name means, and its aliases."""
     with services.database.transaction(read_only=True) as session:
         return describe_models(session, [_find(session, name)])[0]
 
 
-@router.get("/models/{name}/versions", summary="List versions", responses=documented(NotFound))
-def list_versions(name: str, services: ServicesDep) -> Page[VersionSummary]:
+@router.get(
+    "/models/{name}/versions",
+    summary="List versions",
+    response_description="Newest first.",
+    responses=documented(NotFound),
+)
+def list_versions(name: Name, services: ServicesDep) -> Page[VersionSummary]:
     """List all versions of a model, newest first, with their scores side by side."""
     with services.database.transaction(read_only=True) as session:
         _find(session, name)
@@ -58,9 +67,16 @@ def list_versions(name: str, services: ServicesDep) -> Page[VersionSummary]:
     return Page(data=data, has_more=False)
 
 
-@router.get("/models/{name}/versions/{version}", summary="Look at a version", responses=documented(NotFound))
+@router.get(
+    "/models/{name}/versions/{version}",
+    summary="Look at a version",
+    response_description="The version.",
+    responses=documented(NotFound),
+)
 def get_version(
-    name: str, version: Annotated[int, Path(ge=1, le=models.MAX_VERSION)], services: ServicesDep
+    name: Name,
+    version: Annotated[int, Path(ge=1, le=models.MAX_VERSION, description="The number of the version.", examples=[3])],
+    services: ServicesDep,
 ) -> Version:
     """Give everything about a version: scores by label, data, hyperparameters, exports and their verification."""
     with services.database.transaction(read_only=True) as session:
@@ -75,16 +91,23 @@ def get_version(
         return describe_version(row, models.aliases(session, name))
 
 
-@router.get("/models/{name}/aliases", summary="List aliases", responses=documented(NotFound))
-def list_aliases(name: str, services: ServicesDep) -> Page[Alias]:
+@router.get(
+    "/models/{name}/aliases", summary="List aliases", response_description="By name.", responses=documented(NotFound)
+)
+def list_aliases(name: Name, services: ServicesDep) -> Page[Alias]:
     """List the aliases of a model; `champion`, once set, is what the plain name means."""
     with services.database.transaction(read_only=True) as session:
         _find(session, name)
         return Page(data=[describe_alias(row) for row in models.aliases(session, name)], has_more=False)
 
 
-@router.get("/models/{name}/aliases/{alias}", summary="Look at an alias", responses=documented(NotFound))
-def get_alias(name: str, alias: str, services: ServicesDep, response: Response) -> Alias:
+@router.get(
+    "/models/{name}/aliases/{alias}",
+    summary="Look at an alias",
+    response_description="The alias; `ETag` is its revision.",
+    responses=documented(NotFound),
+)
+def get_alias(name: Name, alias: AliasOf, services: ServicesDep, response: Response) -> Alias:
     """Give an alias; its ETag is what `If-Match` wants."""
     with services.database.transaction(read_only=True) as session:
         _find(session, name)
@@ -102,7 +125,7 @@ def get_alias(name: str, alias: str, services: ServicesDep, response: Response) 
     responses=documented(NotFound, PreconditionFailed, Unprocessable),
 )
 def put_alias(
-    name: str,
+    name: Name,
     alias: AliasName,
     move: Annotated[AliasMove, Body(openapi_examples=examples.ALIAS)],
     services: ServicesDep,
@@ -126,9 +149,10 @@ def put_alias(
     "/models/{name}/aliases/{alias}",
     status_code=204,
     summary="Remove an alias",
+    response_description="It is gone.",
     responses=documented(NotFound, PreconditionFailed),
 )
-def delete_alias(name: str, alias: str, services: ServicesDep, if_match: IfMatch = None) -> None:
+def delete_alias(name: Name, alias: AliasOf, services: ServicesDep, if_match: IfMatch = None) -> None:
     """Remove an alias; the version it named stays."""
     expected = _expected(if_match, None)
     removed = services.database.run(

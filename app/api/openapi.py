@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from app.api.problems import MEDIA_TYPE
+from app.api import answers
 from app.schemas.datasets import DatasetRows
 from app.schemas.problems import Problem
 
@@ -34,6 +34,7 @@ TAGS = [
     {"name": "Service", "description": "Health, readiness, metrics."},
 ]
 _REF = "#/components/schemas/{model}"
+_PAGE = "One page of a list of {item}."
 _OF_THE_FRAMEWORK = ("HTTPValidationError", "ValidationError")
 
 
@@ -68,8 +69,12 @@ def _polished(raw: Document) -> Document:
         schemas.pop(name, None)
     for path in raw["paths"].values():
         for operation in path.values():
-            _polish_operation(operation)
+            operation["responses"].setdefault("default", {})
+            answers.complete(operation)
+    for name, schema in schemas.items():
+        schema.setdefault("description", _PAGE.format(item=_item(name)) if _item(name) else "")
     raw["components"]["schemas"] = {_plain(name): schema for name, schema in sorted(schemas.items())}
+    raw["components"]["headers"] = answers.header_components()
     raw["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "TUNESMITH_API_KEY, where the operator has set it."}
     }
@@ -78,19 +83,15 @@ def _polished(raw: Document) -> Document:
     return polished
 
 
-def _polish_operation(operation: Document) -> None:
-    problem = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
-    for status, answer in operation["responses"].items():
-        if status.isdecimal() and int(status) >= 400:
-            answer["content"] = problem
-            if answer["description"] == "Validation Error":
-                answer["description"] = "Unprocessable request"
-    operation["responses"]["default"] = {"description": "Any other problem", "content": problem}
+def _item(name: str) -> str:
+    """Name what a page is a page of; nothing for what is no page."""
+    found = re.fullmatch(r"Page_(\w+)_", name)
+    return found.group(1) if found else ""
 
 
 def _plain(name: str) -> str:
     """Call a page of jobs JobPage, not Page_Job_."""
-    return re.sub(r"^Page_(\w+)_$", r"\1Page", name)
+    return f"{_item(name)}Page" if _item(name) else name
 
 
 def _reworded(value: Any, key: str = "") -> Any:

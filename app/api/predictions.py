@@ -23,10 +23,17 @@ from app.telemetry import PREDICT_REQUESTS
 
 router = APIRouter(tags=["Predictions"], route_class=StrictRoute)
 
+_ANSWER = "One prediction for each text, in their order."
 _PROBLEMS = documented(NotFound, PayloadTooLarge, Unprocessable, Overloaded, Unavailable)
 
 
-@router.post("/predict", summary="Classify texts", response_model=PredictResponse, responses=_PROBLEMS)
+@router.post(
+    "/predict",
+    summary="Classify texts",
+    response_model=PredictResponse,
+    response_description=_ANSWER,
+    responses=_PROBLEMS,
+)
 async def predict(
     body: Annotated[PredictRequest, Body(openapi_examples=examples.PREDICT)], services: ServicesDep
 ) -> Response:
@@ -42,6 +49,7 @@ async def predict(
     "/models/{reference}/predict",
     summary="Classify texts with this model",
     response_model=PredictResponse,
+    response_description=_ANSWER,
     responses=_PROBLEMS,
 )
 async def predict_with_model(

@@ -235,7 +235,7 @@ class Job(Resource):
     export: ExportOptions
     """What is handed back beside the weights."""
     metrics: JobMetrics
-    """Scores so far."""
+    """How well its model does, so far."""
     stop_reason: str | None
     """Why training ended: ``completed``, ``early_stopping`` or ``max_steps``."""
     result: JobResult | None
