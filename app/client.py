@@ -25,9 +25,9 @@ from app.schemas.models import Alias, Model, Version, VersionSummary
 from app.schemas.pages import Page
 from app.schemas.plans import JobPlan
 from app.schemas.predictions import PredictRequest, PredictResponse
-from app.transport import ApiError, ClientError, Transport, Unreachable, pauses
+from app.transport import ApiError, ClientError, Misconfigured, Transport, Unreachable, pauses
 
-__all__ = ["ApiError", "ClientError", "Tunesmith", "Unreachable"]
+__all__ = ["ApiError", "ClientError", "Misconfigured", "Tunesmith", "Unreachable"]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 PAGE_SIZE = 100
@@ -41,7 +41,8 @@ Answer = TypeVar("Answer", bound=BaseModel)
 class Tunesmith:
     """One service, at ``url`` (or TUNESMITH_URL), with ``api_key`` (or TUNESMITH_API_KEY) where it wants one.
 
-    Every method raises ApiError when the service refuses, and Unreachable when it does not answer. What is safe to
+    Raises Misconfigured for an address or a key that cannot be sent. Every method raises ApiError when the service
+    refuses, and Unreachable when it does not answer. What is safe to
     repeat is repeated for ``retry_seconds`` when the service is busy or the connection breaks; creating is safe too,
     because every POST carries an Idempotency-Key.
     """
@@ -67,6 +68,11 @@ class Tunesmith:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def has_key(self) -> bool:
+        """Say whether requests carry a key."""
+        return self._transport.has_key
 
     def close(self) -> None:
         """Close the connections."""

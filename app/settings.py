@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(
         None, description="Bearer token every request must carry. Required when host is not a loopback address."
     )
+    url: str = Field(
+        "", description="Where the command line finds the service; empty: this machine's, at the port above."
+    )
     allowed_hosts: list[str] = Field(["*"], description="Host headers the API answers to.")
     docs_enabled: bool = Field(True, description="Serve /docs and /openapi.json.")
 

@@ -71,6 +71,8 @@ class Supervisor:
             "TUNESMITH_DATA_DIR": str(self._settings.data_dir),
             "TUNESMITH_HOST": self._settings.host,
             "TUNESMITH_PORT": str(self._settings.port),
+            # The quick start is about the service that is started here, whatever other one this person works with.
+            "TUNESMITH_URL": "",
         }
 
     @contextmanager

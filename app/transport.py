@@ -1,11 +1,14 @@
 """The client's side of HTTP: one connection pool, retries that do nothing twice, problems turned into exceptions."""
 
 import random
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import ValidationError
@@ -29,6 +32,10 @@ class Unreachable(ClientError):
     """Nobody answers at the service's address, or the connection broke again and again."""
 
 
+class Misconfigured(ClientError):
+    """The service's address or its key cannot be used as it is written."""
+
+
 class ApiError(ClientError):
     """The service answered with a problem."""
 
@@ -46,8 +53,12 @@ class Transport:
     """Sends requests to one service; safe to share between threads."""
 
     def __init__(self, url: str, api_key: str | None, *, timeout: float, retry_seconds: float) -> None:
-        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        host = host_of(url)
+        self.has_key = api_key is not None
+        self._is_local = is_loopback(host)
+        headers = {} if api_key is None else {"Authorization": f"Bearer {sendable(api_key)}"}
+        # A proxy of the environment is for the world outside; its owner seldom remembers to exempt this machine.
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=not self._is_local)
         self._retry_seconds = retry_seconds
         self.url = url
 
@@ -78,7 +89,7 @@ class Transport:
                     return response
                 pause = max(pause, _retry_after(response))
                 if response.status_code not in RETRIED or time.monotonic() + pause > deadline:
-                    raise problem_of(response)
+                    raise self.refusal(response)
             time.sleep(pause)
         raise AssertionError("pauses() never ends")
 
@@ -89,17 +100,65 @@ class Transport:
             with self._http.stream("GET", path, headers=dict(headers), timeout=timeout) as response:
                 if not response.is_success:
                     response.read()
-                    raise problem_of(response)
+                    raise self.refusal(response)
                 yield response
         except httpx.TransportError as error:
             raise self.unreachable(error) from error
 
     def unreachable(self, error: httpx.TransportError) -> Unreachable:
-        """Say which address did not answer."""
-        return Unreachable(
-            f"No service answers at {self.url} ({type(error).__name__}).",
-            "Start one with make run or python -m app up, or name another address in TUNESMITH_URL.",
+        """Say which address did not answer, how, and what to do."""
+        reason = re.sub(r"^\[[^\]]*\]\s*", "", str(error)).strip(" .") or type(error).__name__
+        remedy = (
+            "Start one with make run or python -m app up, or name the address of another in TUNESMITH_URL."
+            if self._is_local
+            else "Check TUNESMITH_URL: the host, the port, http or https; and that the port is open to this machine."
         )
+        return Unreachable(f"No service answers at {self.url}: {reason}.", remedy)
+
+    def refusal(self, response: httpx.Response) -> ApiError:
+        """Make the error of a refused request; what a missing key means here is known here, not there."""
+        error = problem_of(response)
+        if error.status != 401:
+            return error
+        if self.has_key:
+            error.detail = f"The service at {self.url} does not take this key."
+            error.remedy = "Set TUNESMITH_API_KEY to the value that the service was started with."
+        else:
+            error.detail = f"The service at {self.url} wants a key."
+            error.remedy = "Set TUNESMITH_API_KEY to the value of that service; docker compose has it in .env."
+        return error
+
+
+def host_of(url: str) -> str:
+    """Give the host of the service's address; raises Misconfigured."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise Misconfigured(
+            f"{url!r} is no address of a service.", "Write TUNESMITH_URL as http://HOST:PORT or https://HOST."
+        )
+    return host
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def sendable(api_key: str) -> str:
+    """Give the key if a header can carry it; raises Misconfigured."""
+    if not re.fullmatch(r"[\x21-\x7e]+", api_key):
+        raise Misconfigured(
+            "The key holds a space or a character that no header can carry.",
+            "Set TUNESMITH_API_KEY to the value that the service was started with, without quotes or line ends.",
+        )
+    return api_key
 
 
 def pauses() -> Iterator[float]:

@@ -11,14 +11,15 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # these are rea
 
 
 def connect(context: typer.Context) -> Tunesmith:
-    """Open the client; without --url and TUNESMITH_URL the service is where this machine's settings put it."""
+    """Open the client of the service at --url, else TUNESMITH_URL, else where this machine's settings put it.
+
+    A key of the file .env goes only to the service that the file is about.
+    """
     place: Place = context.obj
     settings = Settings()
-    key = settings.api_key
+    key = None if place.url or settings.api_key is None else settings.api_key.get_secret_value()
     return Tunesmith(
-        place.url or local_url(settings),
-        place.api_key or (key.get_secret_value() if key is not None and place.url is None else None),
-        retry_seconds=RETRY_SECONDS,
+        place.url or settings.url or local_url(settings), place.api_key or key, retry_seconds=RETRY_SECONDS
     )
 
 

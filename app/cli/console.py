@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 PIPE_WIDTH = 160
+NARROW = 120
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 # Lines are left to the terminal to wrap: a command that we had wrapped could not be copied. A pipe has no width.
@@ -40,6 +41,11 @@ def clock(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def is_narrow() -> bool:
+    """Say whether stdout is too narrow for every column of a table."""
+    return output.width < NARROW
 
 
 def ago(moment: datetime) -> str:

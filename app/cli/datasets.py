@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, ago, errors, output, print_json, size, table_of
+from app.cli.program import program
 from app.schemas.datasets import Dataset, FileFormat
 
 PANEL = "Reading the file"
@@ -66,7 +67,7 @@ def datasets(
         table.add_row(
             item.id, escape(item.name or "-"), str(item.rows), escape(labels), size(item.bytes), ago(item.created_at)
         )
-    output.print(table if found else "No datasets yet. Upload one with: python -m app upload FILE")
+    output.print(table if found else f"No datasets yet. Upload one with: {program()} upload FILE")
 
 
 def upload(
@@ -117,8 +118,9 @@ def label_names_of(text: str | None) -> Sequence[str] | Mapping[str, str] | None
 def tell_dataset(dataset: Dataset) -> None:
     """Say what a dataset holds, and what a careful person would look at."""
     splits = ", ".join(f"{count} {split}" for split, count in dataset.counts.items() if count)
-    output.print(f"Dataset [bold]{dataset.id}[/]: {dataset.rows} rows ({splits})")
-    output.print(f"  labels: {escape(', '.join(dataset.labels))}", soft_wrap=True)
+    output.print(f"Dataset [bold]{dataset.id}[/]")
+    output.print(f"  {dataset.rows} rows: {splits}")
+    output.print(f"  labels: {escape(', '.join(dataset.labels))}")
     for warning in dataset.profile.warnings:
         remedy = f" {warning.remedy}" if warning.remedy else ""
         errors.print(f"  [yellow]note[/] {escape(warning.detail + remedy)}")

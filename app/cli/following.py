@@ -7,6 +7,7 @@ from rich.markup import escape
 from app.cli.console import clock, errors, output
 from app.cli.live_view import picture
 from app.cli.plain_view import PlainView
+from app.cli.program import program
 from app.cli.progress import RunProgress
 from app.cli.run import Outcome
 from app.client import Tunesmith
@@ -23,8 +24,8 @@ def follow(service: Tunesmith, job_id: str) -> Job:
         else:
             _plain(service, run)
     except KeyboardInterrupt:
-        errors.print(f"The job goes on. Follow it again with: python -m app watch {job_id}")
-        errors.print(f"Cancel it with: python -m app cancel {job_id}")
+        errors.print(f"The job goes on. Follow it again, or cancel it, with:\n  {program()} watch {job_id}")
+        errors.print(f"  {program()} cancel {job_id}")
         raise typer.Exit(Outcome.INTERRUPTED) from None
     return service.job(job_id)
 
@@ -52,7 +53,7 @@ def tell_result(service: Tunesmith, job: Job) -> None:
     took = ""
     if job.started_at is not None and job.finished_at is not None:
         took = f" in {clock((job.finished_at - job.started_at).total_seconds())}"
-    output.print(f"[bold green]Done[/]{took}: [bold]{escape(job.result.model)}[/] version {job.result.version}")
+    output.print(f"\n[bold green]Done[/]{took}: [bold]{escape(job.result.model)}[/] version {job.result.version}")
     for evaluation in (job.metrics.validation, job.metrics.test):
         if evaluation is not None:
             output.print(_scores(evaluation))

@@ -1,5 +1,6 @@
 """``python -m app jobs``, ``job`` and ``cancel``."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -7,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.cli.connection import connect
-from app.cli.console import JsonFlag, ago, output, print_json, table_of
+from app.cli.console import JsonFlag, ago, is_narrow, output, print_json, table_of
 from app.cli.live_view import COLOURS
+from app.cli.program import program
 from app.schemas.jobs import Job, Status
 
 JobId = Annotated[str, typer.Argument(help="Id of the job.", show_default=False)]
@@ -28,12 +30,7 @@ def jobs(
     if as_json:
         print_json(found)
         return
-    table = table_of("job", "status", "model", "base model", "score", "created")
-    for item in found:
-        table.add_row(
-            item.id, _state(item), _product(item), escape(item.base_model.id), _score(item), ago(item.created_at)
-        )
-    output.print(table if found else "No jobs. Start one with: python -m app train FILE --model NAME")
+    output.print(_table(found) if found else f"No jobs. Start one with: {program()} train FILE --model NAME")
 
 
 def job(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> None:
@@ -48,7 +45,8 @@ def job(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> Non
         table.add_row(f"[dim]{name}[/]", value)
     output.print(table)
     for resolution in found.resolutions:
-        output.print(f"[dim]{resolution.field} auto -> {resolution.value}:[/] {escape(resolution.reason)}")
+        value = f"{resolution.value:g}" if isinstance(resolution.value, float) else str(resolution.value)
+        output.print(f"[dim]{resolution.field} auto -> {escape(value)}:[/] {escape(resolution.reason)}")
     for warning in found.warnings:
         output.print(f"[yellow]note[/] {escape(warning.detail)}")
 
@@ -61,6 +59,20 @@ def cancel(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> 
         print_json(found)
     else:
         output.print(f"{found.id}: {_state(found)}  {escape(found.status_reason or '')}")
+
+
+def _table(found: Sequence[Job]) -> Table:
+    if is_narrow():
+        table = table_of("job", "status", "model", "score")
+        for item in found:
+            best = item.metrics.best
+            table.add_row(item.id, _state(item), _product(item), "-" if best is None else f"{best.value:.4f}")
+        return table
+    table = table_of("job", "status", "model", "base model", "score", "created")
+    for item in found:
+        base_model = escape(item.base_model.id)
+        table.add_row(item.id, _state(item), _product(item), base_model, _score(item), ago(item.created_at))
+    return table
 
 
 def _facts(job: Job) -> dict[str, str]:

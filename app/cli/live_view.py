@@ -11,7 +11,9 @@ from app.cli.progress import RunProgress, Scores
 
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
 SHOWN = ("loss", "accuracy", "f1_macro")
-MOST_ROWS = 12
+MOST_ROWS = 10
+BAR_WIDTH = 28
+"""Leaves room for a long run's numbers beside it on a terminal of 80 columns."""
 
 
 def picture(run: RunProgress) -> RenderableType:
@@ -20,7 +22,10 @@ def picture(run: RunProgress) -> RenderableType:
     if run.progress.step:
         parts.append(_numbers(run))
     if run.evaluations:
-        parts.append(_evaluations(run))
+        parts += [Text("scores on the validation split", "dim"), _evaluations(run)]
+    ending = run.ending()
+    if ending is not None:
+        parts.append(Text(ending, "dim"))
     return Group(*parts)
 
 
@@ -43,7 +48,7 @@ def _bar(run: RunProgress) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     pulsing = run.status == "running" and (total is None or run.phase in ("preparing", "evaluating", "exporting"))
     done = 100.0 if run.status == "succeeded" else 100.0 * step / total if total else 0.0
-    bar = ProgressBar(total=100, completed=done, width=36, pulse=pulsing, finished_style="green")
+    bar = ProgressBar(total=100, completed=done, width=BAR_WIDTH, pulse=pulsing, finished_style="green")
     words = f"step {step}/{total}" if total else ""
     if run.progress.num_train_epochs:
         words += f"  epoch {run.progress.epoch:.1f}/{run.progress.num_train_epochs}"
@@ -63,8 +68,6 @@ def _numbers(run: RunProgress) -> Text:
         parts.append(f"lr {progress.learning_rate:.2e}")
     if progress.examples_per_second is not None:
         parts.append(f"{progress.examples_per_second:.0f} examples/s")
-    if run.stopped == "early_stopping":
-        parts.append("stopped early: no improvement any more")
     return Text("   ".join(parts), "dim")
 
 

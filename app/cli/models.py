@@ -9,6 +9,7 @@ from rich.table import Table
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, ago, output, print_json, size, table_of
+from app.cli.program import program
 from app.schemas.models import Model, VersionSummary
 
 
@@ -27,7 +28,7 @@ def models(
     if as_json:
         print_json(found)
     else:
-        output.print(_models(found) if found else "No models. Train one: python -m app train FILE --model NAME")
+        output.print(_models(found) if found else f"No models. Train one: {program()} train FILE --model NAME")
 
 
 def alias(

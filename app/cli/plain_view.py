@@ -29,7 +29,7 @@ class PlainView:
         data = event.data
         match event.type:
             case "status":
-                return f"{data['to']}: {data['reason']}" if data.get("reason") else str(data["to"])
+                return f"{data['to']}: {self._run.reason}" if self._run.reason else str(data["to"])
             case "phase":
                 return str(data["phase"])
             case "resolved":
@@ -38,6 +38,8 @@ class PlainView:
                 return self._step()
             case "evaluated":
                 return self._evaluated(event)
+            case "stopped":
+                return self._run.ending()
             case "warning":
                 return f"note: {data['detail']}"
         return None

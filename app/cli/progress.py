@@ -5,6 +5,12 @@ from typing import Any
 
 from app.schemas.jobs import Job, JobEvent, Progress
 
+_ENDINGS = {
+    "completed": "trained to the end",
+    "early_stopping": "stopped early: no better score for a while",
+    "max_steps": "trained max_steps",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -33,6 +39,7 @@ class RunProgress:
     best: Scores | None = None
     warnings: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
+    kept_step: int = 0
 
     def apply(self, event: JobEvent) -> None:
         """Take in one event; kinds that a newer service may have are passed over."""
@@ -52,11 +59,21 @@ class RunProgress:
             case "warning":
                 self.warnings.append(data)
             case "stopped":
-                self.stopped = data["reason"]
+                self.stopped, self.kept_step = data["reason"], data["best_step"]
+                self.progress = self.progress.model_copy(update={"step": data["step"], "eta_seconds": None})
+
+    def ending(self) -> str | None:
+        """Say why training has ended and which checkpoint was kept; None while it goes on."""
+        if self.stopped is None:
+            return None
+        how = _ENDINGS.get(self.stopped, f"training has ended: {self.stopped}")
+        return f"{how}; kept the checkpoint of step {self.kept_step}"
 
     def _enter_status(self, event: JobEvent) -> None:
         self.status = event.data["to"]
         self.reason = event.data.get("reason")
+        if event.attempt == 0 and self.status == "queued" and self.job.status == "queued":
+            self.reason = self.job.status_reason  # why it still waits: this is newer than the event
         self.phase = None
         if event.attempt != self.attempt:
             # Another attempt starts over, or from a checkpoint: it repeats what it needs.

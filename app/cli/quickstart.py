@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from textwrap import indent
 from types import FrameType
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ from app.cli.console import ago, output
 from app.cli.datasets import tell_dataset
 from app.cli.following import follow, tell_result
 from app.cli.predict import predictions_table
+from app.cli.program import program
 from app.client import ApiError, Tunesmith
 from app.schemas.jobs import PACKAGED_BASE_MODEL, TERMINAL, Job
 from app.schemas.models import VersionSummary
@@ -45,8 +47,8 @@ def quickstart(context: typer.Context) -> int:
         else:
             output.print(
                 f"[bold]{MODEL}[/] version {version.version} is here already, trained {ago(version.created_at)}. "
-                f"Train another with:\n  python -m app train {_shown(SAMPLE)} --model {MODEL} "
-                f"--base-model {PACKAGED_BASE_MODEL}"
+                f"Train another with:\n  {program()} train {_shown(SAMPLE)} \\\n"
+                f"    --model {MODEL} --base-model {PACKAGED_BASE_MODEL}"
             )
         _predict(service, version)
     return 0
@@ -79,7 +81,7 @@ def _submit(service: Tunesmith) -> Job:
     dataset = service.upload_dataset(SAMPLE, name=MODEL)
     tell_dataset(dataset)
     job = service.train(MODEL, dataset, base_model=PACKAGED_BASE_MODEL)
-    output.print(f"Training [bold]{MODEL}[/] from {PACKAGED_BASE_MODEL} as {job.id}\n")
+    output.print(f"Training [bold]{MODEL}[/] from {PACKAGED_BASE_MODEL}, a small pretrained encoder\n  {job.id}\n")
     return job
 
 
@@ -87,24 +89,37 @@ def _predict(service: Tunesmith, version: VersionSummary) -> None:
     answer = service.predict(MODEL, SENTENCES)
     output.print(f"\nWhat version {answer.version} says of three sentences it has not seen:")
     output.print(predictions_table(SENTENCES, answer.predictions))
-    output.print("\nThe same with curl: upload, train, follow, predict")
     dataset_id = service.job(version.job_id).dataset.id
-    for line in curl_lines(service.url, dataset_id, version.job_id):
-        output.print(f"  {escape(line)}", style="cyan")
+    _tell_how(service, dataset_id, version.job_id)
 
 
-def curl_lines(url: str, dataset_id: str, job_id: str) -> list[str]:
-    """Give the commands that do what the quick start did, ready to be copied."""
-    key = ' -H "Authorization: Bearer $TUNESMITH_API_KEY"' if os.environ.get("TUNESMITH_API_KEY") else ""
-    body = "-H 'Content-Type: application/json'"
+def _tell_how(service: Tunesmith, dataset_id: str, job_id: str) -> None:
+    output.print("\nThe same with curl: upload, train, follow, predict")
+    if service.has_key and not os.environ.get("TUNESMITH_API_KEY"):
+        output.print("  (first: export TUNESMITH_API_KEY=..., the key of this service)", style="dim")
+    for command in curl_commands(service.url, dataset_id, job_id, with_key=service.has_key):
+        output.print(f"\n{indent(escape(command), '  ')}", style="cyan")
+    output.print("\nYour own data, a file with the columns text and label:")
+    output.print(f"\n  {program()} train FILE --model NAME --base-model {PACKAGED_BASE_MODEL}\n", style="cyan")
+    output.print(f"Every call with examples: {service.url}/docs")
+
+
+def curl_commands(url: str, dataset_id: str, job_id: str, *, with_key: bool) -> list[str]:
+    """Give the commands that do what the quick start did, ready to be copied, in lines of 78 characters at most."""
+    key = ' -H "Authorization: Bearer $TUNESMITH_API_KEY" \\\n   ' if with_key else ""
+    body = "-H 'Content-Type: application/json' -d '"
     training = {"model": MODEL, "dataset_id": dataset_id, "base_model": PACKAGED_BASE_MODEL}
     question = {"model": MODEL, "inputs": SENTENCES[0]}
     return [
-        f"curl{key} {url}/datasets -F file=@{_shown(SAMPLE)}",
-        f"curl{key} {url}/jobs {body} -d '{json.dumps(training)}'",
-        f"curl{key} {url}/jobs/{job_id}/events -N -H 'Accept: text/event-stream'",
-        f"curl{key} {url}/predict {body} -d '{json.dumps(question)}'",
+        f"curl{key} {url}/datasets \\\n    -F file=@{_shown(SAMPLE)}",
+        f"curl{key} {url}/jobs \\\n    {body}{_laid_out(training)}'",
+        f"curl{key} -N -H 'Accept: text/event-stream' \\\n    {url}/jobs/{job_id}/events",
+        f"curl{key} {url}/predict \\\n    {body}{_laid_out(question)}'",
     ]
+
+
+def _laid_out(body: dict[str, str]) -> str:
+    return indent(json.dumps(body, indent=2), "    ").lstrip()
 
 
 def _shown(path: Path) -> str:

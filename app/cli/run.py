@@ -9,12 +9,13 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from app.cli.console import errors
+from app.cli.help import SectionedCommand
 from app.errors import AppError
-from app.transport import ApiError, ClientError, Unreachable
+from app.transport import ApiError, ClientError, Misconfigured, Unreachable
 
 
 class Outcome(IntEnum):
-    """Exit statuses; the list in main's epilog and in docs/reference/cli.md."""
+    """Exit statuses; the list in main's epilog and in docs/reference/command-line.md."""
 
     DONE = 0
     JOB_NOT_SUCCEEDED = 1
@@ -30,7 +31,8 @@ def parser_of(module: str, function: str) -> typer.Typer:
     command = getattr(importlib.import_module(f"app.cli.{module}"), function)
     parser = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     # --batch_size works as --batch-size does.
-    parser.command(context_settings={"token_normalize_func": lambda token: token.replace("_", "-")})(command)
+    settings = {"token_normalize_func": lambda token: token.replace("_", "-")}
+    parser.command(cls=SectionedCommand, context_settings=settings)(command)
     return parser
 
 
@@ -41,6 +43,8 @@ def run(name: str, module: str, function: str, arguments: Sequence[str], place: 
         status = parser(list(arguments), prog_name=f"python -m app {name}", obj=place, standalone_mode=False)
     except Unreachable as error:
         return _explain(error.detail, error.remedy, Outcome.UNREACHABLE)
+    except Misconfigured as error:
+        return _explain(error.detail, error.remedy, Outcome.USAGE)
     except ApiError as error:
         return _explain_problem(error)
     except (ClientError, AppError) as error:

@@ -24,6 +24,7 @@ from app.cli.datasets import (
     tell_dataset,
 )
 from app.cli.following import follow, tell_result
+from app.cli.program import program
 from app.client import Tunesmith
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import DEFAULT_BASE_MODEL, Job
@@ -116,7 +117,7 @@ def finish(service: Tunesmith, job: Job, wait: bool, as_json: bool) -> int:
         if as_json:
             print_json(job)
         else:
-            output.print(f"Queued [bold]{job.id}[/]. Follow it with: python -m app watch {job.id}")
+            output.print(f"Queued [bold]{job.id}[/]. Follow it with: {program()} watch {job.id}")
         return 0
     if as_json:
         job = service.wait(job.id)

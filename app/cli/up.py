@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from app.cli.connection import local_url
 from app.cli.console import output
+from app.cli.program import program
 from app.settings import Settings
 from app.supervisor import Supervisor
 
@@ -29,7 +30,10 @@ def up(
         raise typer.BadParameter("--once goes with --quickstart")
     settings = settings_with(host, port)
     supervisor = Supervisor(settings, local_url(settings), lambda line: output.print(escape(line)))
-    return supervisor.run(quickstart=quickstart, once=once)
+    status = supervisor.run(quickstart=quickstart, once=once)
+    if status == 0:
+        output.print(f"Start again with: {program()} up")
+    return status
 
 
 def settings_with(host: str | None, port: int | None) -> Settings:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.client import ApiError, Tunesmith, Unreachable
+from app.client import ApiError, Misconfigured, Tunesmith, Unreachable
 from tests.app.scripted_service import Answer, ScriptedService, problem
 
 EMPTY_PAGE = Answer(body='{"data": [], "has_more": false}')
@@ -116,6 +116,47 @@ def test_nobody_there_is_told_with_the_address(scripted: ScriptedService) -> Non
     with Tunesmith(scripted.url, retry_seconds=0.5) as client, pytest.raises(Unreachable, match=scripted.url):
         client.job("job_1")
     assert time.monotonic() - began < 3.0
+
+
+def test_a_service_elsewhere_that_does_not_answer_is_told_with_what_to_check() -> None:
+    with Tunesmith("http://nowhere.invalid:8000", retry_seconds=0.0) as client, pytest.raises(Unreachable) as caught:
+        client.job("job_1")
+    assert "http://nowhere.invalid:8000" in caught.value.detail
+    assert caught.value.remedy is not None and "TUNESMITH_URL" in caught.value.remedy
+    assert "make run" not in caught.value.remedy
+
+
+def test_this_machine_is_not_reached_through_a_proxy(
+    scripted: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    scripted.will(EMPTY_PAGE)
+    with Tunesmith(scripted.url) as client:
+        assert list(client.jobs()) == []
+
+
+@pytest.mark.parametrize(("key", "said"), [(None, "wants a key"), ("wrong-key-of-mine", "does not take this key")])
+def test_a_refused_key_is_told_with_what_to_set(scripted: ScriptedService, key: str | None, said: str) -> None:
+    scripted.will(problem(401, "unauthenticated", remedy="Send one header."))
+    with Tunesmith(scripted.url, key) as client, pytest.raises(ApiError) as caught:
+        list(client.jobs())
+    assert said in caught.value.detail
+    assert caught.value.remedy is not None and "TUNESMITH_API_KEY" in caught.value.remedy
+    assert key is None or key not in f"{caught.value.detail} {caught.value.remedy}"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "nonsense", "ftp://host", "http://", "http://[::1", "http://h:port"])
+def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
+    with pytest.raises(Misconfigured, match="no address"):
+        Tunesmith(url)
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "two words", "line\n"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        Tunesmith("http://127.0.0.1:8000", key)
+    assert key not in f"{caught.value.detail} {caught.value.remedy}"
 
 
 def test_a_broken_connection_is_taken_up_again(scripted: ScriptedService, client: Tunesmith) -> None:

@@ -111,6 +111,23 @@ def test_nobody_there_has_a_status_of_its_own(run: Run) -> None:
     assert "make run" in ran.err
 
 
+def test_an_address_or_a_key_that_cannot_be_used_is_wrong_usage(run: Run) -> None:
+    ran = run("--url", "127.0.0.1:8000", "jobs")
+    assert ran.status == 2
+    assert "http://HOST:PORT" in ran.err
+    ran = run("--api-key", "schlüssel", "jobs")
+    assert ran.status == 2
+    assert "schlüssel" not in ran.err
+
+
+def test_options_stand_under_their_headings(run: Run) -> None:
+    lines = run("train", "--help").out.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["Arguments:", "Options:", "Reading the file:", "Hyperparameters:"]
+    first, second = (next(n for n, line in enumerate(lines) if flag in line) for flag in ("--text-column", "--epochs"))
+    assert lines.index("Reading the file:") < first < lines.index("Hyperparameters:") < second
+
+
 def test_watching_tells_events_to_programs_one_a_line(service: LiveService, run: Run, job: Job) -> None:
     claim = service.claim(job.id)
     service.tell(claim, *training_events([10, 20], total=20))
@@ -161,7 +178,7 @@ def test_cancelling(run: Run, client: Tunesmith, job: Job) -> None:
 
 
 def test_uploading_shows_what_was_found(run: Run, file: Path) -> None:
-    assert "40 rows (32 train, 4 validation, 4 test)" in run("upload", file).out
+    assert "40 rows: 32 train, 4 validation, 4 test" in run("upload", file).out
     assert json.loads(run("upload", file, "--name", "n", "--json").out)["name"] == "n"
 
 

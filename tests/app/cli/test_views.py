@@ -51,6 +51,33 @@ def test_the_live_picture_shows_where_a_run_is_and_its_best_evaluation(run: RunP
     assert ["best" in row for row in rows] == [False, True, False]
 
 
+def test_both_views_say_why_training_ended_and_what_was_kept(run: RunProgress) -> None:
+    stopped = event(20, "stopped", {"reason": "early_stopping", "step": 40, "best_step": 20})
+    for seen in [*trained(), stopped]:
+        run.apply(seen)
+    words = "stopped early: no better score for a while; kept the checkpoint of step 20"
+    assert words in drawn(run)
+    assert "step 40/40" in drawn(run)
+    assert words in next(PlainView(run).lines(stopped))
+
+
+def test_a_job_that_waits_says_for_what(run: RunProgress) -> None:
+    run.job.status, run.job.status_reason = "queued", "Waiting for a worker: none is connected."
+    accepted = event(1, "status", {"from": None, "to": "queued", "reason": "The job was accepted."}, attempt=0)
+    run.apply(accepted)
+    assert "none is connected" in drawn(run)
+    assert "none is connected" in next(PlainView(run).lines(accepted))
+
+
+def test_the_live_picture_of_a_long_run_fits_an_ordinary_terminal(run: RunProgress) -> None:
+    long = {"total_steps": 24_000, "num_train_epochs": 15, "eta_seconds": 3753.0, "epoch": 12.3, "step": 12_345}
+    for seen in [*trained(), event(21, "step", trained()[5].data | long)]:
+        run.apply(seen)
+    console = Console(file=StringIO(), width=80, force_terminal=False)
+    console.print(picture(run))
+    assert "step 12345/24000  epoch 12.3/15  ETA 1:02:33" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_a_new_attempt_begins_a_new_list_of_evaluations(run: RunProgress) -> None:
     for seen in trained():
         run.apply(seen)
