@@ -139,7 +139,7 @@ class Resolution(StrictModel):
 
     field: str
     """The hyperparameter."""
-    value: float | str | dict[str, float]
+    value: int | float | str | dict[str, float]
     """What it became."""
     reason: str
     """Why, with the numbers that decided."""
