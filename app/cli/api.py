@@ -1,5 +1,8 @@
 """``python -m app api``: the HTTP API in this process."""
 
+import signal
+from types import FrameType
+
 import uvicorn
 
 from app.cli.up import HostOption, PortOption, settings_with
@@ -15,6 +18,7 @@ def api(host: HostOption = None, port: PortOption = None) -> None:
     """Run the HTTP API alone; SIGTERM lets it finish what it has begun."""
     settings = settings_with(host, port)
     configure(settings)
+    signal.signal(signal.SIGTERM, _already_heard)
     uvicorn.run(
         create_app(settings),
         host=settings.host,
@@ -25,3 +29,7 @@ def api(host: HostOption = None, port: PortOption = None) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
+
+
+def _already_heard(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: uvicorn raises the signal again after its orderly end, which would make that look like a crash."""

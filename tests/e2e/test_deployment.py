@@ -14,7 +14,7 @@ from app.schemas.jobs import Job
 from tests.e2e.conftest import LONG, MINILM, QUICK
 from tests.e2e.stack import Command, free_port, wait_until_ready
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(600)]
 KEY = "a-key-for-this-deployment"
 TEXT = "The parcel never arrived and nobody answers."
 
@@ -61,8 +61,10 @@ def deployment(folder: Path, empty_postgres_url: str) -> Iterator[Deployment]:
     deployment = Deployment(folder, environment)
     migrate = deployment.start("app", "migrate")
     assert migrate.process.wait(60) == 0, migrate.tail()
-    wait_until_ready(deployment.url, [deployment.start("app", "api", data="api")])
+    api = deployment.start("app", "api", data="api")
+    wait_until_ready(deployment.url, [api])
     yield deployment
+    assert api.stop() == 0, api.tail()
     deployment.stop()
     broker.stop()
 

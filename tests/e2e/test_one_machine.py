@@ -14,7 +14,7 @@ from app.schemas.datasets import Dataset
 from app.schemas.jobs import Job
 from tests.e2e.conftest import LONG, MINILM, QUICK, Machine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TEXTS = [
     "The parcel never arrived and nobody answers.",
     "When do you open on Sundays?",
