@@ -70,7 +70,7 @@ class Narrator:
             grad_norm=event.grad_norm,
             examples_per_second=event.examples_per_second,
             eta_seconds=event.eta_seconds,
-            values={} if event.loss_scale is None else {"loss_scale": event.loss_scale},
+            values=event.values if event.loss_scale is None else event.values | {"loss_scale": event.loss_scale},
             logged=event.logged,
         )
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-from app.schemas.jobs import Phase
+from app.schemas.jobs import JobWarning, Phase
 from app.schemas.metrics import Evaluation
 from worker import device as machine
 from worker.clock import PhaseClock
@@ -14,9 +14,11 @@ from worker.data.batches import Batches
 from worker.evaluation.evaluate import evaluate
 from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
 from worker.handover import hand_over
+from worker.models.depth import depths
 from worker.models.head import head_parameters
 from worker.narration import Narrator
 from worker.setup import Setup, set_up
+from worker.training.compiling import compile_model
 from worker.training.events import Evaluated
 from worker.training.loop import Autocast, Evaluate, Training
 
@@ -67,6 +69,7 @@ class _Attempt:
 
     def _train(self, setup: Setup) -> Evaluation | None:
         """Train to the best weights; give their evaluation on the validation split, if there is one."""
+        compiled = self._compile(setup)
         training = Training(
             setup.model,
             setup.data.train,
@@ -77,6 +80,8 @@ class _Attempt:
             device=setup.device,
             folder=self._spec.work_dir,
             evaluate=self._validation(setup),
+            depths=depths(setup.model),
+            forward=compiled,
         )
         best: Evaluation | None = None
         for event in training.run(self._should_stop):
@@ -84,6 +89,20 @@ class _Attempt:
             if isinstance(event, Evaluated) and event.improved:
                 best = event.evaluation
         return best
+
+    def _compile(self, setup: Setup) -> nn.Module:
+        if not setup.data.hyperparameters.torch_compile:
+            return setup.model
+        compiled = compile_model(setup.model)
+        if compiled.obstacle is not None:
+            self._narrator.warn(
+                JobWarning(
+                    code="torch-compile-unavailable",
+                    detail=f"torch.compile does not work on this worker ({compiled.obstacle}); training runs without.",
+                    remedy="Install a C++ compiler beside the worker, or leave out torch_compile.",
+                )
+            )
+        return compiled.forward
 
     def _validation(self, setup: Setup) -> Evaluate | None:
         batches = setup.data.validation

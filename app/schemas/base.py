@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Auto = Literal["auto"]
+All = Literal["all"]
 
 ModelName = Annotated[
     str,

@@ -1,10 +1,11 @@
 """How a model is fine-tuned: names as in Hugging Face TrainingArguments, every default written out."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from app.schemas.base import Auto, LabelName, StrictModel
+from app.schemas.base import All, Auto, LabelName, StrictModel
 from app.schemas.schedules import Scheduler, SchedulerOptions
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -41,6 +42,15 @@ class Hyperparameters(StrictModel):
     """Peak learning rate of the encoder; auto: a measured default of the base model."""
     head_learning_rate_multiplier: Annotated[float, Field(gt=0, le=1000)] | Auto = "auto"
     """The classification head learns this many times faster than the encoder."""
+    layerwise_lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each layer of the encoder learns this many times as fast as the one above it; 1: all at the same rate."""
+    freeze_base: bool = False
+    """Train only the classification head; learning_rate auto is then higher."""
+    unfreeze_schedule: (
+        Annotated[dict[str, Annotated[int, Field(ge=0, le=1000)] | All], Field(min_length=1, max_length=100)] | None
+    ) = None
+    """Gradual unfreezing: from which epoch, counted from 0, how many of the encoder's top layers learn, or "all" of it
+    with its embeddings: {"2": 2, "4": "all"} trains the head alone in the first two epochs."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Decoupled weight decay; biases and normalization weights have none."""
     adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -72,8 +82,11 @@ class Hyperparameters(StrictModel):
     """Arithmetic of the forward pass; auto: bf16 where the device is fast at it, else fp16 on CUDA, else fp32."""
     gradient_checkpointing: bool = False
     """Trade time for memory: recompute activations in the backward pass."""
+    torch_compile: bool = False
+    """Compile the model: slow first steps, then faster ones on a GPU. Where there is no compiler it is left out with a
+    warning."""
     deterministic: bool = False
-    """Use only deterministic kernels, at the price of speed."""
+    """True: only kernels that give the same bits every time. False: the fastest ones, tried out by cuDNN."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
     """Decides the fresh head, the order of the batches and the dropout."""
     logging_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 10
@@ -103,7 +116,21 @@ class Hyperparameters(StrictModel):
         if self.max_steps is not None and self.warmup_steps is not None and self.warmup_steps >= self.max_steps:
             raise ValueError(f"warmup_steps ({self.warmup_steps}) must be smaller than max_steps ({self.max_steps})")
         self._check_schedule()
+        self._check_freezing()
         return self
+
+    def _check_freezing(self) -> None:
+        if self.unfreeze_schedule is None:
+            return
+        if self.freeze_base:
+            raise ValueError("freeze_base and unfreeze_schedule exclude each other; give one of them")
+        for epoch in self.unfreeze_schedule:
+            if not (epoch.isascii() and epoch.isdecimal() and len(epoch) <= 4):
+                raise ValueError('the keys of unfreeze_schedule are epochs, counted from 0, such as "2"')
+        in_order = [layers for _, layers in sorted(self.unfreeze_schedule.items(), key=lambda item: int(item[0]))]
+        heights = [math.inf if layers == "all" else layers for layers in in_order]
+        if heights != sorted(heights):
+            raise ValueError("unfreeze_schedule must never freeze again: later epochs need as many layers or more")
 
     def _check_schedule(self) -> None:
         if self.lr_scheduler_kwargs is not None:

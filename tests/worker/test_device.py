@@ -83,8 +83,10 @@ def test_seed_reaches_every_generator() -> None:
 def test_determinism_is_a_switch() -> None:
     device.use_deterministic(True)
     assert torch.are_deterministic_algorithms_enabled()
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark) == (True, False)
     device.use_deterministic(False)
     assert not torch.are_deterministic_algorithms_enabled()
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark) == (False, True)
 
 
 def test_peak_memory_grows_and_never_shrinks() -> None:

@@ -76,7 +76,7 @@ def prepare(
         hyperparameters=answers.hyperparameters,
         resolutions=answers.resolutions,
         total_steps=answers.total_steps,
-        warnings=[*_warnings(splits, answers.hyperparameters), *_no_restart(answers)],
+        warnings=[*_warnings(splits, answers.hyperparameters), *_never_reached(answers)],
     )
 
 
@@ -135,8 +135,17 @@ def _warnings(splits: dict[SplitName, Encoded], decided: ResolvedHyperparameters
         )
 
 
-def _no_restart(answers: Answers) -> Iterator[JobWarning]:
+def _never_reached(answers: Answers) -> Iterator[JobWarning]:
+    """Say what the run is too short for."""
     decided = answers.hyperparameters
+    late = [epoch for epoch in decided.unfreeze_schedule or {} if int(epoch) >= decided.num_train_epochs]
+    if late:
+        yield JobWarning(
+            code="never-unfrozen",
+            detail=f"unfreeze_schedule names epoch {late[0]}, but the last one of this run is "
+            f"{decided.num_train_epochs - 1}, counted from 0.",
+            remedy="Train for more epochs, or unfreeze earlier.",
+        )
     first = decided.lr_scheduler_kwargs.T_0 if decided.lr_scheduler_kwargs is not None else None
     left = answers.total_steps - decided.warmup_steps
     if first is not None and first >= left:

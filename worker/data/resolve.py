@@ -14,6 +14,8 @@ from app.schemas.schedules import SchedulerOptions
 
 T = TypeVar("T", int, float, str)
 DEFAULT_WARMUP_RATIO = 0.1
+FROZEN_BASE_RATE = 1e-3
+"""Learning rate of a head on a frozen base."""
 CYCLES = 3
 """Of cosine_with_restarts, where the client does not say how long the first one is."""
 IMBALANCE = 3.0
@@ -174,12 +176,18 @@ def _epochs(wishes: Hyperparameters, rows: int, steps_per_epoch: int, ledger: _L
 def _rate(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:
     if wishes.learning_rate != "auto":
         return wishes.learning_rate
+    if wishes.freeze_base:
+        return ledger.note(
+            "learning_rate", FROZEN_BASE_RATE, "only the head learns, which nothing pretrained can lose by"
+        )
     return ledger.note("learning_rate", facts.model.learning_rate, facts.model.rates_reason)
 
 
 def _head_multiplier(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:
     if wishes.head_learning_rate_multiplier != "auto":
         return wishes.head_learning_rate_multiplier
+    if wishes.freeze_base:
+        return ledger.note("head_learning_rate_multiplier", 1.0, "the base is frozen: learning_rate is the head's")
     return ledger.note(
         "head_learning_rate_multiplier", facts.model.head_learning_rate_multiplier, facts.model.rates_reason
     )

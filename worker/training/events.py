@@ -1,6 +1,6 @@
 """What the training loop says while it trains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from app.schemas.metrics import Evaluation
@@ -26,6 +26,8 @@ class Step:
     eta_seconds: float
     logged: bool
     """True for a point of the curves, False for a sign of life between two of them."""
+    values: dict[str, float] = field(default_factory=dict, kw_only=True)
+    """Further curves by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from worker.batch import Batch
 from worker.events import Interrupted
 from worker.training.checkpoint import BEST, best_of, load_state, load_weights, save_state, save_weights
 from worker.training.events import Evaluated, Split, Step, Stopped, StopReason, TrainingEvent
+from worker.training.freezing import Freezing
 from worker.training.losses import WindowLoss
 from worker.training.meter import Meter
 from worker.training.optimizer import encoder_rate, make_optimizer, set_beta1, set_factor
@@ -68,10 +69,13 @@ class Training:
         device: torch.device,
         folder: Path,
         evaluate: Evaluate | None,
+        depths: Mapping[str, int] | None = None,
+        forward: nn.Module | None = None,
     ) -> None:
         """Take a model that is on ``device`` already; ``evaluate`` None: no validation, the last weights are the best.
 
-        ``head`` names the parameters that learn at the head's rate; ``folder`` keeps the best weights.
+        ``head`` names the parameters that learn at the head's rate, ``depths`` the layers of the others, ``forward`` is
+        the model to call in training when it is not ``model`` itself; ``folder`` keeps the best weights.
         """
         self.wishes = wishes
         self.arithmetic = Arithmetic(device, wishes.precision)
@@ -81,7 +85,9 @@ class Training:
         self._device = device
         self._best_file = folder / BEST
         self._evaluate = evaluate
-        self._optimizer = make_optimizer(model, head, wishes)
+        self._forward = model if forward is None else forward
+        self._freezing = Freezing(model, head, depths or {}, wishes)
+        self._optimizer = make_optimizer(model, head, wishes, depths)
         self._schedule = Schedule.of(wishes, total_steps)
         self._loss = WindowLoss.of(wishes, labels, device)
         self._stopping = Stopping(
@@ -150,6 +156,7 @@ class Training:
         batches = self._source.plan(self.wishes.batch_size, seed=self.wishes.seed, epoch=self._place.epoch)
         size = self.wishes.gradient_accumulation_steps
         self._windows = [batches[start : start + size] for start in range(0, len(batches), size)]
+        self._freezing.enter(self._place.epoch)
 
     @property
     def _epoch(self) -> float:
@@ -207,7 +214,7 @@ class Training:
 
     def _share(self, batch: Batch, weight: Tensor) -> Tensor:
         with self.arithmetic.autocast():
-            output = self.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+            output = self._forward(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
         return self._loss.share(output.logits, batch.labels, weight)  # (batch, labels) -> ()
 
     def _update(self) -> Tensor:
@@ -241,7 +248,11 @@ class Training:
             examples_per_second=reading.examples_per_second,
             eta_seconds=self._seconds_left(reading.seconds_per_step),
             logged=reading.logged,
+            values=self._further_curves(),
         )
+
+    def _further_curves(self) -> dict[str, float]:
+        return {"trainable_parameters": self._freezing.open_parameters()} if self._freezing.active else {}
 
     def _seconds_left(self, seconds_per_step: float) -> float:
         left = self._total_steps - self._place.step

@@ -1,6 +1,6 @@
 """AdamW with the groups that fine-tuning wants: no decay for biases and norms, a rate of its own for the head."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -11,10 +11,15 @@ from app.schemas.hyperparameters import ResolvedHyperparameters
 PEAK = "peak_lr"
 
 
-def make_optimizer(model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters) -> torch.optim.AdamW:
-    """Group the trainable parameters and make AdamW (Loshchilov and Hutter 2019); ``head`` names the head's."""
+def make_optimizer(
+    model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters, depths: Mapping[str, int] | None = None
+) -> torch.optim.AdamW:
+    """Group the trainable parameters and make AdamW (Loshchilov and Hutter 2019).
+
+    ``head`` names the parameters of the head, ``depths`` tells how high the others lie; equally high without it.
+    """
     optimizer = torch.optim.AdamW(
-        _groups(model, head, wishes),
+        _groups(model, head, wishes, depths or {}),
         betas=(wishes.adam_beta1, wishes.adam_beta2),
         eps=wishes.adam_epsilon,
         fused=_can_fuse(model),
@@ -36,23 +41,29 @@ def set_beta1(optimizer: torch.optim.Optimizer, beta1: float) -> None:
 
 
 def encoder_rate(optimizer: torch.optim.Optimizer) -> float:
-    """Read the learning rate of the encoder."""
+    """Read the learning rate of the encoder's top layer; of the head where nothing else learns."""
     return float(optimizer.param_groups[0]["lr"])
 
 
-def _groups(model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters) -> list[dict[str, Any]]:
-    members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+def _groups(
+    model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters, depths: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    top = max(depths.values(), default=0)
+    members: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
+            in_head = name in head
+            below = 0 if in_head else top - depths.get(name, top)
+            scale = wishes.head_learning_rate_multiplier if in_head else wishes.layerwise_lr_decay**below
             # Biases and the weights of norms have one dimension; decay would only pull them off their place.
-            members.setdefault((name in head, parameter.ndim > 1), []).append(parameter)
+            members.setdefault((in_head, -scale, parameter.ndim > 1), []).append(parameter)
     return [
         {
             "params": parameters,
-            PEAK: wishes.learning_rate * (wishes.head_learning_rate_multiplier if in_head else 1.0),
+            PEAK: wishes.learning_rate * -scale,
             "weight_decay": wishes.weight_decay if decays else 0.0,
         }
-        for (in_head, decays), parameters in sorted(members.items(), key=lambda member: member[0])
+        for (_, scale, decays), parameters in sorted(members.items(), key=lambda member: member[0])
     ]
 
 

@@ -32,6 +32,12 @@ def broken(**hyperparameters: Any) -> FieldError:
             "/lr_scheduler_kwargs",
             "pct_start must be at most 0.5",
         ),
+        ({"freeze_base": True, "unfreeze_schedule": {"1": "all"}}, "", "exclude each other"),
+        ({"unfreeze_schedule": {"1": "all", "2": 3}}, "", "must never freeze again"),
+        ({"unfreeze_schedule": {"2": 1, "10": 0}}, "", "must never freeze again"),
+        ({"unfreeze_schedule": {"1": "most"}}, "/unfreeze_schedule/1", '"all"'),
+        ({"unfreeze_schedule": {"two": 1}}, "", "are epochs"),
+        ({"unfreeze_schedule": {}}, "/unfreeze_schedule", "1"),
         ({"lr_scheduler_kwargs": {"T_0": 0}}, "/lr_scheduler_kwargs/T_0", "from 1 to 10000000"),
     ],
 )

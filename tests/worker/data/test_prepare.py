@@ -144,3 +144,8 @@ def test_a_cycle_longer_than_the_run_is_told(tmp_path: Path, tiny_base: Path) ->
         tmp_path, tiny_base, SPLITS, lr_scheduler_type="cosine_with_restarts", lr_scheduler_kwargs={"T_0": 1000}
     )
     assert [warning.code for warning in data.warnings] == ["no-restart"]
+
+
+def test_layers_that_never_thaw_are_told(tmp_path: Path, tiny_base: Path) -> None:
+    data = prepared(tmp_path, tiny_base, SPLITS, num_train_epochs=3, unfreeze_schedule={"1": 1, "3": "all"})
+    assert [warning.code for warning in data.warnings] == ["never-unfrozen"]

@@ -192,3 +192,10 @@ def test_one_cycle_shows_its_rise_as_warm_up() -> None:
     answers = resolved(max_steps=200, lr_scheduler_type="one_cycle", lr_scheduler_kwargs={"pct_start": 0.1})
     assert value(answers, "warmup_steps") == 20
     assert value(answers, "lr_scheduler_kwargs").max_momentum == 0.95
+
+
+def test_head_on_a_frozen_base_learns_faster() -> None:
+    answers = resolved(freeze_base=True)
+    assert value(answers, "learning_rate") == 1e-3
+    assert value(answers, "head_learning_rate_multiplier") == 1.0
+    assert value(resolved(freeze_base=True, learning_rate=0.02), "learning_rate") == 0.02

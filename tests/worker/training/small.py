@@ -1,6 +1,6 @@
 """A small model and data made on the spot: one training step takes a millisecond."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,6 +108,8 @@ def small_run(
     total_steps: int = 12,
     evaluate: Evaluate | None = None,
     model: nn.Module | None = None,
+    depths: Mapping[str, int] | None = None,
+    forward: nn.Module | None = None,
     **changes: Any,
 ) -> Training:
     """Make a run on the small model, drawn from seed 0 unless given; hyperparameters as keywords."""
@@ -123,6 +125,8 @@ def small_run(
         device=torch.device("cpu"),
         folder=folder,
         evaluate=evaluate,
+        depths=depths,
+        forward=forward,
     )
 
 

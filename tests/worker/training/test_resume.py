@@ -19,6 +19,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "restarts": {"lr_scheduler_type": "cosine_with_restarts", "lr_scheduler_kwargs": {"T_0": 3, "T_mult": 2}},
     "one-cycle": {"lr_scheduler_type": "one_cycle", "warmup_steps": 4},
     "inverse-sqrt": {"lr_scheduler_type": "inverse_sqrt"},
+    "frozen-base": {"freeze_base": True},
+    "unfreezing": {"unfreeze_schedule": {"2": 1, "4": "all"}},
+    "layers": {"layerwise_lr_decay": 0.5},
     "polynomial": {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"power": 2.0, "min_lr_ratio": 0.1}},
 }
 
@@ -35,7 +38,14 @@ def run_of(folder: Path, way: dict[str, Any]) -> Training:
         "logging_steps": 1,
         "early_stopping_patience": None,
     }
-    return small_run(folder, texts(12), total_steps=STEPS, evaluate=judge_by_weights, **common | way)
+    return small_run(
+        folder,
+        texts(12),
+        total_steps=STEPS,
+        evaluate=judge_by_weights,
+        depths={"embedding.weight": 0, "norm.weight": 1, "norm.bias": 1},
+        **common | way,
+    )
 
 
 def stop_after(steps: int) -> Callable[[], bool]:
@@ -47,7 +57,9 @@ def stop_after(steps: int) -> Callable[[], bool]:
 def curve(events: list[TrainingEvent]) -> list[Any]:
     """Give what must not depend on an interruption: everything but times."""
     return [
-        (event.step, event.loss, event.learning_rate, event.grad_norm) if isinstance(event, Step) else event
+        (event.step, event.loss, event.learning_rate, event.grad_norm, event.values)
+        if isinstance(event, Step)
+        else event
         for event in events
     ]
 
