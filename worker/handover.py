@@ -7,16 +7,24 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
-from app.artifacts.bundle import MANIFEST, ONNX, TOKENIZER, WEIGHTS, Bundle, Manifest, describe_files, sha256_of
+from app.artifacts.bundle import MANIFEST, TOKENIZER, WEIGHTS, Manifest, describe_files, sha256_of
+from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker.data.batches import Batches
+from worker.evaluation.metrics import confusion_matrix, score
 from worker.events import AttemptSpec
 from worker.export import weights
-from worker.export.formats import onnx
-from worker.export.verify import ROWS, verify
+from worker.export.compare import ROWS
+from worker.export.exporter import Exporter, choose_served
+from worker.export.gate import Bounds, Gate
+from worker.export.source import Logits, Source
+from worker.models import encoder
 from worker.setup import Setup
+from worker.training.stopping import read_metric
 
 LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "safetensors", "numpy", "onnx", "onnxruntime")
 
@@ -28,10 +36,12 @@ def hand_over(
     validation: Evaluation | None,
     test: Evaluation | None,
     check: Callable[[], None],
+    warn: Callable[[JobWarning], None],
 ) -> str:
     """Write and verify the bundle of a trained model; give the hash of its manifest.
 
-    Moves the model to the CPU. Raises JobFailure ``export-failed`` or ``export-verification-failed``.
+    Moves the model to the CPU. Warns of formats that were left out. Raises JobFailure ``export-failed`` or
+    ``export-verification-failed``.
     """
     model, folder = setup.model, spec.bundle_dir
     nn.Module.to(model, "cpu")
@@ -42,17 +52,46 @@ def hand_over(
     shutil.copyfile(setup.tokenizer, folder / TOKENIZER)
     weights.save(model, folder / WEIGHTS)
     check()
-    onnx.export(model, folder / ONNX, pad_token_id=setup.pad_token_id, longest=setup.position_limit)
-    check()
-    manifest = _manifest(spec, setup, validation, test)
-    verdict = verify(Bundle(folder, manifest), model, _rows(setup))
-    return _write(folder, manifest.model_copy(update={"exports": [verdict]}))
+    draft = _manifest(spec, setup, validation, test)
+    wishes = spec.request.export
+    verdicts = Exporter(_source(spec, setup, draft), _rows(setup), _gate(spec, setup, check), check, warn).export(
+        wishes.wanted
+    )
+    found = {"exports": verdicts, "serve": choose_served(wishes.serve, verdicts), "files": describe_files(folder)}
+    return _write(folder, draft.model_copy(update=found))
+
+
+def _source(spec: AttemptSpec, setup: Setup, draft: Manifest) -> Source:
+    return Source(
+        model=setup.model,
+        folder=spec.bundle_dir,
+        draft=draft,
+        pad_token_id=setup.pad_token_id,
+        longest=setup.position_limit,
+        reload=lambda folder: encoder.load(folder, spec.labels).model,
+    )
 
 
 def _rows(setup: Setup) -> Batches:
     """Compare on rows the model has not learned from, if there are enough."""
     validation = setup.data.validation
     return validation if validation is not None and len(validation) >= ROWS // 2 else setup.data.train
+
+
+def _gate(spec: AttemptSpec, setup: Setup, check: Callable[[], None]) -> Gate | None:
+    if setup.data.validation is None:
+        return None
+    wishes = spec.request.export
+    # A loss has no scale on which half a point means anything.
+    best = setup.data.hyperparameters.metric_for_best_model
+    metric = "f1_macro" if best == "loss" else best
+    bounds = Bounds(metric, wishes.max_metric_drop, wishes.min_label_agreement)
+
+    def judge(logits: Logits, truth: NDArray[np.int64]) -> float:
+        matrix = confusion_matrix(truth, logits.argmax(axis=1), len(spec.labels))
+        return read_metric(score(matrix, spec.labels, split="validation", loss=0.0), metric)
+
+    return Gate(setup.data.validation, judge, bounds, check)
 
 
 def _manifest(spec: AttemptSpec, setup: Setup, validation: Evaluation | None, test: Evaluation | None) -> Manifest:
@@ -73,7 +112,7 @@ def _manifest(spec: AttemptSpec, setup: Setup, validation: Evaluation | None, te
         test=test,
         exports=[],
         libraries=_libraries(),
-        files=describe_files(spec.bundle_dir),
+        files={},
     )
 
 

@@ -52,7 +52,9 @@ class _Attempt:
         self._enter("evaluating")
         test = self._test(setup)
         self._enter("exporting")
-        digest = hand_over(self._spec, setup, validation=validation, test=test, check=self._check)
+        digest = hand_over(
+            self._spec, setup, validation=validation, test=test, check=self._check, warn=self._narrator.warn
+        )
         peak = machine.peak_memory_mb(setup.device)
         self._narrator.say(Used(usage=self._clock.usage(on_gpu=setup.device.type == "cuda", peak_memory_mb=peak)))
         self._narrator.say(BundleReady(manifest_sha256=digest))

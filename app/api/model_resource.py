@@ -58,6 +58,7 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
             "validation": manifest.validation,
             "test": manifest.test,
             "exports": manifest.exports,
+            "serve": manifest.serve,
             "manifest_sha256": row.manifest_sha256,
             "files": {name: entry.bytes for name, entry in sorted(manifest.files.items())},
             "libraries": manifest.libraries,

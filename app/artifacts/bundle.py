@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from app.errors import JobFailure
 from app.schemas.base import Resource
 from app.schemas.hyperparameters import Resolution
-from app.schemas.jobs import BaseModelRef, DatasetRef, Family
+from app.schemas.jobs import BaseModelRef, DatasetRef, Family, ServedFormat
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict
 from app.schemas.text import TextOptions
@@ -19,6 +19,12 @@ from app.schemas.text import TokenizerSettings as TokenizerSettings
 
 MANIFEST = "manifest.json"
 ONNX = "model.onnx"
+SERVED_FILES: dict[ServedFormat, str] = {
+    "onnx": ONNX,
+    "onnx-int8": "model.int8.onnx",
+    "onnx-fp16": "model.fp16.onnx",
+}
+"""What a server can load, by format."""
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "weights"
 """Folder of the Hugging Face checkpoint: config.json and model.safetensors, to train on from here."""
@@ -52,9 +58,16 @@ class Manifest(Resource):
     validation: Evaluation | None
     test: Evaluation | None
     exports: list[ExportVerdict]
+    serve: ServedFormat = "onnx"
+    """The format that answers predictions."""
     libraries: dict[str, str]
     files: dict[str, FileEntry]
     """Every file but the manifest itself, by POSIX path inside the bundle."""
+
+    @property
+    def served_file(self) -> str:
+        """Name the model file that answers predictions."""
+        return SERVED_FILES[self.serve]
 
 
 class Bundle:

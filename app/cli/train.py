@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
@@ -27,7 +27,12 @@ from app.cli.following import follow, tell_result
 from app.cli.program import program
 from app.client import Tunesmith
 from app.schemas.hyperparameters import Hyperparameters
-from app.schemas.jobs import DEFAULT_BASE_MODEL, Job
+from app.schemas.jobs import DEFAULT_BASE_MODEL, ExportFormat, Job, ServedFormat
+
+
+def kinds(choice: object) -> str:
+    """Write the values of a Literal as a flag's metavar."""
+    return "|".join(get_args(choice))
 
 
 def _train(
@@ -49,7 +54,13 @@ def _train(
     ] = DEFAULT_BASE_MODEL,
     export: Annotated[
         list[str] | None,
-        typer.Option(help="Format to export; may be repeated.", show_default="onnx"),
+        typer.Option(help="Format to export; may be repeated.", metavar=kinds(ExportFormat), show_default="onnx"),
+    ] = None,
+    serve: Annotated[
+        str | None,
+        typer.Option(
+            help="Format that answers predictions.", metavar=f"auto|{kinds(ServedFormat)}", show_default="onnx"
+        ),
     ] = None,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
@@ -75,8 +86,8 @@ def _train(
     # Checked before anything is uploaded, so that a typing error costs nothing.
     wishes = Hyperparameters.model_validate(flags.values(hyperparameters))
     fields: dict[str, Any] = {"base_model": base_model, "priority": priority, "hyperparameters": wishes}
-    if export:
-        fields["export"] = {"formats": export}
+    if export or serve:
+        fields["export"] = _without_none({"formats": export, "serve": serve})
     if metadata:
         fields["metadata"] = pairs_of(metadata)
     reading: dict[str, Any] = {
@@ -127,6 +138,10 @@ def finish(service: Tunesmith, job: Job, wait: bool, as_json: bool) -> int:
         job = follow(service, job.id)
         tell_result(service, job)
     return 0 if job.status == "succeeded" else 1
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def pairs_of(texts: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from app.preflight.estimate import estimate
 from app.preflight.fields import problem
 from app.schemas.datasets import DatasetProfile
 from app.schemas.hyperparameters import Hyperparameters
-from app.schemas.jobs import BaseModelRef, JobWarning, TrainJobRequest
+from app.schemas.jobs import BaseModelRef, ExportOptions, JobWarning, TrainJobRequest
 from app.schemas.plans import Estimate
 from app.store import datasets, tables
 from app.store.engine import Database
@@ -54,7 +54,10 @@ class JobPreflight:
             dataset=dataset,
             base_model=self._base_models.pin(request.base_model),
             estimate=size,
-            warnings=[JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS],
+            warnings=[
+                *(JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS),
+                *_about_export(request.export),
+            ],
         )
 
     def _dataset(self, dataset_id: str) -> tables.Dataset:
@@ -104,6 +107,15 @@ def _impossible(wishes: Hyperparameters, profile: DatasetProfile, size: Estimate
         yield _too_many_steps("warmup_steps", total - 1, total, "the learning rate would never reach its peak")
     if wishes.eval_steps is not None and wishes.eval_steps > total:
         yield _too_many_steps("eval_steps", total, total, "the model would never be evaluated on the way")
+
+
+def _about_export(wishes: ExportOptions) -> Iterator[JobWarning]:
+    if "torchscript" in wishes.wanted:
+        yield JobWarning(
+            code="deprecated-format",
+            detail="torch has deprecated TorchScript: it works with the release in use, and may not with a later one.",
+            remedy="Export torch-export in its place, or onnx where torch is not needed.",
+        )
 
 
 def _too_many_steps(name: str, most: int, total: int, otherwise: str) -> FieldError:

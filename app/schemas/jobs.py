@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.schemas.base import Metadata, ModelName, Resource, StrictModel
+from app.schemas.base import Auto, Metadata, ModelName, Resource, StrictModel
 from app.schemas.datasets import SplitName
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.metrics import Evaluation
@@ -17,7 +17,8 @@ Action = Literal["cancel"]
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
 
 Family = Literal["encoder"]
-ExportFormat = Literal["onnx"]
+ServedFormat = Literal["onnx", "onnx-int8", "onnx-fp16"]
+ExportFormat = Literal[ServedFormat, "torchscript", "torch-export", "safetensors"]
 
 BASE_MODEL_PATTERN = (
     r"^(model:[a-z0-9][a-z0-9._-]{0,62}(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?"
@@ -30,8 +31,23 @@ PACKAGED_BASE_MODEL = "minilm-l6"
 class ExportOptions(StrictModel):
     """What is handed back beside the weights. Every format is verified before a version exists."""
 
-    formats: Annotated[list[ExportFormat], Field(min_length=1)] = ["onnx"]
-    """The formats to write; onnx is what this service serves."""
+    formats: Annotated[list[ExportFormat], Field(min_length=1, max_length=12)] = ["onnx"]
+    """Formats to hand back; onnx is always among them. A further one that cannot be made or loses too much is left out
+    with a warning and its reason, and the job goes on."""
+    serve: ServedFormat | Auto = "onnx"
+    """The format that answers predictions; it need not be named in formats as well. auto: the fastest for a single text
+    among the exported ones. onnx answers where the wanted one was refused."""
+    max_metric_drop: Annotated[float, Field(ge=0, le=1)] = 0.005
+    """How much of the metric that picks the best checkpoint (f1_macro where that is the loss) onnx-int8 and onnx-fp16
+    may lose on the validation split."""
+    min_label_agreement: Annotated[float, Field(ge=0, le=1)] = 0.98
+    """Share of validation rows on which onnx-int8 and onnx-fp16 must give the same label as the trained model."""
+
+    @property
+    def wanted(self) -> list[ExportFormat]:
+        """Every format to make, each once, onnx first: the others are made of it or compared with it."""
+        served: list[ExportFormat] = [] if self.serve == "auto" else [self.serve]
+        return list(dict.fromkeys(["onnx", *self.formats, *served]))
 
 
 class TrainJobRequest(StrictModel):

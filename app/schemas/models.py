@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from app.schemas.base import Resource, StrictModel
-from app.schemas.jobs import BaseModelRef, DatasetRef
+from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
 from app.schemas.metrics import Evaluation
 
 
@@ -49,23 +49,42 @@ class VersionSummary(Resource):
     """When it was published."""
 
 
+class ExportLatency(Resource):
+    """How long answers take, in milliseconds, on one thread of the worker's processor; a guide, not a benchmark."""
+
+    batch_1_ms: float
+    """One text of usual length, alone."""
+    batch_32_ms: float | None
+    """Each of 32 texts of all lengths together; null where 32 would have taken too long."""
+
+
 class ExportVerdict(Resource):
-    """What the server's own predictor said of an export, against the trained model."""
+    """What became of one exported format: loaded again, compared with the trained model, measured."""
 
     format: str
     """The format, such as onnx."""
     file: str
-    """Its file in the bundle."""
+    """Where it is in the bundle; a refused one is not there."""
     bytes: int
-    """Size of the file."""
+    """Of all its files together."""
     rows: int
     """Rows compared."""
-    max_abs_difference: float
-    """Largest difference of any logit."""
-    label_agreement: float
+    max_abs_difference: float | None
+    """Largest difference of any logit; null when it could not be compared."""
+    label_agreement: float | None
     """Share of the rows on which both give the same label; 1 is all."""
     passed: bool
-    """True: it may be served."""
+    """False: refused, its files are not in the bundle."""
+    reason: str | None = None
+    """Why it was refused."""
+    metric: str | None = None
+    """What the accuracy of a reduced precision was judged by, on the validation split."""
+    metric_value: float | None = None
+    """Its score by that metric."""
+    metric_drop: float | None = None
+    """How much lower ``metric_value`` is than that of the trained model; negative when it is higher."""
+    latency: ExportLatency | None = None
+    """How fast it answers; null for a refused one."""
 
 
 class Version(VersionSummary):
@@ -85,6 +104,8 @@ class Version(VersionSummary):
     """Scores on the test split, which nothing was chosen by; null without one."""
     exports: list[ExportVerdict]
     """What the verification of each export found."""
+    serve: ServedFormat
+    """The format that answers predictions."""
     manifest_sha256: str
     """Hash of the manifest, which holds the hash of every file."""
     files: dict[str, int]

@@ -9,11 +9,12 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from app.artifacts.bundle import ONNX, TOKENIZER, Bundle
+from app.artifacts.bundle import TOKENIZER, Bundle, Manifest
 from app.artifacts.store import ArtifactStore, fetch_bundle
 from app.errors import JobFailure, NotFound, Unavailable
 from app.logging import get_logger
@@ -21,7 +22,7 @@ from app.serving.batcher import Gauge
 from app.serving.predictor import Predictor
 from app.serving.registry import RegistryView
 from app.settings import MIB, Settings
-from app.store import models
+from app.store import models, tables
 from app.store.engine import Database
 from app.telemetry import MODEL_CACHE_BYTES, MODEL_CACHE_EVICTIONS, MODEL_CACHE_LOADS, MODEL_LOAD_SECONDS
 
@@ -119,24 +120,27 @@ class Pool:
                 f"{key[0]} has no version {key[1]}.", "version-not-found", "GET /models lists what there is."
             )
         with self._one_at_a_time:
-            bundle = self._fetch(row.artifact_prefix, self._cache_dir / row.id, row.manifest_sha256)
+            bundle = self._fetch(row, self._cache_dir / row.id)
             before = resident_bytes()
             predictor = Predictor.load(bundle)
             version = LoadedVersion(*key, predictor, bytes=0)
             warm_up(version)
             trim_memory()
-            version.bytes = max(resident_bytes() - before, bundle.manifest.files[ONNX].bytes)
+            version.bytes = max(resident_bytes() - before, bundle.manifest.files[bundle.manifest.served_file].bytes)
         return version
 
-    def _fetch(self, prefix: str, folder: Path, manifest_sha256: str) -> Bundle:
-        wanted = {"only": (ONNX, TOKENIZER), "manifest_sha256": manifest_sha256}
+    def _fetch(self, row: tables.ModelVersion, folder: Path) -> Bundle:
+        only = (Manifest.model_validate(row.manifest).served_file, TOKENIZER)
+        fetch = partial(
+            fetch_bundle, self._artifacts, row.artifact_prefix, folder, only=only, manifest_sha256=row.manifest_sha256
+        )
         try:
-            return fetch_bundle(self._artifacts, prefix, folder, **wanted)  # type: ignore[arg-type]
+            return fetch()
         except JobFailure:
             if not folder.exists():
                 raise
             shutil.rmtree(folder)  # this machine's copy may be what is damaged
-            return fetch_bundle(self._artifacts, prefix, folder, **wanted)  # type: ignore[arg-type]
+            return fetch()
 
     def _admit(self, key: Key, version: LoadedVersion) -> None:
         """Make room and let the version be seen."""

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from app.artifacts.bundle import ONNX, TOKENIZER, Bundle, Manifest
+from app.artifacts.bundle import TOKENIZER, Bundle, Manifest
 from app.errors import JobFailure
 from app.schemas.predictions import Prediction
 from app.serving.decision import Logits, decide
@@ -32,14 +32,16 @@ class Predictor:
 
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int = 1) -> "Predictor":
-        """Load a bundle; ``threads`` is how many one call of ``logits`` computes with.
+        """Load a bundle in the format that it is to be served in.
+
+        ``threads`` is how many one call of ``logits`` computes with.
 
         Raises JobFailure ``unloadable-model`` when the model or its tokenizer is not what a server can run.
         """
         manifest = bundle.manifest
         try:
             encoder = TextEncoder.from_files(bundle.path(TOKENIZER), manifest.tokenizer, manifest.text)
-            model = map_model(bundle.path(ONNX))
+            model = map_model(bundle.path(manifest.served_file))
             predictor = cls(_open_session(model.graph, threads), model, encoder, manifest)
             predictor._check_shape()
         except Exception as error:

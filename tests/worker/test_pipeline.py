@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from app.artifacts.bundle import MANIFEST, Bundle, sha256_of
 from app.errors import JobFailure
+from app.schemas.jobs import ExportOptions
 from app.serving.predictor import Predictor
 from tests.worker.toy_task import LABELS, MakeSpec, Recording, toy_rows
 from worker.events import (
@@ -88,6 +90,42 @@ def test_served_answers_have_the_accuracy_of_the_evaluation(make_spec: MakeSpec,
     right = np.mean([answer.label == row.label for answer, row in zip(answers, rows, strict=True)])
     assert bundle.manifest.test is not None
     assert right == pytest.approx(bundle.manifest.test.accuracy)
+
+
+def test_a_smaller_format_is_served_where_it_is_as_good(make_spec: MakeSpec, recording: Recording) -> None:
+    """Made, judged and measured beside the others, and then what the server's predictor loads."""
+    wishes = ExportOptions(formats=["safetensors"], serve="onnx-int8", min_label_agreement=0.9, max_metric_drop=0.1)
+    spec = make_spec(ROWS, num_train_epochs=8, early_stopping_patience=None, export=wishes)
+    run(spec, recording, never)
+    assert recording.of(Warned) == []
+    bundle = Bundle.open(spec.bundle_dir)
+    manifest = bundle.manifest
+    assert [verdict.format for verdict in manifest.exports] == ["onnx", "safetensors", "onnx-int8"]
+    assert all(verdict.passed and verdict.latency for verdict in manifest.exports)
+    assert manifest.exports[2].rows == 36
+    assert (manifest.serve, manifest.served_file) == ("onnx-int8", "model.int8.onnx")
+    for name in ("model.onnx", "model.int8.onnx", "weights/tokenizer.json", "weights/tokenizer_config.json"):
+        assert name in manifest.files
+    rows = [row for row in ROWS if row.split == "test"]
+    answers = Predictor.load(bundle).predict([row.text for row in rows])
+    right = np.mean([answer.label == row.label for answer, row in zip(answers, rows, strict=True)])
+    assert right == pytest.approx(manifest.test.accuracy, abs=0.1)
+
+
+def test_the_weights_folder_is_all_that_transformers_needs(make_spec: MakeSpec) -> None:
+    spec = make_spec(ROWS, num_train_epochs=1, export=ExportOptions(formats=["safetensors"]))
+    run(spec, Recording(), never)
+    bundle = Bundle.open(spec.bundle_dir)
+    tokenizer = AutoTokenizer.from_pretrained(spec.bundle_dir / "weights")
+    model = AutoModelForSequenceClassification.from_pretrained(spec.bundle_dir / "weights").eval()
+    texts = ["the happy house", "grey", " ".join(["day"] * 90)]
+    inputs = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
+    predictor = Predictor.load(bundle)
+    served = predictor.logits(predictor.encoder.encode(texts).ids)
+    np.testing.assert_allclose(logits.numpy(), served, atol=1e-4)
+    assert [model.config.id2label[index] for index in range(3)] == bundle.manifest.labels
 
 
 def test_learns_32_rows_by_heart(make_spec: MakeSpec, recording: Recording) -> None:

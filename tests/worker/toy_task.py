@@ -11,7 +11,7 @@ import pytest
 
 from app.artifacts.bundle import sha256_of
 from app.schemas.hyperparameters import Hyperparameters
-from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
+from app.schemas.jobs import BaseModelRef, DatasetRef, ExportOptions, TrainJobRequest
 from worker.events import AttemptSpec, Event
 
 LABELS = ["calm", "glad", "sad"]
@@ -115,7 +115,13 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
     """Make the spec of an attempt on the toy task; hyperparameters as keywords."""
 
     def make(
-        rows: Sequence[Row], *, labels: Sequence[str] = LABELS, base: Path = tiny_base, name: str = "job", **wishes: Any
+        rows: Sequence[Row],
+        *,
+        labels: Sequence[str] = LABELS,
+        base: Path = tiny_base,
+        name: str = "job",
+        export: ExportOptions = ExportOptions(),
+        **wishes: Any,
     ) -> AttemptSpec:
         work = tmp_path / name
         work.mkdir()
@@ -135,7 +141,11 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
             base_model=BaseModelRef(id="tiny", source="folder"),
             base_model_dir=base,
             request=TrainJobRequest(
-                model="toy", dataset_id="ds_toy", base_model="tiny", hyperparameters=Hyperparameters(**wishes)
+                model="toy",
+                dataset_id="ds_toy",
+                base_model="tiny",
+                hyperparameters=Hyperparameters(**wishes),
+                export=export,
             ),
             threads=1,
             bundle_dir=work / "bundle",

@@ -47,9 +47,13 @@ class Batches:
 
     def load(self, rows: Rows) -> Batch:
         """Pad the texts of ``rows`` to the longest of them."""
-        input_ids, attention_mask = self._encoder.pad([self._split.ids(row) for row in rows])
+        input_ids, attention_mask = self._encoder.pad(self.ids(rows))
         labels = self._split.labels[rows]
         return Batch(torch.from_numpy(input_ids), torch.from_numpy(attention_mask), torch.from_numpy(labels))
+
+    def ids(self, rows: Rows) -> list[NDArray[np.int64]]:
+        """Give the ids of ``rows``, one array a text."""
+        return [self._split.ids(row) for row in rows]
 
     def by_length(self, batch_size: int) -> Iterator[Batch]:
         """Give every row once, longest first: least padding, and too little memory shows at once."""

@@ -92,19 +92,26 @@ def job_id(client: TestClient, body: dict[str, Any]) -> str:
 def publish(client: TestClient, db: Database, body: dict[str, Any], tmp_path: Path) -> Callable[..., int]:
     """How to have a worker finish a job: gives the number of the version, which can be served."""
 
-    def run(model: str = "mood") -> int:
+    def run(model: str = "mood", **changes: Any) -> int:
         job_id = client.post("/jobs", json=body | {"model": model}).json()["id"]
-        return publish_version(db, client.app.state.services.artifacts, job_id, model, tmp_path / "bundles" / job_id)
+        return publish_version(
+            db, client.app.state.services.artifacts, job_id, model, tmp_path / "bundles" / job_id, **changes
+        )
 
     return run
 
 
-def publish_version(database: Database, artifacts: ArtifactStore, job_id: str, model: str, folder: Path) -> int:
-    """Do what a worker does with a queued job, but for the training; gives the number of the version."""
+def publish_version(
+    database: Database, artifacts: ArtifactStore, job_id: str, model: str, folder: Path, **changes: Any
+) -> int:
+    """Do what a worker does with a queued job, but for the training; gives the number of the version.
+
+    ``changes`` replace fields of its manifest.
+    """
     with database.transaction(read_only=True) as session:
         row = jobs.get(session, job_id)
         assert row is not None
-        bundle, sha256 = tiny_bundle.write(folder, manifest(session, row, model))
+        bundle, sha256 = tiny_bundle.write(folder, manifest(session, row, model).model_copy(update=changes))
     put_bundle(artifacts, bundle, f"models/{job_id}/1")
     return database.run(lambda session: finish(session, job_id, bundle.manifest, sha256)).version
 

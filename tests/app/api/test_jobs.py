@@ -118,6 +118,31 @@ def test_validate_says_what_would_run_and_stores_nothing(client: TestClient, bod
     assert client.get("/jobs").json()["data"] == []
 
 
+def test_formats_are_chosen_and_a_deprecated_one_is_told(client: TestClient, body: dict[str, Any]) -> None:
+    export = {"formats": ["torchscript", "safetensors"], "serve": "onnx-int8", "max_metric_drop": 0.01}
+    job = client.post("/jobs", json=body | {"export": export}).json()
+    assert job["export"] == export | {"min_label_agreement": 0.98}
+    assert "deprecated-format" in [warning["code"] for warning in job["warnings"]]
+    assert "deprecated-format" not in [w["code"] for w in client.post("/jobs", json=body).json()["warnings"]]
+
+
+@pytest.mark.parametrize(
+    ("export", "allowed"),
+    [
+        ({"formats": ["onxx"]}, "onnx-int8"),
+        ({"formats": []}, "items"),
+        ({"serve": "torchscript"}, "onnx-fp16"),
+        ({"max_metric_drop": 2}, "from 0"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(
+    client: TestClient, body: dict[str, Any], export: dict[str, Any], allowed: str
+) -> None:
+    refused = client.post("/jobs", json=body | {"export": export})
+    assert problem_of(refused) == (422, "invalid-value")
+    assert allowed in refused.json()["errors"][0]["detail"]
+
+
 def test_validate_refuses_as_submit_does(client: TestClient, body: dict[str, Any]) -> None:
     bad = body | {"hyperparameters": {"warmup_steps": 10_000}}
     refused, validated = client.post("/jobs", json=bad).json(), client.post("/jobs/validate", json=bad).json()

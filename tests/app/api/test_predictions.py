@@ -46,6 +46,15 @@ def wait_until_served(client: TestClient, version: int) -> None:
         time.sleep(0.05)
 
 
+def test_the_format_of_the_version_is_what_answers(client: TestClient, publish: Callable[..., int]) -> None:
+    """In this bundle the int8 file has the labels' words exchanged, so the answer tells which file gave it."""
+    publish(), publish(serve="onnx-int8")
+    answers = [client.post("/predict", json={"model": f"mood:{n}", "inputs": "good"}).json() for n in (1, 2)]
+    assert [answer["predictions"][0]["label"] for answer in answers] == ["a", "b"]
+    versions = [client.get(f"/models/mood/versions/{n}").json() for n in (1, 2)]
+    assert [version["serve"] for version in versions] == ["onnx", "onnx-int8"]
+
+
 def test_every_kind_of_reference(client: TestClient, publish: Callable[..., int]) -> None:
     publish(), publish()
     client.put("/models/mood/aliases/stable", json={"version": 1})

@@ -12,6 +12,7 @@ from app.reports.assembly import build_report
 from app.reports.html import as_html, charts
 from app.reports.markdown import as_markdown, escaped
 from app.schemas.jobs import JobWarning
+from app.schemas.models import ExportVerdict
 from app.schemas.reports import Report
 from app.store.metrics import Point
 
@@ -156,6 +157,22 @@ def test_markdown_says_what_the_page_says(report: Report) -> None:
     ):
         assert words in markdown
     assert "\n\n\n" not in markdown
+
+
+def test_a_refused_format_is_named_with_its_reason(report: Report) -> None:
+    refused = ExportVerdict(
+        format="onnx-int8",
+        file="model.int8.onnx",
+        bytes=1,
+        rows=0,
+        max_abs_difference=None,
+        label_agreement=None,
+        passed=False,
+        reason="it loses too much",
+    )
+    changed = report.model_copy(update={"exports": [refused]})
+    assert "refused: it loses too much" in as_html(changed)
+    assert "| export onnx-int8 | refused: it loses too much |" in as_markdown(changed)
 
 
 def test_many_labels_are_listed_instead_of_drawn(make_job: Make, make_evaluation: Make) -> None:

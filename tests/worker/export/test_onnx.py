@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from app.errors import JobFailure
 from tests.worker.tiny_models import READS, save_base
 from worker.export.formats import onnx
+from worker.export.source import TwoInputs
 from worker.models import encoder
 from worker.models.families import FAMILIES
 
@@ -85,7 +86,7 @@ def test_the_newer_exporter_is_the_way_out(tmp_path: Path) -> None:
     """It is slow and seldom used, so this is what keeps it working."""
     model = encoder.load(save_base("bert", tmp_path / "base"), ["no", "yes"]).model.eval()
     example = onnx.example_inputs(0, READS)
-    onnx.capture(onnx.Logits(model).eval(), example, tmp_path / "model.onnx", READS)
+    onnx.capture(TwoInputs(model).eval(), example, tmp_path / "model.onnx", READS)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["model.onnx"]
     for texts, tokens in SHAPES:
         ids, mask = drawn(texts, tokens, 0)

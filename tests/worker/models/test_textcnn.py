@@ -17,6 +17,7 @@ from app.errors import JobFailure
 from app.schemas.families import TextCNNOptions
 from worker.export import weights
 from worker.export.formats import onnx
+from worker.export.source import TwoInputs
 from worker.models import textcnn
 from worker.models.head import dropout_of, head_parameters, output_layer
 
@@ -96,7 +97,7 @@ def test_a_text_of_nothing_has_an_answer() -> None:
 def test_the_export_answers_alike_at_every_shape(tmp_path: Path, exporter) -> None:
     file = tmp_path / "model.onnx"
     longest = () if exporter is onnx.trace else (textcnn.LONGEST_INPUT,)
-    exporter(onnx.Logits(MODEL).eval(), onnx.example_inputs(PAD, 100), file, *longest)
+    exporter(TwoInputs(MODEL).eval(), onnx.example_inputs(PAD, 100), file, *longest)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     random = np.random.default_rng(1)
     shortest = 1 if exporter is onnx.trace else 2

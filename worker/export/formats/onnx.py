@@ -2,11 +2,15 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from app.artifacts.bundle import ONNX
 from app.errors import JobFailure
+from worker.export.format import Format
+from worker.export.source import Source, TwoInputs, served_answer
 
 INPUTS = ["input_ids", "attention_mask"]
 OUTPUT = "logits"
@@ -15,17 +19,9 @@ EXAMPLE = (3, 12)
 """Texts and tokens of the traced example; not 1, which would be taken for a constant."""
 
 
-class Logits(nn.Module):
-    """A classifier as the server wants it: two inputs, one output."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Map ids and mask, each (batch, seq), to logits (batch, labels)."""
-        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-        return logits
+def write(source: Source) -> None:
+    """Write the served model. Raises JobFailure ``export-failed``."""
+    export(source.model, source.folder / ONNX, pad_token_id=source.pad_token_id, longest=source.longest)
 
 
 def export(model: nn.Module, file: Path, *, pad_token_id: int, longest: int) -> None:
@@ -36,7 +32,7 @@ def export(model: nn.Module, file: Path, *, pad_token_id: int, longest: int) -> 
     tracing cannot promise, that no branch was frozen, the verification with other batch sizes and lengths checks. The
     newer exporter is the way out for a model that cannot be traced.
     """
-    wrapper = Logits(model).eval()
+    wrapper = TwoInputs(model).eval()
     example = example_inputs(pad_token_id, longest)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -60,6 +56,11 @@ def example_inputs(pad_token_id: int, longest: int) -> tuple[Tensor, Tensor]:
     return torch.where(mask == 1, 1 if pad_token_id == 0 else 0, ids), mask
 
 
+def free_shape(longest: int) -> dict[int, Any]:
+    """Say to torch.export which axes of an input, (batch, seq), are free, and how far."""
+    return {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("sequence", min=2, max=longest)}
+
+
 def trace(wrapper: nn.Module, example: tuple[Tensor, Tensor], file: Path) -> None:
     """Export what the model did with the example."""
     axes = {0: "batch", 1: "sequence"}
@@ -77,7 +78,6 @@ def trace(wrapper: nn.Module, example: tuple[Tensor, Tensor], file: Path) -> Non
 
 def capture(wrapper: nn.Module, example: tuple[Tensor, Tensor], file: Path, longest: int) -> None:
     """Export the model's program, with proof that it takes other shapes."""
-    shape = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("sequence", min=2, max=longest)}
     torch.onnx.export(
         wrapper,
         example,
@@ -85,7 +85,7 @@ def capture(wrapper: nn.Module, example: tuple[Tensor, Tensor], file: Path, long
         dynamo=True,
         input_names=INPUTS,
         output_names=[OUTPUT],
-        dynamic_shapes=dict.fromkeys(INPUTS, shape),
+        dynamic_shapes=dict.fromkeys(INPUTS, free_shape(longest)),
         opset_version=OPSET + 1,
         # The default puts the weights into a second file, which a bundle does not have.
         external_data=False,
@@ -101,3 +101,6 @@ def _failed(traced: Exception, captured: Exception) -> JobFailure:
         remedy="Use a base model of a known family; the log of the attempt has the details.",
         kind="internal",
     )
+
+
+FORMAT = Format("onnx", (ONNX,), write, lambda source: served_answer(source, "onnx"))

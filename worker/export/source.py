@@ -1,0 +1,109 @@
+"""What is exported, and what an exported file must be able to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.artifacts.bundle import SERVED_FILES, TOKENIZER, Bundle, FileEntry, Manifest, sha256_of
+from app.schemas.jobs import ServedFormat
+from app.serving.predictor import Predictor
+from worker.batch import Batch
+
+Logits = NDArray[np.float32]
+
+
+class Rows(Protocol):
+    """Where the texts come from that formats are compared on."""
+
+    def __len__(self) -> int: ...
+
+    def spread(self, count: int) -> NDArray[np.int64]:
+        """Give ``count`` rows, from the shortest to the longest."""
+
+    def ids(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Give the ids of some rows, one array a text."""
+
+    def load(self, rows: NDArray[np.int64]) -> Batch:
+        """Pad some rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Some texts, as ids and as the padded batch that torch is called with."""
+
+    ids: list[NDArray[np.int64]]
+    batch: Batch
+
+    @classmethod
+    def of(cls, rows: Rows, chosen: NDArray[np.int64]) -> "Texts":
+        """Take the chosen rows."""
+        return cls(rows.ids(chosen), rows.load(chosen))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+Answer = Callable[[Texts], Logits]
+"""Maps texts to logits (texts, labels)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A trained fp32 model on the CPU, in evaluation mode, and the bundle that its formats are written into."""
+
+    model: nn.Module
+    folder: Path
+    """Of the bundle; the tokenizer and the weights are in it already."""
+    draft: Manifest
+    """The manifest as far as it is known."""
+    pad_token_id: int
+    longest: int
+    """Tokens that the model can read."""
+    reload: Callable[[Path], nn.Module]
+    """How to load a checkpoint of this kind of model from a folder."""
+
+    def predictor(self, served: ServedFormat) -> Predictor:
+        """Load one of the written formats as the server will. Raises JobFailure ``unloadable-model``."""
+        files = {name: _entry(self.folder / name) for name in (SERVED_FILES[served], TOKENIZER)}
+        manifest = self.draft.model_copy(update={"files": files, "serve": served})
+        return Predictor.load(Bundle(self.folder, manifest))
+
+
+class TwoInputs(nn.Module):
+    """A classifier as its users want it: two inputs, one output."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Map ids and mask, each (batch, seq), to logits (batch, labels)."""
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
+
+
+def served_answer(source: Source, served: ServedFormat) -> Answer:
+    """Let the server's own predictor answer."""
+    predictor = source.predictor(served)
+    return lambda texts: predictor.logits(texts.ids)
+
+
+def torch_answer(forward: Callable[[Tensor, Tensor], Tensor]) -> Answer:
+    """Let something answer that torch can call with ids and mask."""
+
+    @torch.inference_mode()
+    def answer(texts: Texts) -> Logits:
+        logits: Logits = forward(texts.batch.input_ids, texts.batch.attention_mask).numpy()
+        return logits
+
+    return answer
+
+
+def _entry(path: Path) -> FileEntry:
+    return FileEntry(bytes=path.stat().st_size, sha256=sha256_of(path))
