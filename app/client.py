@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel
 
@@ -157,6 +157,14 @@ class Tunesmith:
     def job(self, job_id: str) -> Job:
         """Get one job."""
         return self._get(Job, f"/jobs/{job_id}")
+
+    def report(self, job_id: str, format: Literal["json", "markdown", "html"] = "json") -> str:
+        """Get the report of a job, as text in the form asked for; the JSON is app.schemas.reports.Report."""
+        return self._transport.send("GET", f"/jobs/{job_id}/report", params={"format": format}).text
+
+    def plot(self, job_id: str, name: str) -> str:
+        """Get a plot of a job as SVG: loss, metrics, learning_rate, confusion_matrix and more."""
+        return self._transport.send("GET", f"/jobs/{job_id}/plots/{name}.svg").text
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to end; a running one ends within seconds."""

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.artifacts.bundle import sha256_of
 from app.artifacts.store import ArtifactStore
 from app.errors import JobFailure, NotFound
+from app.schemas.datasets import DatasetProfile
 from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
 from app.store import datasets, jobs
 
@@ -20,6 +21,7 @@ class Inputs:
     base_model: BaseModelRef
     dataset: DatasetRef
     labels: list[str]
+    profile: DatasetProfile
     artifact_key: str
 
 
@@ -34,6 +36,7 @@ def read(session: Session, job_id: str) -> Inputs:
         base_model=BaseModelRef.model_validate(job.base_model),
         dataset=DatasetRef(id=dataset.id, sha256=dataset.sha256, counts=dataset.counts),
         labels=list(dataset.labels),
+        profile=DatasetProfile.model_validate(dataset.profile),
         artifact_key=dataset.artifact_key,
     )
 

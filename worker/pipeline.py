@@ -14,6 +14,7 @@ from worker.data.batches import Batches
 from worker.evaluation.evaluate import evaluate
 from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
 from worker.handover import hand_over
+from worker.inspection import look_at_data
 from worker.models.depth import depths
 from worker.models.head import head_parameters
 from worker.narration import Narrator
@@ -51,6 +52,7 @@ class _Attempt:
         validation = self._train(setup)
         self._enter("evaluating")
         test = self._test(setup)
+        look_at_data(self._spec, setup, self._check)
         self._enter("exporting")
         digest = hand_over(
             self._spec, setup, validation=validation, test=test, check=self._check, warn=self._narrator.warn

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.artifacts.bundle import MANIFEST, ONNX, Bundle
+from app.artifacts.keys import ISSUES, of_attempt
 from app.artifacts.store import ArtifactStore, put_bundle
 from app.errors import AppError, JobFailure, Unavailable
 from app.logging import get_logger
@@ -41,9 +42,19 @@ class Publisher:
         except AppError as error:
             if not isinstance(error, Unavailable):  # after Unavailable, the version may exist: nothing is removed
                 self._remove(prefix)
+                self._remove(f"jobs/{claim.job_id}/{claim.attempt}")
             raise
         self._remove(f"models/{claim.job_id}", but=prefix)
         return version
+
+    def keep_issues(self, claim: Claim, file: Path) -> None:
+        """Keep what the attempt found about its data, for the report; the job is as good without."""
+        if not file.is_file():
+            return
+        try:
+            self.artifacts.put(of_attempt(claim.job_id, claim.attempt, ISSUES), file)
+        except AppError as error:
+            log.warning("issues_not_kept", code=error.code)
 
     def _register(self, lease: Lease, bundle: Bundle, manifest_sha256: str, prefix: str) -> ModelVersion:
         """Write the version; when the answer to a commit was lost, look whether it took effect."""

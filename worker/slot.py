@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from app.artifacts.keys import ISSUES
 from app.artifacts.store import ArtifactStore
 from app.errors import AppError, Unavailable
 from app.logging import bound, get_logger
@@ -127,6 +128,7 @@ class Slot:
         tools, claim = self._tools, lease.claim
         folder = process.folder
         job = tools.database.run(lambda session: inputs.read(session, claim.job_id))
+        lease.recorder.know(job.profile)
         inputs.fetch_rows(tools.artifacts, job, folder / "rows.jsonl")
         if job.base_model.source == "hub":
             lease.recorder.say(f"Preparing: getting {job.base_model.id} from the cache or the hub.")
@@ -159,6 +161,7 @@ class Slot:
         if lease.lost() or lease.cancel_requested.is_set():
             raise Interrupted
         publisher = Publisher(self._tools.database, self._tools.artifacts)
+        publisher.keep_issues(lease.claim, spec.work_dir / ISSUES)
         version = publisher.publish(lease, spec.bundle_dir, manifest_sha256)
         log.info("version_published", model=version.model_name, version=version.version)
 
@@ -166,6 +169,8 @@ class Slot:
         """Write how the attempt ended; while the database is away, again until the lease has run out."""
         if outcome.ending in ("bundle", "lost"):
             return
+        if outcome.ending == "failed":
+            lease.recorder.conclude((outcome.error or {}).get("code"))
         while not lease.lost():
             try:
                 lease.flush()

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from sqlalchemy.orm import Session
 
+from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import (
     TERMINAL,
@@ -68,6 +69,7 @@ def _describe(session: Session, row: tables.Job, version: tables.ModelVersion | 
             "stop_reason": row.stop_reason,
             "result": None if version is None else _result(version),
             "error": row.error,
+            "diagnoses": [Diagnosis.model_validate(item) for item in row.diagnoses],
             "warnings": [JobWarning.model_validate(item) for item in row.warnings],
             "usage": Usage.model_validate(row.usage),
             "priority": row.priority,
@@ -132,6 +134,7 @@ def _links(row: tables.Job, version: tables.ModelVersion | None) -> dict[str, st
         "self": here,
         "events": f"{here}/events",
         "metrics": f"{here}/metrics",
+        "report": f"{here}/report",
         "dataset": f"/datasets/{row.dataset_id}",
     }
     if allowed_actions(row):

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.api import datasets, docs, events, health, jobs, models, predictions
+from app.api import datasets, docs, events, health, jobs, models, predictions, reports
 
 VERSION_PREFIX = "/v1"
 
@@ -11,6 +11,7 @@ PARTS: tuple[APIRouter, ...] = (
     datasets.router,
     jobs.router,
     events.router,
+    reports.router,
     models.router,
     predictions.router,
     health.router,

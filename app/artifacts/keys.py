@@ -8,6 +8,9 @@ from app.errors import InternalError
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LONGEST = 512
 
+ISSUES = "issues.json"
+"""What the model of an attempt shows about its data, beside the bundle: it quotes texts, so no version carries it."""
+
 
 def split_key(key: str) -> list[str]:
     """Split a key into its parts.
@@ -22,3 +25,8 @@ def split_key(key: str) -> list[str]:
             remedy="Keys are made by the service from ids. If the artifact store was edited by hand, restore it.",
         )
     return parts
+
+
+def of_attempt(job_id: str, attempt: int, name: str) -> str:
+    """Give the key of something that an attempt leaves behind besides its bundle."""
+    return f"jobs/{job_id}/{attempt}/{name}"

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, ago, is_narrow, output, print_json, table_of
+from app.cli.findings import in_full
 from app.cli.live_view import COLOURS
 from app.cli.program import program
 from app.schemas.jobs import Job, Status
@@ -49,6 +50,9 @@ def job(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> Non
         output.print(f"[dim]{resolution.field} auto -> {escape(value)}:[/] {escape(resolution.reason)}")
     for warning in found.warnings:
         output.print(f"[yellow]note[/] {escape(warning.detail)}")
+    for diagnosis in found.diagnoses:
+        for line in in_full(diagnosis):
+            output.print(line)
 
 
 def cancel(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> None:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.console import clock
+from app.cli.findings import SEVERITIES, in_a_line
 from app.cli.progress import RunProgress, Scores
 
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
@@ -26,6 +27,7 @@ def picture(run: RunProgress) -> RenderableType:
     ending = run.ending()
     if ending is not None:
         parts.append(Text(ending, "dim"))
+    parts += [Text(in_a_line(data), SEVERITIES.get(data["severity"], "dim")) for data in run.diagnoses]
     return Group(*parts)
 
 

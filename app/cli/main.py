@@ -36,6 +36,7 @@ COMMANDS = {
     "watch": Command("watch", "watch", TRAINING, "Follow a job until it ends."),
     "jobs": Command("jobs", "jobs", TRAINING, "List jobs, newest first."),
     "job": Command("jobs", "job", TRAINING, "Show one job."),
+    "report": Command("report", "report", TRAINING, "Write the report of a job: Markdown, HTML or JSON."),
     "cancel": Command("jobs", "cancel", TRAINING, "Ask a job to end."),
     "datasets": Command("datasets", "datasets", MODELS, "List datasets, newest first."),
     "upload": Command("datasets", "upload", MODELS, "Upload a dataset and show what was found in it."),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from app.cli.console import clock
+from app.cli.findings import in_a_line
 from app.cli.progress import RunProgress
 from app.schemas.jobs import JobEvent
 
@@ -42,6 +43,8 @@ class PlainView:
                 return self._run.ending()
             case "warning":
                 return f"note: {data['detail']}"
+            case "diagnosis":
+                return in_a_line(data)
         return None
 
     def _step(self) -> str:

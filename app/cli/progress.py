@@ -38,6 +38,7 @@ class RunProgress:
     evaluations: list[Scores] = field(default_factory=list)
     best: Scores | None = None
     warnings: list[dict[str, Any]] = field(default_factory=list)
+    diagnoses: list[dict[str, Any]] = field(default_factory=list)
     stopped: str | None = None
     kept_step: int = 0
 
@@ -58,6 +59,8 @@ class RunProgress:
                 self._add_scores(data)
             case "warning":
                 self.warnings.append(data)
+            case "diagnosis":
+                self.diagnoses.append(data)
             case "stopped":
                 self.stopped, self.kept_step = data["reason"], data["best_step"]
                 self.progress = self.progress.model_copy(update={"step": data["step"], "eta_seconds": None})

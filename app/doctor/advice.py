@@ -40,9 +40,9 @@ def clip_gradients(facts: Facts, why: str) -> list[Change]:
 
 
 def warm_up(facts: Facts, share: float, why: str) -> list[Change]:
-    """Warm up over ``share`` of all steps where the run warmed up over less."""
+    """Warm up over ``share`` of all steps where the run warmed up over clearly less."""
     steps, total = facts.number("warmup_steps"), facts.total_steps
-    if steps is None or not total or steps >= share * total:
+    if steps is None or not total or steps >= 0.8 * share * total:
         return []
     # The request may ask for fewer steps than it took: a run that was resumed, or one told to do it again for less.
     longest = min(total, facts.number("max_steps") or total) - 1

@@ -6,7 +6,9 @@ from app.reports.wording import count, percent
 from app.schemas.metrics import Evaluation
 
 MOST_LABELS = 20
-"""A larger matrix is no picture any more; the list of mistakes says it better."""
+"""A larger matrix has no place in a page; the list of mistakes says it better."""
+MOST_CELLS = 100
+"""Labels of the largest matrix that is drawn at all."""
 LONGEST_NAME = 18
 CHARACTER = 6.6
 """Width of one character of a label in SVG units, about."""
@@ -14,16 +16,16 @@ WHITE_FROM = 0.88
 """Share from which white is easier to read on a cell than the colour of the text."""
 
 
-def drawable(evaluation: Evaluation) -> bool:
+def drawable(evaluation: Evaluation, most: int = MOST_LABELS) -> bool:
     """Tell whether the matrix is complete and small enough to be read."""
     width = len(evaluation.per_class)
-    return 2 <= width <= MOST_LABELS and [len(row) for row in evaluation.confusion_matrix] == [width] * width
+    return 2 <= width <= most and [len(row) for row in evaluation.confusion_matrix] == [width] * width
 
 
 def draw_matrix(evaluation: Evaluation) -> Markup:
     """Draw a drawable confusion matrix: true labels down, predicted labels across."""
     names = [_short(scores.label) for scores in evaluation.per_class]
-    cell = 72 if len(names) <= 4 else 46 if len(names) <= 10 else 34
+    cell = 72 if len(names) <= 4 else 46 if len(names) <= 10 else 34 if len(names) <= MOST_LABELS else 15
     longest = max(map(len, names)) * CHARACTER
     left, top = longest + 30, longest * 0.72 + 34
     parts = [_captions(left, top, cell * len(names))]
@@ -59,7 +61,8 @@ def _cell(
     below = Markup('<text class="{} small" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
         ink, x + cell / 2, y + cell / 2 + 14, f"{share:.0%}".replace("%", " %")
     )
-    return Markup("<g>{}{}{}<title>{}</title></g>").format(square, figure, below if cell >= 46 else Markup(""), words)
+    shown = [square, *([figure] if cell >= 34 else []), *([below] if cell >= 46 else [])]
+    return Markup("<g>{}<title>{}</title></g>").format(Markup("").join(shown), words)
 
 
 def _captions(left: float, top: float, extent: float) -> Markup:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from app.schemas.base import Auto, Metadata, ModelName, Resource, StrictModel
 from app.schemas.datasets import SplitName
+from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.metrics import Evaluation
 from app.schemas.text import TextOptions
@@ -260,6 +261,8 @@ class Job(Resource):
     """Why a failed job failed: code, category, phase, detail, remedy."""
     warnings: list[JobWarning]
     """What did not stop it, but is worth a look."""
+    diagnoses: list[Diagnosis] = []
+    """What the curves say of the run so far, the gravest first, with what to change next time; advice only."""
     usage: Usage
     """What it cost."""
     priority: int
@@ -288,7 +291,8 @@ class JobEvent(Resource):
     attempt: int
     """The attempt it belongs to; 0: before the first."""
     type: str
-    """``status``, ``phase``, ``resolved``, ``step``, ``evaluated``, ``stopped``, ``warning``, ``log``."""
+    """``status``, ``phase``, ``resolved``, ``step``, ``evaluated``, ``stopped``, ``warning``, ``diagnosis`` or ``log``.
+    A diagnosis of one code is told once, with the evidence of that moment."""
     at: datetime
     """When it happened."""
     data: dict[str, Any]

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, JobFailure
+from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import BaseModelRef, BestMetric, JobWarning, Phase, Progress, Status, Usage, WorkerRef
 from app.schemas.metrics import Evaluation
@@ -42,6 +43,8 @@ class Recorded:
     resolutions: Sequence[Resolution] | None = None
     base_model: BaseModelRef | None = None
     warnings: Sequence[JobWarning] = ()
+    diagnoses: Sequence[Diagnosis] | None = None
+    """All that the newest examination found; an empty one takes back what was found before."""
     usage: Usage | None = None
     stop_reason: str | None = None
     device: str | None = None
@@ -103,8 +106,16 @@ def record(session: Session, claim: Claim, batch: Recorded) -> bool:
     _note_training(job, batch)
     _note_circumstances(job, batch)
     metrics.append(session, job, batch.points, at=at)
-    events.append(session, job, batch.events, at=at)
+    events.append(session, job, [*batch.events, *_first_told(session, job, batch.diagnoses or ())], at=at)
     return True
+
+
+def _first_told(session: Session, job: Job, found: Sequence[Diagnosis]) -> list[NewEvent]:
+    """Make an event of each diagnosis that this job has not heard of, in no attempt and with no evidence."""
+    told = events.codes(session, job.id, "diagnosis") if found else frozenset()
+    return [
+        NewEvent("diagnosis", diagnosis.model_dump(mode="json")) for diagnosis in found if diagnosis.code not in told
+    ]
 
 
 def _note_training(job: Job, batch: Recorded) -> None:
@@ -134,6 +145,8 @@ def _note_circumstances(job: Job, batch: Recorded) -> None:
     if batch.warnings:
         new = [warning.model_dump() for warning in batch.warnings]
         job.warnings = job.warnings + [warning for warning in new if warning not in job.warnings]
+    if batch.diagnoses is not None:
+        job.diagnoses = [diagnosis.model_dump(mode="json") for diagnosis in batch.diagnoses]
     if batch.usage is not None:
         job.usage = job.usage | batch.usage.model_dump(exclude_unset=True)
     if batch.device is not None and job.worker is not None:

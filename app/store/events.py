@@ -44,3 +44,9 @@ def after(session: Session, job_id: str, seq: int, limit: int) -> list[tables.Jo
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def codes(session: Session, job_id: str, type: str) -> frozenset[str]:
+    """Give the codes that events of one type have carried so far."""
+    query = select(tables.JobEvent.data).where(tables.JobEvent.job_id == job_id, tables.JobEvent.type == type)
+    return frozenset(str(data.get("code")) for data in session.scalars(query))

@@ -106,6 +106,7 @@ def submit(
         last_metrics={},
         evaluations={},
         warnings=[warning.model_dump() for warning in warnings],
+        diagnoses=[],
         usage={},
         user_metadata=dict(request.metadata),
         created_at=at,

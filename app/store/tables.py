@@ -128,6 +128,7 @@ class Job(Base):
     stop_reason: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     warnings: Mapped[list[Any]]
+    diagnoses: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))  # of the newest examination
     usage: Mapped[dict[str, Any]]  # Usage
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata")
 

@@ -14,6 +14,7 @@ import pytest
 
 from app.artifacts.file import FileStore
 from app.ids import new_id
+from app.schemas.datasets import DatasetProfile, TextLengths
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import BaseModelRef, Status, TrainJobRequest
 from app.settings import Settings
@@ -64,10 +65,26 @@ class World:
             format="jsonl",
             labels=list(labels),
             counts=dict(splits),
-            profile={},
+            profile=self._profile(content, labels),
             artifact_key=key,
         )
         return self.database.run(lambda session: datasets.insert(session, row))
+
+    def _profile(self, content: bytes, labels: Sequence[str]) -> dict[str, Any]:
+        rows = [json.loads(line) for line in content.splitlines()]
+        counts = {
+            split: Counter(row["label"] for row in rows if row["split"] == split)
+            for split in ("train", "validation", "test")
+        }
+        profile = DatasetProfile(
+            labels=list(labels),
+            splits={split: {"total": each.total(), "by_label": dict(each)} for split, each in counts.items()},
+            text_lengths=TextLengths(p50=1, p90=1, p99=1, max=1),
+            duplicates=0,
+            majority_baseline=0.5,
+            warnings=[],
+        )
+        return profile.model_dump(mode="json")
 
     def submit(
         self,

@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from app.artifacts.bundle import MANIFEST, Bundle, sha256_of
 from app.errors import JobFailure
 from app.schemas.jobs import ExportOptions
+from app.schemas.reports import DataIssues
 from app.serving.predictor import Predictor
 from tests.worker.toy_task import LABELS, MakeSpec, Recording, toy_rows
 from worker.events import (
@@ -78,6 +79,22 @@ def test_attempt_from_rows_to_bundle(make_spec: MakeSpec, recording: Recording) 
     assert set(used.usage.phases) == {"preparing", "training", "evaluating", "exporting"}
     assert used.usage.peak_memory_mb > 50
     assert used.usage.gpu_seconds is None
+
+
+def test_hard_rows_and_leaked_texts_are_written_down(make_spec: MakeSpec, recording: Recording) -> None:
+    leaked = type(ROWS[0])(f"  {ROWS[0].text.upper()}! ", "sad", "validation")
+    spec = make_spec([*ROWS, leaked], num_train_epochs=8, early_stopping_patience=None)
+    run(spec, recording, never)
+    issues = DataIssues.model_validate_json((spec.work_dir / "issues.json").read_bytes())
+    assert issues.split == "validation"
+    assert (issues.hardest[0].row, issues.hardest[0].label, issues.hardest[0].predicted) == (36, "sad", "calm")
+    assert [(each.rows, each.labels) for each in issues.overlaps] == [({"train": 1, "validation": 1}, ["calm", "sad"])]
+
+
+def test_without_held_out_rows_nothing_is_written_down(make_spec: MakeSpec) -> None:
+    spec = make_spec(toy_rows(20), num_train_epochs=1)
+    run(spec, Recording(), never)
+    assert not (spec.work_dir / "issues.json").exists()
 
 
 def test_served_answers_have_the_accuracy_of_the_evaluation(make_spec: MakeSpec, recording: Recording) -> None:

@@ -153,3 +153,31 @@ def test_a_bundle_of_another_attempt_is_refused(world, attempt):
     with pytest.raises(JobFailure) as caught:
         publish(world, attempt)
     assert caught.value.code == "damaged-bundle"
+
+
+def test_what_was_found_in_the_data_is_kept_beside_the_version(world, attempt, tmp_path):
+    publisher, found = Publisher(world.database, world.artifacts), tmp_path / "issues.json"
+    publisher.keep_issues(attempt.claim, found)
+    assert world.stored("jobs") == []
+    found.write_text("{}")
+    publisher.keep_issues(attempt.claim, found)
+    publish(world, attempt)
+    assert world.stored("jobs") == [f"jobs/{attempt.job_id}/1/issues.json"]
+
+
+def test_what_was_found_in_the_data_goes_with_a_version_that_did_not_come_to_be(world, attempt, tmp_path):
+    found = tmp_path / "issues.json"
+    found.write_text("{}")
+    Publisher(world.database, world.artifacts).keep_issues(attempt.claim, found)
+    world.database.run(lambda session: jobs.cancel(session, attempt.job_id))
+    with pytest.raises(jobs.LeaseLost):
+        publish(world, attempt)
+    assert world.stored("jobs") == []
+
+
+def test_a_full_disk_costs_the_findings_and_not_the_job(world, attempt, tmp_path):
+    found = tmp_path / "issues.json"
+    found.write_text("{}")
+    full = FlakyStore(world.artifacts.root, at=1, error=StorageFull("full", "storage-full"))
+    Publisher(world.database, full).keep_issues(attempt.claim, found)
+    assert world.stored("jobs") == []

@@ -36,6 +36,7 @@ def test_a_hub_model_is_trained_published_and_served(world, hub, tmp_path):
     assert job.evaluations["test"]["accuracy"] > 0.8
     assert job.base_model["revision"] == COMMIT
     assert job.resolutions
+    assert world.stored("jobs") == [f"jobs/{job_id}/1/issues.json"]
     (version,) = world.versions()
     bundle = fetch_bundle(
         world.artifacts, version.artifact_prefix, tmp_path / "served", manifest_sha256=version.manifest_sha256

@@ -61,6 +61,11 @@ class Batches:
         for start in range(0, len(order), batch_size):
             yield self.load(order[start : start + batch_size])
 
+    def first(self, count: int, batch_size: int) -> Iterator[Batch]:
+        """Give the first ``count`` rows as they come in the file."""
+        for start in range(0, min(count, len(self)), batch_size):
+            yield self.load(np.arange(start, min(start + batch_size, count, len(self))))
+
     def spread(self, count: int) -> Rows:
         """Give up to ``count`` rows evenly over all lengths, from the shortest to the longest."""
         order = np.argsort(self._split.lengths, kind="stable")

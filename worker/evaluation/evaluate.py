@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -44,6 +45,25 @@ def evaluate(
     matrix = confusion_matrix(_numpy(truth), _numpy(predicted), len(labels))
     loss = float(torch.stack(losses).double().sum()) / max(1, int(matrix.sum()))
     return score(matrix, labels, split=split, loss=loss)
+
+
+@torch.inference_mode()
+def probabilities(
+    model: nn.Module, batches: Iterable[Batch], *, device: torch.device, check: Callable[[], None]
+) -> NDArray[np.float32]:
+    """Give what the model thinks of every row of ``batches``, in their order: (rows, labels), each row sums to 1.
+
+    In fp32, whatever the model was trained in. Leaves the model in evaluation mode.
+    """
+    model.eval()
+    parts: list[Tensor] = []
+    for batch in batches:
+        check()
+        moved = batch.to(device)
+        logits = model(input_ids=moved.input_ids, attention_mask=moved.attention_mask).logits  # (batch, classes)
+        parts.append(logits.float().softmax(dim=-1))
+    rows: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+    return rows
 
 
 def _numpy(parts: Sequence[Tensor]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

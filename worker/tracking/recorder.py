@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.schemas.datasets import DatasetProfile
+from app.schemas.diagnoses import Diagnosis
 from app.schemas.jobs import BestMetric, JobWarning, Phase, Progress
 from app.schemas.metrics import Evaluation
 from app.store import jobs
@@ -18,6 +20,7 @@ from app.store.jobs import Recorded
 from app.store.metrics import Point
 from worker.events import Evaluated, Event, PhaseStarted, Resolved, Stepped, Stopped, Used, Warned
 from worker.tracking import sentences
+from worker.tracking.examiner import Examiner
 
 SHARE_OF_TRAINING = 0.94
 """How much of the progress bar the optimizer steps take; the rest is for what follows them."""
@@ -48,6 +51,7 @@ class Recorder:
         self._last_step_event = -math.inf
         self._entries: list[Entry] = []
         self._best: BestMetric | None = None
+        self._examiner = Examiner()
         self.phase: Phase | None = None
         self.progress = Progress()
 
@@ -58,6 +62,17 @@ class Recorder:
                 self._enter(event.phase)
             elif (seen := self._see(event)) is not None:
                 self._add(seen)
+                self._diagnosed(self._examiner.see(event, _points_of(event)))
+
+    def know(self, profile: DatasetProfile) -> None:
+        """Take in what is known of the data, for the diagnosis."""
+        with self._lock:
+            self._examiner.know(profile)
+
+    def conclude(self, error_code: str | None) -> None:
+        """Note that the attempt has failed, and what its curves say of that."""
+        with self._lock:
+            self._diagnosed(self._examiner.conclude(error_code))
 
     def enter(self, phase: Phase) -> None:
         """Note a phase that the worker itself begins."""
@@ -89,6 +104,10 @@ class Recorder:
         self._add(phase)
         self.progress = self.progress.model_copy(update={"fraction": FRACTION.get(phase, self.progress.fraction)})
         self._add(Recorded(progress=self.progress, status_reason=sentences.of_phase(phase)))
+
+    def _diagnosed(self, found: list[Diagnosis] | None) -> None:
+        if found is not None:
+            self._add(Recorded(diagnoses=found))
 
     def _add(self, entry: Entry) -> None:
         last = self._entries[-1] if self._entries else None
@@ -144,7 +163,7 @@ class Recorder:
             eta_seconds=event.eta_seconds,
             examples_per_second=event.examples_per_second,
         )
-        points = _step_points(event) if event.logged else []
+        points = _finite(_points_of(event))
         return Recorded(
             progress=self.progress,
             status_reason=sentences.of_step(self.progress, self._best),
@@ -167,7 +186,7 @@ class Recorder:
             self._best = BestMetric(
                 name=event.metric_name, value=event.metric_value, step=event.step, epoch=event.epoch
             )
-        points = _evaluation_points(event) if validation else []
+        points = _finite(_points_of(event))
         data = event.model_dump(mode="json", exclude={"type", "evaluation"})
         data |= {"split": event.evaluation.split, "metrics": _scalars(event.evaluation)}
         return Recorded(
@@ -196,6 +215,21 @@ def merged(earlier: Recorded, later: Recorded) -> Recorded:
     return replace(later, **changes, **{name: getattr(earlier, name) for name in rest if getattr(later, name) is None})
 
 
+def _points_of(event: Event) -> list[Point]:
+    """Give the points that an event adds to the curves, as they come: a loss may be no number any more."""
+    match event:
+        case Stepped() if event.logged:
+            return _step_points(event)
+        case Evaluated() if event.evaluation.split == "validation":
+            return _evaluation_points(event)
+        case _:
+            return []
+
+
+def _finite(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if math.isfinite(point.value)]
+
+
 def _step_points(event: Stepped) -> list[Point]:
     values = {
         "loss": event.loss,
@@ -215,9 +249,7 @@ def _evaluation_points(event: Evaluated) -> list[Point]:
 
 def _points(group: str, event: Stepped | Evaluated, values: Mapping[str, float | None]) -> list[Point]:
     return [
-        Point(f"{group}/{name}", event.step, event.epoch, value)
-        for name, value in values.items()
-        if value is not None and math.isfinite(value)
+        Point(f"{group}/{name}", event.step, event.epoch, value) for name, value in values.items() if value is not None
     ]
 
 

@@ -21,7 +21,7 @@ def overfitting(case: Case) -> Diagnosis | None:
     After early stopping only what led to the kept checkpoint counts: the rest was waiting, and is thrown away.
     """
     fits = _relevant(case)
-    if len(fits) < 2:
+    if len(fits) < (2 if case.facts.finished else 3):  # one rise, early on, is often made good
         return None
     turn, last = min(fits, key=lambda fit: fit.validation), fits[-1]
     widened = last.gap - turn.gap

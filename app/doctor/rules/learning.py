@@ -60,8 +60,8 @@ def slow_convergence(case: Case) -> Diagnosis | None:
         code="slow_convergence",
         severity="warning",
         title="The loss falls very slowly",
-        evidence=f"{loss.name} fell by {percent(fell)} in the whole run, from {at(start)} to {at(end)}, "
-        "and was still falling at the end.",
+        evidence=f"{loss.name} fell by {percent(fell)} {'in the whole run' if facts.finished else 'so far'}, "
+        f"from {at(start)} to {at(end)}, and {'was still falling at the end' if facts.finished else 'still falls'}.",
         observations=loss.observe(start, end),
         cause=f"The learning rate{advice.says(facts, 'learning_rate')} is too low for the length of the run, "
         "or too little of the gradient reaches the encoder.",

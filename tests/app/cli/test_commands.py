@@ -187,3 +187,14 @@ def test_predicting_with_nothing_to_predict(run: Run, monkeypatch: pytest.Monkey
         monkeypatch.setattr(sys, "stdin", nothing)
         assert run("predict", "mood").status == 2
     assert run("predict", "no-such-model", "fine").status == 4
+
+
+def test_the_report_is_written_in_the_form_asked_for(run: Run, job: Job, tmp_path: Path) -> None:
+    assert run("report", job.id).out.startswith(f"# {job.model}: training report")
+    assert json.loads(run("report", job.id, "--format", "json").out)["job_id"] == job.id
+    file = tmp_path / "report.html"
+    ran = run("report", job.id, "--output", str(file))
+    assert (ran.status, ran.out) == (0, "")
+    assert file.read_text().startswith("<!doctype html>")
+    assert run("report", job.id, "--output", str(tmp_path / "no" / "such.md")).status == 2
+    assert run("report", "job_0").status == 4

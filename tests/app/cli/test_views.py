@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from app.cli.findings import in_full
 from app.cli.live_view import picture
 from app.cli.plain_view import PlainView
 from app.cli.progress import RunProgress
+from app.schemas.diagnoses import Change, Diagnosis
 from app.schemas.jobs import BaseModelRef, Job, JobEvent
 from tests.app.live_service import training_events
 
@@ -121,3 +123,41 @@ def test_plain_lines_tell_steps_only_now_and_then(run: RunProgress) -> None:
     ]
     now[0] += 60.0
     assert "step 30/40" in next(view.lines(trained()[7]))
+
+
+def test_advice_is_shown_once_it_is_given(run: RunProgress) -> None:
+    changes = [{"field": "learning_rate", "from": 5e-5, "to": 2.5e-5, "why": "w"}]
+    data = {
+        "code": "oscillating",
+        "severity": "warning",
+        "title": "Unstable",
+        "evidence": "Up, down.",
+        "changes": changes,
+    }
+    seen = event(1, "diagnosis", data)
+    run.apply(seen)
+    line = "advice: Unstable. Up, down. Try learning_rate 2.5e-05."
+    assert line in drawn(run)
+    assert [said.split("  ", 1)[1] for said in PlainView(run).lines(seen)] == [line]
+
+
+def test_a_diagnosis_in_full_has_every_change_and_no_markup_of_its_own() -> None:
+    diagnosis = Diagnosis(
+        code="imbalanced",
+        severity="critical",
+        title="Never [red]b[/]",
+        evidence="e",
+        observations=[],
+        cause="c",
+        changes=[
+            Change(field="class_weights", from_="none", to={"a": 0.5, "b": 2.0}, why="w"),
+            Change(field="dataset", from_=None, to="add rows of b", why="more is better"),
+        ],
+    )
+    console = Console(file=StringIO(), width=100)
+    for line in in_full(diagnosis):
+        console.print(line)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "critical Never [red]b[/]" in text
+    assert "try class_weights a 0.5, b 2 (was none): w" in text
+    assert "try dataset: add rows of b: more is better" in text

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from app.errors import NotFound, Unprocessable
+from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import BaseModelRef, BestMetric, JobWarning, Progress, TrainJobRequest, Usage
 from app.schemas.metrics import Evaluation
@@ -388,3 +389,28 @@ def test_a_bad_cursor_is_the_clients_fault(sqlite_store: Any, cursor: str) -> No
     with pytest.raises(Unprocessable) as caught:
         sqlite_store.do(jobs.page, limit=2, cursor=cursor)
     assert caught.value.code == "invalid-cursor"
+
+
+def found(code: str, evidence: str) -> Diagnosis:
+    return Diagnosis(
+        code=code, severity="warning", title="t", evidence=evidence, observations=[], cause="c", changes=[]
+    )
+
+
+def test_a_diagnosis_is_told_once_and_shown_as_it_stands(store: Any) -> None:
+    job_id = store.submit()
+    claim = store.claim(job_id)
+    for evidence in ("at step 10", "at step 20"):
+        store.do(jobs.record, claim, jobs.Recorded(diagnoses=[found("overfitting", evidence)]))
+    store.do(jobs.record, claim, jobs.Recorded())
+    assert [each["evidence"] for each in store.job(job_id).diagnoses] == ["at step 20"]
+    store.do(jobs.record, claim, jobs.Recorded(diagnoses=[]))
+    assert store.job(job_id).diagnoses == []
+
+    store.do(jobs.release, claim, crashed=False, reason="drained", error=None)
+    again = store.claim(job_id)
+    both = [found("overfitting", "at step 30"), found("plateau", "at step 30")]
+    store.do(jobs.record, again, jobs.Recorded(diagnoses=both))
+    told = [(event.attempt, event.data["code"]) for event in store.events(job_id) if event.type == "diagnosis"]
+    assert told == [(1, "overfitting"), (2, "plateau")]
+    assert [each["code"] for each in store.job(job_id).diagnoses] == ["overfitting", "plateau"]
