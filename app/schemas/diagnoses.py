@@ -36,14 +36,18 @@ class Change(Resource):
     to: ChangeValue
     """What to try; words where the change is not a value."""
     why: str
+    """What it would do."""
 
 
 class Observation(Resource):
     """One point of a curve that a diagnosis rests on."""
 
     name: str
+    """Of the curve."""
     step: int
+    """Optimizer steps by then."""
     epoch: float
+    """Passes over the training split by then."""
     value: float | None
     """null: not a finite number."""
 
@@ -52,9 +56,11 @@ class Diagnosis(Resource):
     """One finding about a run."""
 
     code: DiagnosisCode
+    """Stable name of the finding."""
     severity: Severity
     """``critical``: the result is of no use; ``warning``: it could be better; ``info``: worth knowing."""
     title: str
+    """The finding in one line."""
     evidence: str
     """What was seen: numbers and steps, in words."""
     observations: list[Observation]

@@ -18,30 +18,39 @@ class HardExample(Resource):
     text: str
     """The beginning of the text."""
     label: str
+    """The label the row carries."""
     predicted: str
+    """The label the model gives."""
     probability: float
     """Of the predicted label."""
     label_probability: float
     """Of the label the row carries."""
     loss: float
+    """Cross-entropy of the row."""
 
 
 class LabelSuspect(Resource):
     """A row whose label the model, with good confidence, believes to be wrong."""
 
     row: int
+    """Place in its split, from 0."""
     text: str
+    """The beginning of the text."""
     label: str
+    """The label the row carries."""
     suggested: str
+    """The label the model believes in."""
     probability: float
     """Of the suggested label."""
     label_probability: float
+    """Of the label the row carries."""
 
 
 class Overlap(Resource):
     """One text, up to case, punctuation and white space, that occurs in more than one split."""
 
     text: str
+    """The beginning of the text."""
     rows: dict[SplitName, int]
     """How often in each split."""
     labels: list[str]
@@ -54,11 +63,15 @@ class DataIssues(Resource):
     split: SplitName
     """The split that the model judged."""
     hardest: list[HardExample] = []
+    """The rows with the highest loss, the worst first."""
     label_suspects: list[LabelSuspect] = []
+    """Rows whose label may be wrong, the surest first."""
     label_suspects_total: int = 0
     """Found in all; ``label_suspects`` holds the most likely ones."""
     overlaps: list[Overlap] = []
+    """Texts in more than one split, contradicting ones first."""
     overlaps_total: int = 0
+    """Found in all."""
     leaked: dict[SplitName, int] = {}
     """Rows of a split whose text also occurs in the training split."""
 
@@ -67,27 +80,35 @@ class ReportLine(Resource):
     """One line of the block for publications."""
 
     name: str
+    """What it is about."""
     text: str
+    """What a paper would say."""
 
 
 class Publication(Resource):
     """The training configuration as a paper states it."""
 
     lines: list[ReportLine]
+    """The block, line by line."""
     batch_size: int | None = None
     """Texts per forward pass."""
     effective_batch_size: int | None = None
     """Texts per optimizer step."""
     epochs_planned: int | None = None
+    """Passes over the training split that were asked for."""
     epochs_run: float | None = None
+    """Passes that were made."""
     train_seconds: float | None = None
+    """Time spent on training steps and evaluations."""
 
 
 class LabelShare(Resource):
     """How common one label is."""
 
     label: str
+    """Name of the label."""
     counts: dict[SplitName, int]
+    """Rows in each split."""
     share: float | None
     """Of the training split."""
 
@@ -96,7 +117,9 @@ class DataSection(Resource):
     """The data of the job."""
 
     dataset: DatasetRef
+    """The dataset, pinned by hash."""
     labels: list[LabelShare]
+    """Every label, in index order."""
     random_baseline: float | None
     """Accuracy of guessing evenly."""
     majority_baseline: float | None
@@ -106,44 +129,61 @@ class DataSection(Resource):
     median_length: int | None
     """Characters."""
     duplicates: int | None
+    """Rows whose text occurs earlier."""
     warnings: list[DataWarning]
+    """What a careful person would look at."""
 
 
 class ReportedHyperparameter(Resource):
     """One hyperparameter with its value and, where the service chose it, the reason."""
 
     name: str
+    """As in the request."""
     value: ChangeValue
+    """What ran, or what was asked for while nothing has run."""
     reason: str | None = None
+    """Why the service chose it; null where the client did."""
 
 
 class CurvePoint(Resource):
     """One point of a curve."""
 
     step: int
+    """Optimizer steps by then."""
     epoch: float
+    """Passes over the training split by then."""
     value: float
+    """The value."""
 
 
 class ReportedCurve(Resource):
     """One curve, thinned, with its extremes taken from all points."""
 
     name: str
+    """``train/...`` or ``eval/...``."""
     recorded: int
     """Points before thinning."""
     first: CurvePoint
+    """The earliest point."""
     last: CurvePoint
+    """The latest point."""
     lowest: CurvePoint
+    """The lowest point, the earliest of equals."""
     highest: CurvePoint
+    """The highest point, the earliest of equals."""
     points: list[CurvePoint]
+    """The curve, thinned."""
 
 
 class Confusion(Resource):
     """One way to be wrong."""
 
     label: str
+    """The true label."""
     predicted: str
+    """What it was taken for."""
     count: int
+    """Rows."""
     share: float
     """Of the rows that carry the label."""
 
@@ -152,6 +192,7 @@ class ScoreSection(Resource):
     """One split, judged."""
 
     evaluation: Evaluation
+    """All scores of the split."""
     confusions: list[Confusion]
     """The commonest mistakes, most frequent first."""
 
@@ -160,42 +201,73 @@ class Environment(Resource):
     """Where and with what the job ran."""
 
     device: str | None = None
+    """What it ran on."""
     worker: str | None = None
+    """Who ran it."""
     libraries: dict[str, str] = {}
+    """Versions by name; empty unless there is a version of the model."""
     usage: Usage
+    """What it cost."""
 
 
 class Report(Resource):
     """One job from data to scores."""
 
     title: str
+    """The version it made, or the model it is for."""
     summary: str
     """One or two sentences: what was trained, how well it does, what to look at."""
     generated_at: datetime
+    """When this was put together."""
     job_id: str
+    """The job."""
     status: Status
+    """How far it is."""
     status_reason: str | None
+    """One sentence: what is happening, or why it ended."""
     model: str
+    """Name in the registry."""
     version: int | None
+    """Its version; null unless it succeeded."""
     family: str
+    """Architecture."""
     base_model: BaseModelRef
+    """Where the weights came from."""
     created_at: datetime
+    """When it was accepted."""
     started_at: datetime | None
+    """When a worker first took it."""
     finished_at: datetime | None
+    """When it ended."""
     stop_reason: str | None
+    """Why training ended."""
     error_code: str | None
+    """Why it failed, as a stable name."""
     error_detail: str | None
+    """Why it failed."""
     error_remedy: str | None
+    """What to do about it."""
     best: BestMetric | None
+    """The evaluation that picked the checkpoint."""
     publication: Publication
+    """The training configuration as a paper states it."""
     data: DataSection
+    """What it learned from."""
     hyperparameters: list[ReportedHyperparameter]
+    """Every hyperparameter with its value."""
     curves: list[ReportedCurve]
+    """The losses first, then the scores, then the others."""
     scores: list[ScoreSection]
     """Validation first, then test."""
     exports: list[ExportVerdict]
+    """What was handed back, and how it compared with the trained model."""
     diagnoses: list[Diagnosis]
+    """What the whole history says, the gravest first."""
     issues: DataIssues | None
+    """What the kept checkpoint shows about the data; null until the job has succeeded."""
     environment: Environment
+    """Where and with what it ran."""
     warnings: list[JobWarning]
+    """What did not stop it, but is worth a look."""
     metadata: dict[str, str]
+    """Your own pairs."""

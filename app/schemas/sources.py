@@ -21,7 +21,9 @@ class TableColumns(StrictModel):
     """Which columns of a table are text and label."""
 
     text_column: Column = "text"
+    """Column with the texts."""
     label_column: Column = "label"
+    """Column with the labels."""
     label_names: list[LabelName] | dict[str, LabelName] | None = None
     """Names for the label values: a list (names of 0, 1, 2, ...; also the label order) or a mapping from value or
     class name; null: the class names that the dataset brings along, else the values themselves."""
@@ -35,7 +37,9 @@ class HubSource(TableColumns):
     """A dataset of the Hugging Face hub: its Parquet, JSON or CSV files, never its code."""
 
     source: Literal["hub"] = "hub"
+    """A dataset of the hub."""
     dataset: HubDatasetId
+    """Its id on the hub."""
     config: HubConfig | None = None
     """Configuration (subset) of the dataset; null: its only or default one."""
     revision: HubRevision | None = None
@@ -52,7 +56,9 @@ class TwitterSource(StrictModel):
     """English tweets with the labels negative, neutral and positive: cardiffnlp/tweet_sentiment_multilingual."""
 
     source: Literal["twitter"] = "twitter"
+    """The tweets recipe."""
     revision: HubRevision | None = None
+    """Branch, tag or commit; null: the newest."""
 
 
 class TrustpilotSource(StrictModel):
@@ -63,18 +69,22 @@ class TrustpilotSource(StrictModel):
     """
 
     source: Literal["trustpilot"] = "trustpilot"
+    """The reviews recipe."""
     revision: HubRevision | None = None
+    """Branch, tag or commit; null: the newest."""
     rows: Annotated[int, Field(ge=30, le=300_000)] = 10_000
     """Rows in all, a third of each label; 80 % train, 10 % validation, 10 % test."""
     synthetic_neutral: bool = True
     """False: only negative and positive, half each."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
+    """Decides which rows are drawn."""
 
 
 class ProcessedSource(TableColumns):
     """JSON Lines that are split already, in the folder that the operator set aside for them."""
 
     source: Literal["processed"] = "processed"
+    """Files in the folder that the operator set aside."""
     path: Annotated[str, StringConstraints(pattern=r"^[\w.-]+(/[\w.-]+)*$", max_length=500)]
     """A folder with train.jsonl, validation.jsonl and test.jsonl, or one file whose rows name their ``split``."""
 
@@ -86,14 +96,18 @@ class SourceFile(Resource):
     """One file that was read."""
 
     path: str
+    """Inside the repository or folder."""
     bytes: int
+    """Its size."""
     sha256: str
+    """Hash of its content."""
 
 
 class Provenance(Resource):
     """Where the rows of an imported dataset came from: enough to fetch the same ones again."""
 
     source: str
+    """Kind of source."""
     options: dict[str, Any]
     """Every option with its value."""
     dataset: str
@@ -103,8 +117,11 @@ class Provenance(Resource):
     revision: str | None = None
     """Commit on the hub."""
     config: str | None = None
+    """Configuration of the dataset that was read."""
     files: list[SourceFile]
+    """What was read."""
     libraries: dict[str, str] = {}
+    """Versions of what read it."""
     notes: list[str] = []
     """What a reader of scores must know about how the rows were made."""
 
@@ -113,7 +130,9 @@ class ImportRecord(Provenance):
     """The same with what was written: a dataset's canonical rows, pinned by hash."""
 
     rows_sha256: str
+    """Hash of the canonical rows."""
     bytes: int
+    """Size of the canonical rows."""
     labels: list[str]
     """Label names, in the order of the source."""
     counts: dict[SplitName, dict[str, int]]
