@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
 from app.api.body import StrictRoute
-from app.api.deps import Services, ServicesDep
+from app.api.deps import JobId, Services, ServicesDep
 from app.api.job_resource import describe
 from app.api.jobs import find
 from app.api.problems import documented
@@ -33,6 +34,7 @@ MOST_POINTS = 5000
 """Points of one curve that a report is made of; extremes of a longer one may be missed by a hair."""
 _HTML, _MARKDOWN, _JSON, _SVG = "text/html", "text/markdown", "application/json", "image/svg+xml"
 _TYPES: dict[Format, str] = {"json": _JSON, "markdown": _MARKDOWN, "md": _MARKDOWN, "html": _HTML}
+_PICTURE = {"schema": {"type": "string"}, "example": '<svg xmlns="http://www.w3.org/2000/svg" ...>...</svg>'}
 # Neither page nor picture loads or runs anything, whatever a label or a text says.
 _INERT = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -47,11 +49,16 @@ _INERT = {
     response_description="Data, hyperparameters, curves, scores, advice: as JSON, Markdown or one HTML page.",
     responses={
         **documented(NotFound, Unprocessable),
-        200: {"content": {_MARKDOWN: {"schema": {"type": "string"}}, _HTML: {"schema": {"type": "string"}}}},
+        200: {
+            "content": {
+                _MARKDOWN: {"schema": {"type": "string"}, "example": "# sentiment:3: training report\n\n..."},
+                _HTML: {"schema": {"type": "string"}, "example": '<!doctype html>\n<html lang="en">...'},
+            }
+        },
     },
 )
 def get_report(
-    job_id: str,
+    job_id: JobId,
     request: Request,
     services: ServicesDep,
     format: Annotated[Format | None, Query(description="Wins over `Accept`; `md` is `markdown`.")] = None,
@@ -76,10 +83,14 @@ def get_report(
     summary="Draw a plot of a job",
     response_class=Response,
     response_description="An SVG picture that follows the reader's light or dark scheme.",
-    responses={**documented(NotFound), 200: {"content": {_SVG: {"schema": {"type": "string"}}}}},
+    responses={**documented(NotFound), 200: {"content": {_SVG: _PICTURE}}},
 )
-def get_plot(job_id: str, name: str, services: ServicesDep) -> Response:
-    """Draw `loss`, `metrics`, `learning_rate`, `gradient_norm`, `throughput` or `confusion_matrix`, as of now."""
+def get_plot(
+    job_id: JobId,
+    name: Annotated[str, PathParameter(description=f"One of {', '.join(PLOTS)}.", examples=["loss"])],
+    services: ServicesDep,
+) -> Response:
+    """Draw the curves or the confusion matrix of a job as of now."""
     if name not in PLOTS:
         near = nearest(name[:100], PLOTS)
         raise NotFound(

@@ -250,7 +250,7 @@ class Report(Resource):
     best: BestMetric | None
     """The evaluation that picked the checkpoint."""
     publication: Publication
-    """The training configuration as a paper states it."""
+    """How it was trained, line by line."""
     data: DataSection
     """What it learned from."""
     hyperparameters: list[ReportedHyperparameter]
