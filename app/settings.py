@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         900.0, gt=0, description="A running job without a sign of progress for this long is taken for hung."
     )
+    checkpoint_seconds: float = Field(
+        120.0, gt=0, description="How often training is saved: what the loss of a worker may cost of it."
+    )
     max_attempts: int = Field(3, ge=1, description="Crashes after which a job is failed for good.")
     worker_slots: int = Field(1, ge=1, description="Jobs one worker process runs at a time: one a GPU.")
     worker_threads: int = Field(0, ge=0, description="CPU threads of a training process; 0: measured at start.")

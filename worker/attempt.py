@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.logging import get_logger
-from worker.events import AttemptSpec, BundleReady, Event, Failed, Stepped, parse_event
+from worker.checkpoints import Checkpoints
+from worker.events import AttemptSpec, BundleReady, Checkpointed, Event, Failed, Stepped, parse_event
 from worker.lease import Lease, clock
 from worker.outcome import Cause, Farewell, Outcome, judge, memory_kills
 from worker.process import Process
@@ -67,6 +68,7 @@ class Attempt:
         draining: threading.Event,
         patience: Patience,
         children: Children,
+        checkpoints: Checkpoints,
     ) -> None:
         self._spec = spec
         self._process = process
@@ -74,6 +76,7 @@ class Attempt:
         self._draining = draining
         self._patience = patience
         self._children = children
+        self._checkpoints = checkpoints
         self._pulse = Pulse(patience.stall)
         self._cause: Cause | None = None
         self._kill_at: float | None = None
@@ -126,6 +129,8 @@ class Attempt:
             self._error = dict(event.error)
         elif isinstance(event, BundleReady):
             self._manifest_sha256 = event.manifest_sha256
+        elif isinstance(event, Checkpointed):
+            self._checkpoints.keep(event)
         else:
             self._lease.recorder.hear(event)
 
@@ -153,4 +158,4 @@ class Attempt:
             self._kill_at = clock()
         elif first:
             self._kill_at = clock() + self._patience.cancel_grace
-            self._process.terminate()
+            self._process.terminate(save=cause == "drain")

@@ -23,6 +23,7 @@ from worker.events import (
     EXIT_BROKEN,
     EXIT_DONE,
     EXIT_STOPPED,
+    SAVE_AND_STOP,
     AttemptSpec,
     Event,
     Failed,
@@ -32,7 +33,7 @@ from worker.events import (
 )
 from worker.failures import crashed, is_disk_full, out_of_memory, storage_full
 
-Pipeline = Callable[[AttemptSpec, Callable[[Event], None], Callable[[], bool]], None]
+Pipeline = Callable[[AttemptSpec, Callable[[Event], None], Callable[[], bool], Callable[[], bool]], None]
 
 DEFAULT_PIPELINE = "worker.pipeline:run"
 # What the pipeline's libraries load lazily, at a job's expense, unless it was loaded before.
@@ -68,18 +69,25 @@ class Sender:
 
 
 class StopFlag:
-    """Set by SIGTERM, asked by the training loop; a handler does nothing else, so no step is torn."""
+    """Set by a signal, asked by the training loop; a handler does nothing else, so no step is torn."""
 
     def __init__(self) -> None:
         self._set = False
+        self._saving = False
 
     def install(self) -> None:
-        """Listen to SIGTERM; Ctrl-C in a terminal is for the parent to judge."""
+        """Listen to SIGTERM and SAVE_AND_STOP; Ctrl-C in a terminal is for the parent to judge."""
         signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(SAVE_AND_STOP, self._on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def _on_signal(self, _number: int, _frame: object) -> None:
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self._saving = number == SAVE_AND_STOP
         self._set = True
+
+    def saving(self) -> bool:
+        """Say whether the stop is to be preceded by a checkpoint."""
+        return self._saving
 
     def __call__(self) -> bool:
         return self._set
@@ -124,7 +132,7 @@ def warm_up(pipeline: str) -> None:
 def run(spec: AttemptSpec, pipeline: str, sender: Sender, stop: StopFlag) -> int:
     """Run one attempt and give the exit code; whatever goes wrong is told to the parent first."""
     try:
-        load_pipeline(pipeline)(spec, sender.send, stop)
+        load_pipeline(pipeline)(spec, sender.send, stop, stop.saving)
     except Interrupted:
         return EXIT_STOPPED
     except Exception as error:  # noqa: BLE001 - the one place that turns any failure into an exit code

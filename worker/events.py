@@ -3,6 +3,7 @@
 The spec is one JSON line on the child's stdin, each event one JSON line on a pipe of its own. Nothing else is shared.
 """
 
+import signal
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -24,7 +25,9 @@ EXIT_OUT_OF_MEMORY: Final = 66
 EXIT_BROKEN: Final = 70
 """A failure that is nobody's fault and may not come again: counts as a crash and is tried again."""
 EXIT_STOPPED: Final = 75
-"""Asked to stop by SIGTERM, and did."""
+"""Asked to stop by a signal, and did."""
+SAVE_AND_STOP: Final = signal.SIGUSR1
+"""Asks to stop and to save training first; SIGTERM asks to stop."""
 
 DIVERGED_CODES: Final = frozenset({"training-diverged"})
 OUT_OF_MEMORY_CODES: Final = frozenset({"gpu-out-of-memory", "out-of-memory"})
@@ -65,6 +68,12 @@ class AttemptSpec(Message):
     """The GPU of this attempt, as CUDA_VISIBLE_DEVICES names it; the child sets it before CUDA starts."""
     bundle_dir: Path
     """Where the bundle is to be written; does not exist yet."""
+    fingerprint: str = ""
+    """Stands for everything a checkpoint depends on; one with another fingerprint is not used."""
+    checkpoint_seconds: float | None = None
+    """How often training is saved; None: only when asked to stop and save."""
+    resume_from: Path | None = None
+    """Verified checkpoint to go on from; None: start anew."""
     cache_dir: Path | None = None
     """Folder that outlives attempts, for what was measured of this machine; None: nothing is remembered."""
 
@@ -129,6 +138,22 @@ class Stopped(Message):
     best_step: int
 
 
+class Resumed(Message):
+    """Training goes on where an earlier attempt was saved."""
+
+    type: Literal["resumed"] = "resumed"
+    step: int
+
+
+class Checkpointed(Message):
+    """Training was saved."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    step: int
+    folder: Path
+    """Whole, in the attempt's ``work_dir``; from now on the parent's."""
+
+
 class Warned(Message):
     """Something worth knowing that does not stop the job."""
 
@@ -160,7 +185,19 @@ class Failed(Message):
     """As ``JobFailure.as_dict`` gives it."""
 
 
-Event = PhaseStarted | Resolved | Stepped | Evaluated | Stopped | Warned | BundleReady | Used | Failed
+Event = (
+    PhaseStarted
+    | Resolved
+    | Resumed
+    | Stepped
+    | Evaluated
+    | Checkpointed
+    | Stopped
+    | Warned
+    | BundleReady
+    | Used
+    | Failed
+)
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

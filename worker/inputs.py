@@ -23,6 +23,7 @@ class Inputs:
     labels: list[str]
     profile: DatasetProfile
     artifact_key: str
+    request_sha256: str
 
 
 def read(session: Session, job_id: str) -> Inputs:
@@ -38,6 +39,7 @@ def read(session: Session, job_id: str) -> Inputs:
         labels=list(dataset.labels),
         profile=DatasetProfile.model_validate(dataset.profile),
         artifact_key=dataset.artifact_key,
+        request_sha256=job.request_sha256,
     )
 
 

@@ -18,30 +18,43 @@ from worker.inspection import look_at_data
 from worker.models.depth import depths
 from worker.models.head import head_parameters
 from worker.narration import Narrator
+from worker.saving import Saving
 from worker.setup import Setup, set_up
 from worker.training.compiling import compile_model
-from worker.training.events import Evaluated
+from worker.training.events import Evaluated, Stopped
 from worker.training.loop import Autocast, Evaluate, Training
 
 
-def run(spec: AttemptSpec, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+def run(
+    spec: AttemptSpec,
+    emit: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    should_save: Callable[[], bool] = lambda: False,
+) -> None:
     """Run one attempt from the dataset file to a verified bundle in ``spec.bundle_dir``.
 
     Sets seeds, threads and determinism of the whole process. Raises JobFailure when the job cannot succeed, and
-    Interrupted soon after ``should_stop`` says so.
+    Interrupted soon after ``should_stop`` says so, with training saved first when ``should_save`` says so too.
     """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    _Attempt(spec, emit, should_stop).run()
+    _Attempt(spec, emit, should_stop, should_save).run()
 
 
 class _Attempt:
     """One attempt; its methods are the phases."""
 
-    def __init__(self, spec: AttemptSpec, emit: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        spec: AttemptSpec,
+        emit: Callable[[Event], None],
+        should_stop: Callable[[], bool],
+        should_save: Callable[[], bool],
+    ) -> None:
         self._spec = spec
         self._narrator = Narrator(emit)
         self._should_stop = should_stop
+        self._should_save = should_save
         self._clock = PhaseClock()
 
     def run(self) -> None:
@@ -87,12 +100,20 @@ class _Attempt:
             depths=depths(setup.model),
             forward=compiled,
         )
-        best: Evaluation | None = None
-        for event in training.run(self._should_stop):
-            self._narrator.tell(event)
-            if isinstance(event, Evaluated) and event.improved:
-                best = event.evaluation
-        return best
+        saving = Saving(self._spec, training, self._narrator)
+        saving.resume()
+        try:
+            for event in training.run(self._should_stop):
+                self._narrator.tell(event)
+                if isinstance(event, Evaluated) and event.improved:
+                    saving.best = event.evaluation
+                if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
+                    saving.save_if_due()
+        except Interrupted:
+            if self._should_save():
+                saving.save()
+            raise
+        return saving.best
 
     def _compile(self, setup: Setup) -> nn.Module:
         if not setup.data.hyperparameters.torch_compile:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import worker
-from worker.events import Message
+from worker.events import SAVE_AND_STOP, Message
 
 LONGEST_EVENT = 64 * 1024 * 1024
 """Bytes of one event line; the confusion matrix of a thousand labels takes some eight million."""
@@ -140,10 +140,10 @@ class Process:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         return self._popen.poll() is not None
 
-    def terminate(self) -> None:
-        """Ask the process to stop; its helpers are left to it, so that it can end its step in peace."""
+    def terminate(self, *, save: bool = False) -> None:
+        """Ask the process to stop, saving first if ``save``; its helpers are left to it, to end its step in peace."""
         if not self.exited():
-            os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, SAVE_AND_STOP if save else signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill the whole process group."""

@@ -18,6 +18,8 @@ from app.store.engine import Database
 from worker import inputs
 from worker.attempt import Attempt, Patience
 from worker.base_models import BaseModels
+from worker.checkpoint_files import fingerprint
+from worker.checkpoints import Checkpoints, fetch_newest
 from worker.events import AttemptSpec, Interrupted
 from worker.failures import crashed, from_app_error, is_disk_full, storage_full
 from worker.lease import Lease
@@ -105,6 +107,7 @@ class Slot:
     def _run(self, lease: Lease) -> Outcome:
         lease.recorder.enter("preparing")
         process = self._tools.children.take()
+        checkpoints = Checkpoints(self._tools.artifacts, lease.claim, lease.recorder)
         outcome = None
         try:
             spec = self._prepare(lease, process)
@@ -115,12 +118,15 @@ class Slot:
                 draining=self._tools.draining,
                 patience=Patience(self._tools.settings.cancel_grace_seconds, self._tools.settings.stall_seconds),
                 children=self._tools.children,
+                checkpoints=checkpoints,
             ).run()
             if outcome.ending == "bundle" and outcome.manifest_sha256 is not None:
                 self._publish(lease, spec, outcome.manifest_sha256)
             return outcome
         finally:
             process.bury()
+            another = outcome is None or outcome.ending in ("stopped", "crashed")
+            checkpoints.close(wanted=another and not lease.lost() and not lease.cancel_requested.is_set())
             self._tidy(lease.claim, process, keep_log=outcome is not None and outcome.ending in ("failed", "crashed"))
 
     def _prepare(self, lease: Lease, process: Process) -> AttemptSpec:
@@ -135,6 +141,8 @@ class Slot:
         place, base_model = tools.base_models.find(job.base_model, folder, lambda: self._must_stop(lease))
         scratch = folder / "scratch"
         scratch.mkdir()
+        identity = fingerprint(job.request_sha256, job.dataset.sha256, base_model)
+        saved = fetch_newest(tools.artifacts, claim.job_id, identity, folder / "checkpoints", lease.recorder.hear)
         return AttemptSpec(
             job_id=claim.job_id,
             attempt=claim.attempt,
@@ -148,6 +156,9 @@ class Slot:
             request=job.request,
             threads=tools.settings.worker_threads,
             cuda_device=self._cuda_device,
+            fingerprint=identity,
+            checkpoint_seconds=tools.settings.checkpoint_seconds,
+            resume_from=saved,
             bundle_dir=folder / "bundle",
         )
 

@@ -18,6 +18,7 @@ from app.store import jobs, workers
 from app.store.claims import Claim
 from app.store.engine import Database
 from worker.base_models import BaseModels
+from worker.checkpoints import sweep
 from worker.child import DEFAULT_PIPELINE
 from worker.hardware import Hardware
 from worker.lease import clock
@@ -55,6 +56,7 @@ class Supervisor:
         """Jobs that a poll found since the last ring: many mean that this worker has gone deaf."""
         self._settings = settings
         self._database = database
+        self._artifacts = artifacts
         self._hardware = hardware
         self._draining = threading.Event()
         self._bell: queue.Queue[None] = queue.Queue(maxsize=self.slots)
@@ -80,6 +82,7 @@ class Supervisor:
     def start(self) -> None:
         """Begin to take jobs. Raises OSError when the data folder cannot be written."""
         self._workspace.open()
+        sweep(self._database, self._artifacts)
         self._children.refill()
         for thread in (self._presence, *self._threads):
             thread.start()
@@ -130,6 +133,7 @@ class Supervisor:
             by_poll = False
             outcome = slot.work(claim, claimed_at)
             self._children.refill()
+            sweep(self._database, self._artifacts)
             troubles = troubles + 1 if outcome.transient else 0
             if troubles:
                 self._draining.wait(min(LONGEST_PAUSE_SECONDS, 2.0**troubles))

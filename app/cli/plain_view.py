@@ -35,6 +35,8 @@ class PlainView:
                 return str(data["phase"])
             case "resolved":
                 return f"training takes {data['total_steps']} steps on {data['device']}"
+            case "resumed":
+                return f"training goes on at step {data['step']}, where it was saved"
             case "step" if self._now() - self._spoke >= STEP_LINE_SECONDS:
                 return self._step()
             case "evaluated":

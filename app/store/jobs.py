@@ -4,7 +4,7 @@ The states are ``queued -> running -> succeeded | failed | cancelled``, with ``r
 lost and ``queued -> cancelled``. A terminal state never changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -172,6 +172,12 @@ def counts(session: Session) -> dict[str, int]:
     """Count the jobs of each status; a status without jobs is absent."""
     query = select(Job.status, func.count()).group_by(Job.status)
     return dict(session.execute(query).all())
+
+
+def unfinished(session: Session, job_ids: Collection[str]) -> set[str]:
+    """Name those of these jobs that have not ended."""
+    query = select(Job.id).where(Job.id.in_(job_ids), Job.status.not_in(TERMINAL))
+    return set(session.scalars(query))
 
 
 def cancel(session: Session, job_id: str) -> CancelOutcome | None:

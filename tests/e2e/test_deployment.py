@@ -98,8 +98,11 @@ def test_a_worker_that_is_killed_loses_no_job(deployment: Deployment, service: T
     assert second.stop() == 0
     given_back = service.job(endless.id)
     assert (given_back.status, given_back.attempt) == ("queued", 1)
+    deployment.start("worker", data="worker-3")
+    resumed = next(event for event in service.events(endless.id) if event.type == "resumed")
+    assert resumed.data["step"] >= given_back.progress.step
     service.cancel(endless.id)
-    assert service.job(endless.id).status == "cancelled"
+    assert service.wait(endless.id, timeout=30).status == "cancelled"
 
 
 def _wait(service: Tunesmith, job_id: str, condition: Callable[[Job], bool], seconds: float = 90) -> None:

@@ -18,10 +18,12 @@ from tests.worker.toy_task import LABELS, MakeSpec, Recording, toy_rows
 from worker.events import (
     AttemptSpec,
     BundleReady,
+    Checkpointed,
     Evaluated,
     Interrupted,
     PhaseStarted,
     Resolved,
+    Resumed,
     Stepped,
     Stopped,
     Used,
@@ -270,3 +272,43 @@ def test_gradient_checkpointing_changes_nothing_but_memory(make_spec: MakeSpec) 
 def test_events_survive_the_pipe(make_spec: MakeSpec, recording: Recording) -> None:
     run(make_spec(ROWS, num_train_epochs=1), recording, never)
     assert [parse_event(event.model_dump_json().encode()) for event in recording.events] == recording.events
+
+
+def test_an_interrupted_attempt_is_continued_as_if_nothing_had_happened(make_spec: MakeSpec) -> None:
+    wishes = {"num_train_epochs": 4, "logging_steps": 1, "early_stopping_patience": None}
+    whole = make_spec(ROWS, name="whole", **wishes)
+    run(whole, expected := Recording(), never)
+
+    first = make_spec(ROWS, name="first", **wishes).model_copy(update={"fingerprint": "f"})
+    before = Recording()
+    with pytest.raises(Interrupted):
+        run(first, before, lambda: len(before.of(Stepped)) >= 30, lambda: True)
+    [saved] = before.of(Checkpointed)
+    assert saved.step == 30
+
+    second = make_spec(ROWS, name="second", **wishes).model_copy(
+        update={"fingerprint": "f", "resume_from": saved.folder}
+    )
+    run(second, after := Recording(), never)
+    assert after.of(Resumed) == [Resumed(step=30)]
+    assert [event.step for event in after.of(Stepped)] == list(range(31, 49))
+    assert [event.evaluation for event in expected.of(Evaluated)] == [
+        event.evaluation for event in (*before.of(Evaluated), *after.of(Evaluated))
+    ]
+    assert all(torch.equal(value, weights_of(second)[name]) for name, value in weights_of(whole).items())
+    manifests = [Bundle.open(spec.bundle_dir).manifest for spec in (whole, second)]
+    assert manifests[0].validation == manifests[1].validation
+
+
+def test_training_is_saved_now_and_then(make_spec: MakeSpec, recording: Recording) -> None:
+    spec = make_spec(ROWS, num_train_epochs=1, logging_steps=4).model_copy(update={"checkpoint_seconds": 1e-9})
+    run(spec, recording, never)
+    assert [event.step for event in recording.of(Checkpointed)] == [1, 4, 8, 12]
+
+
+def test_a_damaged_checkpoint_costs_its_time_only(make_spec: MakeSpec, recording: Recording, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    spec = make_spec(ROWS, num_train_epochs=1).model_copy(update={"resume_from": tmp_path / "broken"})
+    run(spec, recording, never)
+    assert [event.code for event in recording.of(Warned)] == ["resume-fallback"]
+    assert recording.of(BundleReady)

@@ -246,6 +246,44 @@ def test_draining_gives_the_job_back_and_another_worker_ends_it(everywhere):
     assert world.wait(job_id, "succeeded").attempt == 2
 
 
+def test_what_a_drained_attempt_saved_is_where_the_next_one_goes_on(everywhere):
+    world = everywhere
+    job_id = world.submit("first:saves")
+    first = world.supervisor()
+    running_child(world, job_id)
+    first.drain()
+    saved = [data["step"] for _, data in world.history(job_id, "checkpoint")]
+    assert saved[0] == 1
+    assert len(saved) == 2
+    assert f"checkpoints/{job_id}/1/{saved[-1]}/manifest.json" in world.stored("checkpoints")
+    second = world.supervisor()
+    assert world.wait(job_id, "succeeded").attempt == 2
+    assert world.history(job_id, "resumed") == [("resumed", {"step": saved[-1]})]
+    second.drain()
+    assert world.stored("checkpoints") == []
+
+
+def test_a_crash_costs_what_was_not_saved(world):
+    job_id = world.submit("first:saves")
+    world.supervisor()
+    child = running_child(world, job_id)
+    world.wait_until(job_id, lambda job: world.history(job_id, "checkpoint"))
+    os.kill(child, signal.SIGKILL)
+    assert world.wait(job_id, "succeeded").crash_count == 1
+    assert world.history(job_id, "resumed") == [("resumed", {"step": 1})]
+
+
+def test_a_cancelled_attempt_saves_nothing_more_and_leaves_nothing(world):
+    job_id = world.submit("saves")
+    supervisor = world.supervisor()
+    running_child(world, job_id)
+    world.database.run(lambda session: jobs.cancel(session, job_id))
+    world.wait(job_id, "cancelled")
+    supervisor.drain()
+    assert [data["step"] for _, data in world.history(job_id, "checkpoint")] == [1]
+    assert world.stored("checkpoints") == []
+
+
 def test_draining_ends_a_child_that_will_not_listen(world):
     job_id = world.submit("deaf")
     supervisor = world.supervisor()

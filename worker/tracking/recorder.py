@@ -18,7 +18,18 @@ from app.store.claims import Claim
 from app.store.events import NewEvent
 from app.store.jobs import Recorded
 from app.store.metrics import Point
-from worker.events import Evaluated, Event, PhaseStarted, Resolved, Stepped, Stopped, Used, Warned
+from worker.events import (
+    Checkpointed,
+    Evaluated,
+    Event,
+    PhaseStarted,
+    Resolved,
+    Resumed,
+    Stepped,
+    Stopped,
+    Used,
+    Warned,
+)
 from worker.tracking import sentences
 from worker.tracking.examiner import Examiner
 
@@ -132,6 +143,13 @@ class Recorder:
             case Warned():
                 warning = JobWarning(code=event.code, detail=event.detail, remedy=event.remedy)
                 return Recorded(warnings=[warning], events=[NewEvent("warning", warning.model_dump())])
+            case Resumed():
+                return Recorded(
+                    status_reason=f"Training goes on at step {event.step}, where it was saved.",
+                    events=[NewEvent("resumed", {"step": event.step})],
+                )
+            case Checkpointed():
+                return Recorded(events=[NewEvent("checkpoint", {"step": event.step})])
             case Used():
                 return Recorded(usage=event.usage)
             case _:

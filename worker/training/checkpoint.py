@@ -15,9 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from app.artifacts.bundle import describe_files
-from app.errors import JobFailure
+from worker.checkpoint_files import MANIFEST, damaged, verify
 
-MANIFEST = "manifest.json"
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 GENERATORS = "generators.safetensors"
@@ -88,13 +87,13 @@ def load_state(folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimiz
 
     Raises JobFailure ``damaged-checkpoint`` before anything was changed.
     """
-    _verify(folder, fingerprint)
+    verify(folder, fingerprint)
     try:
         weights, moments = load_file(folder / MODEL), load_file(folder / OPTIMIZER)
         generators = load_file(folder / GENERATORS)
         state: dict[str, Any] = json.loads((folder / STATE).read_bytes())
     except (OSError, ValueError, SafetensorError) as error:
-        raise _damaged("a file cannot be read") from error
+        raise damaged("a file cannot be read") from error
     model.load_state_dict(weights)
     _restore_moments(optimizer, moments)
     _restore_generators(generators, state.pop("generators"))
@@ -105,28 +104,6 @@ def best_of(folder: Path) -> Path | None:
     """Give the best weights kept in a checkpoint, if an evaluation had found any."""
     file = folder / BEST
     return file if file.is_file() else None
-
-
-def _verify(folder: Path, fingerprint: str) -> None:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        found = {name: entry.model_dump() for name, entry in describe_files(folder).items()}
-    except (OSError, ValueError) as error:
-        raise _damaged("its manifest cannot be read") from error
-    if manifest.get("fingerprint") != fingerprint:
-        raise _damaged("it belongs to another job")
-    if manifest.get("files") != found:
-        raise _damaged("its files differ from its manifest")
-
-
-def _damaged(reason: str) -> JobFailure:
-    return JobFailure(
-        detail=f"The checkpoint cannot be used: {reason}.",
-        code="damaged-checkpoint",
-        remedy="Resume from an older checkpoint, or start anew.",
-        kind="internal",
-        final=False,
-    )
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -118,14 +118,18 @@ class Training:
                 yield self._report()
         yield self._finish()
 
-    def save(self, folder: Path, *, fingerprint: str) -> None:
-        """Write everything that ``resume`` needs; between two events, or after Interrupted."""
+    def save(self, folder: Path, *, fingerprint: str, notes: Mapping[str, Any] | None = None) -> None:
+        """Write everything that ``resume`` needs, and the caller's ``notes``, which are JSON.
+
+        Between two events, or after Interrupted.
+        """
         place = self._place
         state: dict[str, Any] = {
             "place": [place.step, place.epoch, place.window, place.evaluated],
             "stopping": self._stopping.state(),
             "scaler": self.arithmetic.scaler.state_dict(),
             "loss": self._meter.state(),
+            "notes": dict(notes or {}),
         }
         best = self._best_file if self._best_file.is_file() else None
         save_state(
@@ -137,10 +141,10 @@ class Training:
             fingerprint=fingerprint,
         )
 
-    def resume(self, folder: Path, *, fingerprint: str) -> None:
+    def resume(self, folder: Path, *, fingerprint: str) -> dict[str, Any]:
         """Go on where ``save`` was called: on the same device and threads, bit by bit as if never interrupted.
 
-        Raises JobFailure ``damaged-checkpoint``.
+        Gives the notes that were saved. Raises JobFailure ``damaged-checkpoint``.
         """
         state = load_state(folder, model=self.model, optimizer=self._optimizer, fingerprint=fingerprint)
         self._place = Place(*state["place"])
@@ -151,6 +155,13 @@ class Training:
             scratch = self._best_file.with_name(f".{BEST}.part")
             shutil.copyfile(best, scratch)
             scratch.replace(self._best_file)
+        notes: dict[str, Any] = state["notes"]
+        return notes
+
+    @property
+    def step(self) -> int:
+        """How many optimizer steps are made."""
+        return self._place.step
 
     def _plan_epoch(self) -> None:
         batches = self._source.plan(self.wishes.batch_size, seed=self.wishes.seed, epoch=self._place.epoch)

@@ -17,14 +17,17 @@ from app.schemas.hyperparameters import Hyperparameters, ResolvedHyperparameters
 from app.schemas.jobs import Usage
 from app.schemas.metrics import ClassScores, Evaluation
 from app.schemas.text import TokenizerSettings
+from worker import checkpoint_files
 from worker.events import (
     AttemptSpec,
     BundleReady,
+    Checkpointed,
     Evaluated,
     Event,
     Interrupted,
     PhaseStarted,
     Resolved,
+    Resumed,
     Stepped,
     Stopped,
     Used,
@@ -39,7 +42,7 @@ class OutOfMemoryError(RuntimeError):
     """Named as torch names it."""
 
 
-def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool]) -> None:
+def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_save: Callable[[], bool]) -> None:
     """Do what ``metadata['toy']`` says; ``first:MODE`` does it in the first attempt only."""
     mode = spec.request.metadata.get("toy", "train")
     if mode.startswith("first:"):
@@ -51,6 +54,10 @@ def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool]) -> None:
     rows = spec.dataset_file.read_text().splitlines()
     emit(PhaseStarted(phase="training"))
     emit(_resolved(spec))
+    if spec.resume_from is not None:
+        emit(Resumed(step=json.loads((spec.resume_from / "state.json").read_text())["step"]))
+    if mode == "saves":
+        save_until(spec, emit, should_stop, should_save)
     misbehave(mode, spec, emit, should_stop)
     for step in range(1, STEPS + 1):
         if should_stop():
@@ -68,6 +75,26 @@ def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool]) -> None:
     if mode == "silent":
         return
     emit(BundleReady(manifest_sha256="0" * 64 if mode == "wrong-hash" else digest))
+
+
+def save_until(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_save: Callable[[], bool]) -> None:
+    """Save at once, then step until asked to stop, and save again if asked to."""
+    write_checkpoint(spec, emit, 1)
+    step = _step_until(emit, should_stop)
+    if should_save():
+        write_checkpoint(spec, emit, step + 1)
+    raise Interrupted
+
+
+def write_checkpoint(spec: AttemptSpec, emit: Emit, step: int) -> None:
+    """Write what looks like a checkpoint."""
+    folder = spec.work_dir / f"checkpoint-{step}"
+    folder.mkdir()
+    (folder / "state.json").write_text(json.dumps({"step": step}))
+    files = {name: entry.model_dump() for name, entry in describe_files(folder).items()}
+    manifest = {"fingerprint": spec.fingerprint, "files": files}
+    (folder / checkpoint_files.MANIFEST).write_text(json.dumps(manifest))
+    emit(Checkpointed(step=step, folder=folder))
 
 
 def misbehave(mode: str, spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool]) -> None:
@@ -105,12 +132,13 @@ def misbehave(mode: str, spec: AttemptSpec, emit: Emit, should_stop: Callable[[]
             os.write(max(_open_fds()), b"\xff no event\n")
 
 
-def _step_until(emit: Emit, stop: Callable[[], bool]) -> None:
+def _step_until(emit: Emit, stop: Callable[[], bool]) -> int:
     step = 0
     while not stop():
         step += 1
         emit(stepped(step, 1_000_000))
         time.sleep(0.02)
+    return step
 
 
 def _open_fds() -> tuple[int, ...]:

@@ -1,0 +1,53 @@
+"""Save a run now and then, and go on from what an earlier attempt has saved."""
+
+import time
+from typing import Any
+
+from app.errors import JobFailure
+from app.schemas.jobs import JobWarning
+from app.schemas.metrics import Evaluation
+from worker.events import AttemptSpec, Checkpointed, Resumed
+from worker.narration import Narrator
+from worker.training.loop import Training
+
+
+class Saving:
+    """The checkpoints of one run; ``best`` is the evaluation of the best weights so far, which they carry along."""
+
+    def __init__(self, spec: AttemptSpec, training: Training, narrator: Narrator) -> None:
+        self._spec = spec
+        self._training = training
+        self._narrator = narrator
+        self._saved_at = time.monotonic()
+        self._saved_step = 0
+        self.best: Evaluation | None = None
+
+    def resume(self) -> None:
+        """Go on from the spec's checkpoint, if it names one; a damaged one costs its time, not the job."""
+        if self._spec.resume_from is None:
+            return
+        try:
+            notes = self._training.resume(self._spec.resume_from, fingerprint=self._spec.fingerprint)
+        except JobFailure as failure:
+            self._narrator.warn(JobWarning(code="resume-fallback", detail=f"{failure.detail} Training starts anew."))
+            return
+        self.best = None if notes["best"] is None else Evaluation.model_validate(notes["best"])
+        self._saved_step = self._training.step
+        self._narrator.say(Resumed(step=self._training.step))
+
+    def save_if_due(self) -> None:
+        """Save when the last time is long enough ago."""
+        pause = self._spec.checkpoint_seconds
+        if pause is not None and time.monotonic() - self._saved_at >= pause:
+            self.save()
+
+    def save(self) -> None:
+        """Save, unless nothing has happened since."""
+        step = self._training.step
+        if step > self._saved_step:
+            folder = self._spec.work_dir / f"checkpoint-{step:09d}"
+            notes: dict[str, Any] = {"best": None if self.best is None else self.best.model_dump(mode="json")}
+            self._training.save(folder, fingerprint=self._spec.fingerprint, notes=notes)
+            self._narrator.say(Checkpointed(step=step, folder=folder))
+            self._saved_step = step
+        self._saved_at = time.monotonic()
