@@ -43,8 +43,12 @@ class BaseModels:
         self._artifacts = artifacts
         self._spawner = spawner
 
-    def find(self, ref: BaseModelRef, folder: Path, should_stop: Callable[[], bool]) -> tuple[Path, BaseModelRef]:
-        """Give the model's folder and the reference with its revision; ``folder`` is for scratch.
+    def find(
+        self, ref: BaseModelRef, folder: Path, should_stop: Callable[[], bool]
+    ) -> tuple[Path | None, BaseModelRef]:
+        """Give the model's folder, None for a job without one, and the reference with its revision.
+
+        ``folder`` is for scratch.
 
         Raises JobFailure, Unavailable, Interrupted when ``should_stop`` said so.
         """
@@ -57,6 +61,8 @@ class BaseModels:
                 place, revision = self._configured(ref.id), ref.revision
             case "hub":
                 place, revision = self._downloaded(ref, folder, should_stop)
+            case "none":
+                return None, ref
             case "version":
                 place, revision = self._own(ref, folder), ref.revision
         check_folder(ref.id, place)

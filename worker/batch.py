@@ -1,4 +1,4 @@
-"""A batch: what the model is fed, one row a text."""
+"""A batch: what the model is called with, and what it should answer."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,32 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded texts with their labels, all int64 and on one device."""
+    """Padded texts with their labels, all on one device."""
 
-    input_ids: Tensor  # (batch, seq)
-    attention_mask: Tensor  # (batch, seq)
+    inputs: dict[str, Tensor]
+    """What the model is called with, by name: ``input_ids`` and ``attention_mask``, each (pieces, seq) int64."""
     labels: Tensor  # (batch,)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def input_ids(self) -> Tensor:
+        """Give the ids, (pieces, seq); a piece is a text, or a chunk of one."""
+        return self.inputs["input_ids"]
+
+    @property
+    def attention_mask(self) -> Tensor:
+        """Give the mask, (pieces, seq): 1 for a token, 0 for padding."""
+        return self.inputs["attention_mask"]
+
     def to(self, device: torch.device) -> "Batch":
         """Copy to ``device``; from pinned memory the copy overlaps with what the GPU is doing."""
         if device.type == "cpu":
             return self
-        moved = (
-            tensor.pin_memory().to(device, non_blocking=True)
-            for tensor in (self.input_ids, self.attention_mask, self.labels)
-        )
-        return Batch(*moved)
+        inputs = {name: _moved(tensor, device) for name, tensor in self.inputs.items()}
+        return Batch(inputs, _moved(self.labels, device))
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -59,8 +59,8 @@ class AttemptSpec(Message):
     labels: list[str]
     """Label names in the order of the logits."""
     base_model: BaseModelRef
-    base_model_dir: Path
-    """Folder with config.json, model.safetensors and tokenizer.json."""
+    base_model_dir: Path | None
+    """Folder with config.json, model.safetensors and tokenizer.json; None: the model is made from scratch."""
     request: TrainJobRequest
     threads: int = 0
     """CPU threads of torch; 0: measure what is fastest."""

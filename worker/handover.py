@@ -22,7 +22,7 @@ from worker.export.compare import ROWS
 from worker.export.exporter import Exporter, choose_served
 from worker.export.gate import Bounds, Gate
 from worker.export.source import Logits, Source
-from worker.models import encoder
+from worker.models.registry import reload
 from worker.setup import Setup
 from worker.training.stopping import read_metric
 
@@ -68,7 +68,7 @@ def _source(spec: AttemptSpec, setup: Setup, draft: Manifest) -> Source:
         draft=draft,
         pad_token_id=setup.pad_token_id,
         longest=setup.position_limit,
-        reload=lambda folder: encoder.load(folder, spec.labels).model,
+        reload=lambda folder: reload(spec.request.family, folder, spec.labels),
     )
 
 
@@ -100,7 +100,7 @@ def _manifest(spec: AttemptSpec, setup: Setup, validation: Evaluation | None, te
         job_id=spec.job_id,
         attempt=spec.attempt,
         created_at=datetime.now(UTC),
-        family=spec.request.family,
+        family=spec.request.family.type,
         labels=spec.labels,
         text=spec.request.text,
         tokenizer=setup.data.encoder.settings,

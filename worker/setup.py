@@ -1,6 +1,6 @@
 """Everything that is decided before the first step: machine, model, data, and every ``auto``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from app.schemas.jobs import JobWarning
 from worker import device as machine
 from worker.data.prepare import Prepared, prepare
 from worker.data.resolve import ModelFacts
+from worker.data.rows import read_rows
 from worker.events import AttemptSpec, Resolved
-from worker.models import encoder
-from worker.models.families import FAMILIES, default_rates, position_limit
+from worker.models.families import default_rates, known, position_limit
 from worker.models.head import dropout_of, set_dropout
-from worker.models.tokenizer import pad_token_id, tokenizer_file
+from worker.models.network import Blueprint, Network
+from worker.models.registry import build
+from worker.models.tokenizer import pad_token_id
 from worker.narration import Narrator
 from worker.probe import Probe
 
@@ -42,20 +44,20 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
     machine.use_deterministic(wishes.deterministic)
     precision = _precision(spec, device, narrator)
     machine.seed_everything(wishes.seed)
-    loaded = encoder.load(spec.base_model_dir, spec.labels)
-    tokenizer = tokenizer_file(spec.base_model_dir, scratch=spec.work_dir)
-    facts = _facts(loaded, tokenizer, precision)
+    rows = read_rows(spec.dataset_file, spec.labels)
+    network = build(spec.request.family, _blueprint(spec, rows["train"].texts, check))
+    facts = _facts(network, precision)
     data = prepare(
-        spec.dataset_file,
+        rows,
         spec.labels,
-        tokenizer=tokenizer,
+        tokenizer=network.tokenizer,
         text=spec.request.text,
         wishes=wishes,
         model=facts,
         check=check,
     )
-    _shape(loaded.model, data, device)
-    for warning in (*_warnings(loaded.model.config), *data.warnings):
+    _shape(network.model, data, device)
+    for warning in (*_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
     narrator.say(
         Resolved(
@@ -66,20 +68,31 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
             base_model=spec.base_model,
         )
     )
-    return Setup(device, loaded.model, tokenizer, facts.pad_token_id, facts.position_limit, data)
+    return Setup(device, network.model, network.tokenizer, facts.pad_token_id, facts.position_limit, data)
 
 
-def _facts(loaded: encoder.Encoder, tokenizer: Path, precision: machine.PrecisionChoice) -> ModelFacts:
-    config = loaded.model.config
-    rates = default_rates(config, head_kept=loaded.head_kept)
+def _blueprint(spec: AttemptSpec, texts: Sequence[str], check: Callable[[], None]) -> Blueprint:
+    return Blueprint(
+        labels=spec.labels,
+        base=spec.base_model_dir,
+        texts=texts,
+        text=spec.request.text,
+        scratch=spec.work_dir,
+        check=check,
+    )
+
+
+def _facts(network: Network, precision: machine.PrecisionChoice) -> ModelFacts:
+    config = network.model.config
+    rates = default_rates(config, head_kept=network.head_kept)
     return ModelFacts(
         position_limit=position_limit(config),
         vocabulary=int(config.vocab_size),
-        pad_token_id=pad_token_id(config, tokenizer),
+        pad_token_id=pad_token_id(config, network.tokenizer),
         learning_rate=rates.learning_rate,
         head_learning_rate_multiplier=rates.head_multiplier,
         rates_reason=rates.reason,
-        dropout=dropout_of(loaded.model),
+        dropout=dropout_of(network.model),
         precision=precision.precision,
         precision_reason=precision.reason,
     )
@@ -100,7 +113,7 @@ def _precision(spec: AttemptSpec, device: torch.device, narrator: Narrator) -> m
 
 
 def _warnings(config: Any) -> list[JobWarning]:
-    if config.model_type in FAMILIES:
+    if known(config):
         return []
     detail = f"No test covers base models of type {config.model_type}; the export is verified all the same."
     return [JobWarning(code="untested-family", detail=detail)]

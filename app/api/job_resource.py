@@ -59,6 +59,7 @@ def _describe(session: Session, row: tables.Job, version: tables.ModelVersion | 
             "worker": None if row.worker is None else WorkerRef.model_validate(row.worker),
             "model": row.model_name,
             "family": row.family,
+            "family_options": request.family,
             "base_model": BaseModelRef.model_validate(row.base_model),
             "dataset": _dataset(session, row.dataset_id),
             "hyperparameters": row.hyperparameters,

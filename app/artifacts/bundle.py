@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 from app.errors import JobFailure
 from app.schemas.base import Resource
+from app.schemas.families import FamilyName
 from app.schemas.hyperparameters import Resolution
-from app.schemas.jobs import BaseModelRef, DatasetRef, Family, ServedFormat
+from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict
 from app.schemas.text import TextOptions
@@ -45,7 +46,7 @@ class Manifest(Resource):
     job_id: str
     attempt: int
     created_at: datetime
-    family: Family
+    family: FamilyName
     problem_type: Literal["single_label"] = "single_label"
     labels: Annotated[list[str], Field(min_length=2)]
     """Label names in the order of the logits."""

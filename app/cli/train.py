@@ -1,6 +1,7 @@
 """``python -m app train``: upload a dataset, train on it, watch."""
 
 import inspect
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -26,6 +27,7 @@ from app.cli.datasets import (
 from app.cli.following import follow, tell_result
 from app.cli.program import program
 from app.client import Tunesmith
+from app.schemas.families import FAMILY_NAMES
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import DEFAULT_BASE_MODEL, ExportFormat, Job, ServedFormat
 
@@ -47,11 +49,23 @@ def _train(
         str | None, typer.Option(help="An uploaded dataset, instead of FILE.", metavar="ID", show_default=False)
     ] = None,
     base_model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--base-model", "--model-name", help="Hub id, configured folder, minilm-l6, or model:NAME[@ALIAS|:N]."
+            "--base-model",
+            "--model-name",
+            help=f"Hub id, configured folder, minilm-l6, or model:NAME[@ALIAS|:N]. Default: {DEFAULT_BASE_MODEL}.",
+            show_default=False,
         ),
-    ] = DEFAULT_BASE_MODEL,
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help=f'{", ".join(FAMILY_NAMES)}; or an object with options: \'{{"type": "textcnn", "dropout": 0.3}}\'. '
+            "Default: encoder.",
+            metavar="NAME|JSON",
+            show_default=False,
+        ),
+    ] = None,
     export: Annotated[
         list[str] | None,
         typer.Option(help="Format to export; may be repeated.", metavar=kinds(ExportFormat), show_default="onnx"),
@@ -85,7 +99,11 @@ def _train(
     """
     # Checked before anything is uploaded, so that a typing error costs nothing.
     wishes = Hyperparameters.model_validate(flags.values(hyperparameters))
-    fields: dict[str, Any] = {"base_model": base_model, "priority": priority, "hyperparameters": wishes}
+    fields: dict[str, Any] = {"priority": priority, "hyperparameters": wishes}
+    if base_model is not None:
+        fields["base_model"] = base_model
+    if family is not None:
+        fields["family"] = family_of(family)
     if export or serve:
         fields["export"] = _without_none({"formats": export, "serve": serve})
     if metadata:
@@ -142,6 +160,16 @@ def finish(service: Tunesmith, job: Job, wait: bool, as_json: bool) -> int:
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def family_of(text: str) -> Any:
+    """Read a family: its name, or a JSON object; raises BadParameter."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--family is not valid JSON: {error}") from error
 
 
 def pairs_of(texts: list[str]) -> dict[str, str]:

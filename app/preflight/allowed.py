@@ -32,17 +32,21 @@ _NOUNS = {
 }
 
 
-def schema_at(root: Schema, path: Sequence[str | int]) -> Schema:
-    """Give the schema of the value at ``path``; an empty one where the schema does not say."""
-    here = _resolved(root, root)
+def schema_at(root: Schema, path: Sequence[str | int], data: Any = None) -> Schema:
+    """Give the schema of the value at ``path``; an empty one where the schema does not say.
+
+    Where an object says by one of its fields which of several kinds it is, ``data`` decides.
+    """
+    here = _meant(root, root, data)
     for step in path:
-        here = _step(root, here, step)
+        data = _inside(data, step)
+        here = _meant(root, _step(root, here, step), data)
     return here
 
 
-def fields_of(root: Schema, path: Sequence[str | int]) -> tuple[str, ...]:
+def fields_of(root: Schema, path: Sequence[str | int], data: Any = None) -> tuple[str, ...]:
     """Name the fields of the object at ``path``."""
-    return tuple(_properties(root, schema_at(root, path)))
+    return tuple(_properties(root, schema_at(root, path, data)))
 
 
 def places_of(root: Schema, name: str, prefix: str = "") -> list[str]:
@@ -60,7 +64,7 @@ def allowed_values(schema: Schema) -> Any:
     if options and all("const" in option or "enum" in option for option in options):
         return [value for option in options for value in option.get("enum", [option.get("const")])]
     kept = [{key: option[key] for key in _KEPT if key in option} for option in options]
-    kept = [option for option in kept if option]
+    kept = [option for index, option in enumerate(kept) if option and option not in kept[:index]]
     if not kept:
         return None
     return kept[0] if len(kept) == 1 else {"anyOf": kept}
@@ -69,7 +73,7 @@ def allowed_values(schema: Schema) -> Any:
 def in_words(schema: Schema) -> str:
     """Say which values are allowed: ``an integer from 1 to 1000, or "auto"``."""
     words = [_option_in_words(option) for option in _options(schema)]
-    return ", or ".join(words) or "another value"
+    return ", or ".join(dict.fromkeys(words)) or "another value"
 
 
 def _option_in_words(option: Schema) -> str:
@@ -128,6 +132,28 @@ def _resolved(root: Schema, schema: Schema) -> Schema:
     return target
 
 
+def _meant(root: Schema, schema: Schema, value: Any) -> Schema:
+    """Resolve references and unions of unions; of objects told apart by a field, keep the one that ``value`` names."""
+    options: list[Schema] = []
+    for option in _options(_resolved(root, schema)):
+        kinds = option.get("discriminator")
+        if kinds is None:
+            options.append(_resolved(root, option))
+            continue
+        named = value.get(kinds["propertyName"]) if isinstance(value, dict) else None
+        if isinstance(named, str) and named in kinds["mapping"]:
+            return _resolved(root, {"$ref": kinds["mapping"][named]})
+        options += [_resolved(root, kind) for kind in option["oneOf"]]
+    return options[0] if len(options) == 1 else {"anyOf": options}
+
+
+def _inside(value: Any, step: str | int) -> Any:
+    try:
+        return value[step]
+    except (TypeError, KeyError, IndexError):
+        return None
+
+
 def _properties(root: Schema, schema: Schema) -> dict[str, Schema]:
     properties: dict[str, Schema] = {}
     for option in _options(schema):
@@ -136,12 +162,13 @@ def _properties(root: Schema, schema: Schema) -> dict[str, Schema]:
 
 
 def _step(root: Schema, schema: Schema, step: str | int) -> Schema:
+    found: list[Schema] = []
     for option in _options(schema):
         option = _resolved(root, option)
         if isinstance(step, int) and "items" in option:
             return _resolved(root, option["items"])
         if isinstance(step, str) and step in option.get("properties", {}):
-            return _resolved(root, option["properties"][step])
-        if isinstance(step, str) and isinstance(option.get("additionalProperties"), dict):
+            found.append(_resolved(root, option["properties"][step]))
+        elif isinstance(step, str) and isinstance(option.get("additionalProperties"), dict):
             return _resolved(root, option["additionalProperties"])
-    return {}
+    return {"anyOf": found} if len(found) > 1 else found[0] if found else {}

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import AppError, FieldError, Unprocessable, nearest
 from app.preflight.hub import Hub, UnknownRepository
+from app.schemas.families import FamilyOptions, TextCNNOptions
 from app.schemas.jobs import PACKAGED_BASE_MODEL, BaseModelRef
 from app.settings import Settings
 from app.store import models
@@ -40,8 +41,8 @@ class BaseModels:
         self._database = database
         self._hub = Hub(settings)
 
-    def pin(self, name: str) -> BaseModelRef:
-        """Give the reference with its revision.
+    def pin(self, name: str, family: FamilyOptions) -> BaseModelRef:
+        """Give the reference with its revision; ``family`` is what is to be made of it.
 
         Raises Unprocessable ``unknown-base-model`` and the like, Unavailable ``hub-unreachable``. No network is
         touched for a name that the operator did not allow.
@@ -51,15 +52,17 @@ class BaseModels:
         if name in self._settings.base_models:
             return BaseModelRef(id=name, source="folder")
         if name.startswith(_OWN):
-            return self._own_version(name)
+            return self._own_version(name, family)
         return self._from_hub(name)
 
-    def _own_version(self, name: str) -> BaseModelRef:
+    def _own_version(self, name: str, family: FamilyOptions) -> BaseModelRef:
         model, alias, number = _parts(name.removeprefix(_OWN))
         with self._database.transaction(read_only=True) as session:
             version = models.resolve(session, model, alias=alias, version=number)
             if version is None:
                 raise _unknown(name, self._own_names(session))
+            if not _suits(str(version.manifest.get("family")), family):
+                raise _unfit(str(version.manifest.get("family")), family)
             return BaseModelRef(id=f"{_OWN}{model}", source="version", revision=str(version.version))
 
     def _from_hub(self, name: str) -> BaseModelRef:
@@ -93,6 +96,23 @@ class BaseModels:
 
     def _own_names(self, session: Session) -> list[str]:
         return [f"{_OWN}{name}" for name in models.registry_snapshot(session)]
+
+
+def _suits(trained: str, family: FamilyOptions) -> bool:
+    """Say whether a version of the family ``trained`` can be the start of ``family``."""
+    if isinstance(family, TextCNNOptions):
+        return trained == family.type or family.tokenizer == "base_model"
+    return trained != "textcnn"
+
+
+def _unfit(trained: str, family: FamilyOptions) -> AppError:
+    remedy = f"Set family to {trained}, or start from another base model."
+    return Unprocessable(
+        f"This version is of family {trained}, from which no {family.type} can start.",
+        code="unfit-base-model",
+        remedy=remedy,
+        errors=(FieldError("/base_model", "unfit-base-model", f"is of family {trained}", remedy=remedy),),
+    )
 
 
 def _parts(reference: str) -> tuple[str, str | None, int | None]:

@@ -81,7 +81,7 @@ def code_of(error: FieldError) -> str:
     """Name the problem that one broken rule makes."""
     if error.rule in _WORST_FIRST:
         return error.rule
-    if error.pointer == "/base_model":
+    if error.pointer == "/base_model" and error.rule != "unfit-option":
         return "unknown-base-model"
     return "invalid-hyperparameter" if error.pointer.startswith("/hyperparameters") else "invalid-value"
 
@@ -113,6 +113,8 @@ def _path(finding: Finding, data: Any) -> Path:
             steps, here = [*steps, step], here[step]
     if finding["type"] == "missing":
         steps.append(location[-1])
+    elif "union_tag" in finding["type"] and isinstance(here, dict):
+        steps.append(finding["ctx"]["discriminator"].strip("'"))
     return tuple(steps)
 
 
@@ -126,16 +128,16 @@ def _field_error(schema: Schema, path: Path, group: Sequence[Finding], data: Any
     kinds = {finding["type"] for finding in group}
     place = pointer(path)
     if "extra_forbidden" in kinds:
-        return _unknown(schema, path)
-    if "missing" in kinds:
-        wanted = schema_at(schema, path)
+        return _unknown(schema, path, data)
+    if kinds & {"missing", "union_tag_not_found"} and _parent_is_object(data, path):
+        wanted = schema_at(schema, path, data)
         return FieldError(place, "missing-field", "is required", allowed_values(wanted), f"Add {path[-1]}.")
     if "value_error" in kinds:
         cause = next(finding for finding in group if finding["type"] == "value_error")
         return FieldError(place, "cross-field", str(cause.get("ctx", {}).get("error", "breaks a rule")))
     if kinds & {"string_unicode", "invalid_key"}:
         return FieldError(place, "invalid-text", "is not valid Unicode text")
-    wanted = schema_at(schema, path)
+    wanted = schema_at(schema, path, data)
     rule = _union_rule(group, _value_at(data, path))
     words = in_words(wanted)
     return FieldError(place, rule, f"must be {words}", allowed_values(wanted), f"Use {words}.")
@@ -152,7 +154,7 @@ def _union_rule(group: Sequence[Finding], value: Any) -> str:
 
 def _rule(finding: Finding) -> str:
     kind = str(finding["type"])
-    if kind in {"literal_error", "enum"}:
+    if kind in {"literal_error", "enum", "union_tag_invalid"}:
         return _CHOICE
     if kind.endswith("_type") or kind in {"int_from_float", "model_attributes_type"}:
         return _TYPE
@@ -163,15 +165,19 @@ def _rule(finding: Finding) -> str:
     return "out-of-range"
 
 
-def _unknown(schema: Schema, path: Path) -> FieldError:
-    name, known = str(path[-1]), fields_of(schema, path[:-1])
+def _unknown(schema: Schema, path: Path, data: Any) -> FieldError:
+    name, known = str(path[-1]), fields_of(schema, path[:-1], data)
     guesses = (ALIASES.get(name), nearest(name[:100], known))
     meant = next((guess for guess in guesses if guess in known), None)
     remedy = f"Did you mean {meant}?" if meant else None
     if remedy is None:
-        elsewhere = places_of(schema, ALIASES.get(name, name))
+        elsewhere = [place for place in places_of(schema, ALIASES.get(name, name)) if place != pointer(path)]
         remedy = f"It belongs at {elsewhere[0]}." if elsewhere else "Remove it, or see allowed for the known fields."
     return FieldError(pointer(path), "unknown-field", "is not a known field", list(known), remedy)
+
+
+def _parent_is_object(data: Any, path: Path) -> bool:
+    return bool(path) and isinstance(_value_at(data, path[:-1]), dict)
 
 
 def _value_at(data: Any, path: Path) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from app.errors import FieldError, Unprocessable, nearest
 from app.preflight.base_models import BaseModels
 from app.preflight.estimate import estimate
+from app.preflight.families import needs_base_model, unfit_options
 from app.preflight.fields import problem
 from app.schemas.datasets import DatasetProfile
 from app.schemas.hyperparameters import Hyperparameters
@@ -45,20 +46,25 @@ class JobPreflight:
         dataset = self._dataset(request.dataset_id)
         profile = DatasetProfile.model_validate(dataset.profile)
         size = _sized(request.hyperparameters, profile)
-        errors = list(_impossible(request.hyperparameters, profile, size))
+        errors = [*unfit_options(request), *_impossible(request.hyperparameters, profile, size)]
         if errors:
             raise problem(errors)
         return Prepared(
             request=request,
             request_sha256=fingerprint(request.model_dump(mode="json")),
             dataset=dataset,
-            base_model=self._base_models.pin(request.base_model),
+            base_model=self._base_model(request),
             estimate=size,
             warnings=[
                 *(JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS),
                 *_about_export(request.export),
             ],
         )
+
+    def _base_model(self, request: TrainJobRequest) -> BaseModelRef:
+        if needs_base_model(request):
+            return self._base_models.pin(request.base_model, request.family)
+        return BaseModelRef(id="none", source="none")
 
     def _dataset(self, dataset_id: str) -> tables.Dataset:
         with self._database.transaction(read_only=True) as session:

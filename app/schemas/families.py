@@ -1,10 +1,13 @@
-"""Options of the model families that are not defined by their base model alone."""
+"""Model families, each with its options: a job gives a name, or an object with what differs from the defaults."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.schemas.base import StrictModel
+
+FamilyName = Literal["encoder", "textcnn"]
+FAMILY_NAMES: tuple[FamilyName, ...] = get_args(FamilyName)
 
 
 def _distinct(sizes: list[int]) -> list[int]:
@@ -13,11 +16,21 @@ def _distinct(sizes: list[int]) -> list[int]:
     return sizes
 
 
+class EncoderOptions(StrictModel):
+    """A pretrained transformer with a classification head on its first token."""
+
+    type: Literal["encoder"] = "encoder"
+    """A pretrained transformer with a classification head."""
+
+
 class TextCNNOptions(StrictModel):
     """A convolutional network over word pieces (Kim, 2014): small and fast, trained from scratch."""
 
-    tokenizer: Literal["base_model", "own"] = "base_model"
-    """base_model: the tokenizer of base_model, without its weights; own: one trained on the training texts."""
+    type: Literal["textcnn"] = "textcnn"
+    """A convolutional network that is trained from scratch: small, fast, and in need of more rows than an encoder."""
+    tokenizer: Literal["own", "base_model"] = "own"
+    """own: one trained on the training texts; base_model: the tokenizer of base_model, without its weights.
+    Ignored when base_model is a version of this family: training goes on from that, with its tokenizer and sizes."""
     tokenizer_algorithm: Literal["wordpiece", "bpe"] = "wordpiece"
     """Of an own tokenizer. bpe works on bytes, so that nothing is unknown to it; better for scripts without spaces."""
     lowercase: bool = True
@@ -34,3 +47,15 @@ class TextCNNOptions(StrictModel):
     """Word pieces that a filter sees at a time."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Before the classification head."""
+
+
+FamilyOptions = Annotated[EncoderOptions | TextCNNOptions, Field(discriminator="type")]
+
+
+def _named(value: Any) -> Any:
+    """Take the bare name of a family for its defaults."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+Family = Annotated[FamilyOptions, BeforeValidator(_named, json_schema_input_type=FamilyName | FamilyOptions)]
+"""As a client writes it: a name, or an object with ``type`` and options."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from app.schemas.base import Auto, Metadata, ModelName, Resource, StrictModel
 from app.schemas.datasets import SplitName
 from app.schemas.diagnoses import Diagnosis
+from app.schemas.families import EncoderOptions, Family, FamilyName, FamilyOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.metrics import Evaluation
 from app.schemas.text import TextOptions
@@ -17,7 +18,6 @@ Phase = Literal["preparing", "training", "evaluating", "exporting", "publishing"
 Action = Literal["cancel"]
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
 
-Family = Literal["encoder"]
 ServedFormat = Literal["onnx", "onnx-int8", "onnx-fp16"]
 ExportFormat = Literal[ServedFormat, "torchscript", "torch-export", "safetensors"]
 
@@ -60,8 +60,10 @@ class TrainJobRequest(StrictModel):
     """Name in the registry; made when it does not exist yet."""
     dataset_id: Annotated[str, Field(examples=["ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"])]
     """A dataset uploaded through POST /datasets."""
-    family: Family = "encoder"
-    """encoder: a pretrained transformer with a classification head on its first token."""
+    family: Family = EncoderOptions()
+    """What kind of network: encoder (a pretrained transformer with a classification head) or textcnn (a convolutional
+    network trained from scratch). A name, or an object with ``type`` and what is to differ from that family's defaults.
+    """
     base_model: Annotated[
         str,
         Field(
@@ -167,8 +169,9 @@ class BaseModelRef(Resource):
 
     id: str
     """Its name."""
-    source: Literal["hub", "package", "folder", "version"]
-    """Where it is from: the hub, the package that ships with the worker, a configured folder, a version of our own."""
+    source: Literal["hub", "package", "folder", "version", "none"]
+    """Where it is from: the hub, the package that ships with the worker, a configured folder, a version of our own;
+    none: the model is trained from scratch."""
     revision: str | None = None
     """What pins it: a hub commit, a package version, a version number; null: not known yet."""
 
@@ -237,8 +240,10 @@ class Job(Resource):
     """Who runs it, or ran it last."""
     model: str
     """The model it makes a version of."""
-    family: Family
+    family: FamilyName
     """The kind of network."""
+    family_options: FamilyOptions = EncoderOptions()
+    """The same with every option written out."""
     base_model: BaseModelRef
     """What training starts from, pinned."""
     dataset: DatasetRef

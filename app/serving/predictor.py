@@ -50,9 +50,7 @@ class Predictor:
 
     def logits(self, ids: Sequence[Ids]) -> Logits:
         """Run the model on texts as ids, one array each; (batch, labels)."""
-        input_ids, attention_mask = self.encoder.pad(ids)
-        feed = {"input_ids": input_ids, "attention_mask": attention_mask, **self._tables}
-        (logits,) = self._session.run(["logits"], feed)
+        (logits,) = self._session.run(["logits"], {**self.encoder.feed(ids), **self._tables})
         # Costs nothing that could be measured, and keeps one text's rows from staying in memory for good.
         self._give_back()
         result: Logits = logits

@@ -88,7 +88,7 @@ def submit(
         status="queued",
         status_reason="Waiting for a worker.",
         model_name=request.model,
-        family=request.family,
+        family=request.family.type,
         dataset_id=dataset.id,
         base_model=base_model.model_dump(),
         request=request.model_dump(mode="json"),

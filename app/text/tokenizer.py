@@ -63,6 +63,11 @@ class TextEncoder:
         """Count the tokens of each text before truncation, special tokens included."""
         return [self._length(encoding) for encoding in self._encode(texts)]
 
+    def feed(self, ids: Sequence[Ids]) -> dict[str, Ids]:
+        """Make the inputs of the model, by name, of texts as ids."""
+        input_ids, attention_mask = self.pad(ids)
+        return {"input_ids": input_ids, "attention_mask": attention_mask}
+
     def pad(self, ids: Sequence[Ids]) -> tuple[Ids, Ids]:
         """Pad on the right to the longest: ``input_ids`` and ``attention_mask``, each (batch, seq)."""
         lengths = [len(row) for row in ids]

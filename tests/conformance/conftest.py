@@ -1,3 +1,3 @@
-"""The tiny base model of the worker's tests."""
+"""What conformance tests share with those of the worker: a toy task and a tiny base model."""
 
-from tests.worker.toy_task import tiny_base  # noqa: F401 - a fixture
+from tests.worker.toy_task import make_spec, recording, restored_torch, tiny_base  # noqa: F401 - fixtures

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,9 +118,10 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
         rows: Sequence[Row],
         *,
         labels: Sequence[str] = LABELS,
-        base: Path = tiny_base,
+        base: Path | None = tiny_base,
         name: str = "job",
         export: ExportOptions = ExportOptions(),
+        request: Mapping[str, Any] | None = None,
         **wishes: Any,
     ) -> AttemptSpec:
         work = tmp_path / name
@@ -138,14 +139,12 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
             dataset_file=file,
             dataset=DatasetRef(id="ds_toy", sha256=sha256_of(file), counts={"train": len(rows)}),
             labels=list(labels),
-            base_model=BaseModelRef(id="tiny", source="folder"),
+            base_model=BaseModelRef(id="tiny", source="folder" if base else "none"),
             base_model_dir=base,
-            request=TrainJobRequest(
-                model="toy",
-                dataset_id="ds_toy",
-                base_model="tiny",
-                hyperparameters=Hyperparameters(**wishes),
-                export=export,
+            request=TrainJobRequest.model_validate(
+                {"model": "toy", "dataset_id": "ds_toy", "base_model": "tiny", "export": export}
+                | dict(request or {})
+                | {"hyperparameters": Hyperparameters(**wishes)}
             ),
             threads=1,
             bundle_dir=work / "bundle",

@@ -47,9 +47,9 @@ class Batches:
 
     def load(self, rows: Rows) -> Batch:
         """Pad the texts of ``rows`` to the longest of them."""
-        input_ids, attention_mask = self._encoder.pad(self.ids(rows))
-        labels = self._split.labels[rows]
-        return Batch(torch.from_numpy(input_ids), torch.from_numpy(attention_mask), torch.from_numpy(labels))
+        feed = self._encoder.feed(self.ids(rows))
+        inputs = {name: torch.from_numpy(array) for name, array in feed.items()}
+        return Batch(inputs, torch.from_numpy(self._split.labels[rows]))
 
     def ids(self, rows: Rows) -> list[NDArray[np.int64]]:
         """Give the ids of ``rows``, one array a text."""

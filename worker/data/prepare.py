@@ -1,4 +1,4 @@
-"""From a dataset file to batches: read, decide every ``auto``, tokenize."""
+"""From rows to batches: decide every ``auto``, tokenize."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from app.text.tokenizer import TextEncoder
 from worker.data.batches import Batches
 from worker.data.encode import Encoded, encode, token_lengths
 from worker.data.resolve import Answers, Facts, ModelFacts, resolve
-from worker.data.rows import Rows, read_rows
+from worker.data.rows import Rows
 
 SAMPLE = 20_000
 """Training texts whose length is measured at most; their 99th percentile is as good as that of all."""
@@ -39,7 +39,7 @@ class Prepared:
 
 
 def prepare(
-    file: Path,
+    rows: dict[SplitName, Rows],
     labels: Sequence[str],
     *,
     tokenizer: Path,
@@ -53,7 +53,6 @@ def prepare(
     Raises JobFailure for data or wishes that cannot work together.
     """
     _check_metric(wishes.metric_for_best_model, labels)
-    rows = read_rows(file, labels)
     content = tokenizer.read_bytes()
 
     def encoder(max_length: int) -> TextEncoder:

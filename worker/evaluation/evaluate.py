@@ -38,7 +38,7 @@ def evaluate(
         check()
         moved = batch.to(device)
         with autocast():
-            logits = model(input_ids=moved.input_ids, attention_mask=moved.attention_mask).logits  # (batch, classes)
+            logits = model(**moved.inputs).logits  # (batch, classes)
         losses.append(functional.cross_entropy(logits.float(), moved.labels, reduction="sum"))
         truth.append(moved.labels)
         predicted.append(logits.argmax(dim=-1))

@@ -73,7 +73,7 @@ def _groups(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 @torch.inference_mode()
 def _logits(model: nn.Module, batch: Batch) -> Logits:
-    logits: Logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits.numpy()
+    logits: Logits = model(**batch.inputs).logits.numpy()
     return logits
 
 

@@ -1,7 +1,6 @@
 """Load a pretrained transformer with a classification head, from a local folder and from safetensors only."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,18 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from app.errors import JobFailure
 from worker.models.head import head_modules, output_layer, reinitialize, reorder
+from worker.models.network import Blueprint, Loaded, Network
+from worker.models.tokenizer import tokenizer_file
 
 
-@dataclass(frozen=True, slots=True)
-class Encoder:
-    """A model ready to be fine-tuned: fp32, on the CPU, its logits in the order of the labels."""
-
-    model: PreTrainedModel
-    head_kept: bool
-    """The head was trained on these labels before."""
+def build(blueprint: Blueprint) -> Network:
+    """Make the network of a job: the base model with a head for its labels. Raises JobFailure."""
+    folder = blueprint.required_base()
+    loaded = load(folder, blueprint.labels)
+    return Network(loaded.model, tokenizer_file(folder, scratch=blueprint.scratch), loaded.head_kept)
 
 
-def load(folder: Path, labels: Sequence[str]) -> Encoder:
+def load(folder: Path, labels: Sequence[str]) -> Loaded:
     """Load the encoder of ``folder``; its head is kept when it knows exactly these labels, else drawn anew.
 
     Seed torch before: a new head is random. Raises JobFailure ``unsupported-base-model``, ``incomplete-base-model``.
@@ -40,7 +39,7 @@ def load(folder: Path, labels: Sequence[str]) -> Encoder:
         reorder(model, trained, labels)
     _name_labels(model.config, labels)
     _require_output_layer(model, len(labels))
-    return Encoder(model, head_kept)
+    return Loaded(model, head_kept)
 
 
 def read_config(folder: Path) -> Any:

@@ -34,6 +34,8 @@ FAMILIES: dict[str, Family] = {
     "roberta": Family(2e-5, shifted_positions=True),
     "xlm-roberta": Family(2e-5, shifted_positions=True),
 }
+FROM_SCRATCH: dict[str, Family] = {"textcnn": Family(1e-3, head_multiplier=1.0, dropout_field="dropout")}
+"""Networks of our own: nothing of them is pretrained, so the head needs no faster rate than the rest."""
 UNKNOWN = Family(2e-5, head_multiplier=2.0, dropout_field="")
 
 
@@ -48,7 +50,12 @@ class Rates:
 
 def family_of(config: Any) -> Family:
     """Look up the family of a config; an unknown one gets cautious defaults."""
-    return FAMILIES.get(config.model_type, UNKNOWN)
+    return FAMILIES.get(config.model_type) or FROM_SCRATCH.get(config.model_type, UNKNOWN)
+
+
+def known(config: Any) -> bool:
+    """Say whether tests cover models of this type."""
+    return config.model_type in FAMILIES or config.model_type in FROM_SCRATCH
 
 
 def default_rates(config: Any, *, head_kept: bool) -> Rates:
@@ -56,7 +63,7 @@ def default_rates(config: Any, *, head_kept: bool) -> Rates:
     family = family_of(config)
     hidden = int(getattr(config, "hidden_size", 0) or 0)
     rate, multiplier, reason = family.learning_rate, family.head_multiplier, f"usual for {config.model_type}"
-    if config.model_type not in FAMILIES:
+    if not known(config):
         reason = f"cautious, since {config.model_type} is not a known family"
     if hidden >= LARGE_HIDDEN:
         rate, reason = 1e-5, f"large encoders (hidden size {hidden}) diverge at higher rates"

@@ -3,6 +3,7 @@
 Kim, "Convolutional Neural Networks for Sentence Classification", 2014.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from app.errors import JobFailure
 from app.schemas.families import TextCNNOptions
-from worker.models.encoder import Encoder
+from worker.models.encoder import read_config
 from worker.models.head import reinitialize, reorder
+from worker.models.network import Blueprint, Loaded, Network
+from worker.models.tokenizer import TOKENIZER, pad_token_id, tokenizer_file, vocabulary_size
+from worker.models.vocabulary import PAD_TOKEN_ID, train_tokenizer
 
 MODEL_TYPE = "textcnn"
-LEARNING_RATE = 1e-3
-"""Of the whole network, head included: nothing of it is pretrained."""
 LONGEST_INPUT = 8192
 """Tokens; a convolution has no limit of its own, memory has."""
 
@@ -103,7 +105,29 @@ class TextCNN(PreTrainedModel):  # type: ignore[no-untyped-call]
                 init.zeros_(module.bias)
 
 
-def create(options: TextCNNOptions, labels: Sequence[str], *, vocabulary: int, pad_token_id: int) -> Encoder:
+def build(options: TextCNNOptions, blueprint: Blueprint) -> Network:
+    """Make the network of a job: trained on from a version of this family, or new. Raises JobFailure."""
+    base = blueprint.base
+    if base is not None and _is_textcnn(base):
+        loaded = load(base, blueprint.labels)
+        return Network(loaded.model, tokenizer_file(base, scratch=blueprint.scratch), loaded.head_kept)
+    if options.tokenizer == "own":
+        tokenizer, padding = blueprint.scratch / TOKENIZER, PAD_TOKEN_ID
+        train_tokenizer(blueprint.texts, options, blueprint.text, tokenizer, check=blueprint.check)
+    else:
+        folder = blueprint.required_base()
+        tokenizer = tokenizer_file(folder, scratch=blueprint.scratch)
+        padding = pad_token_id(read_config(folder), tokenizer)
+    loaded = create(options, blueprint.labels, vocabulary=vocabulary_size(tokenizer), pad_token_id=padding)
+    return Network(loaded.model, tokenizer, loaded.head_kept)
+
+
+def _is_textcnn(folder: Path) -> bool:
+    content = json.loads((folder / "config.json").read_bytes())
+    return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE
+
+
+def create(options: TextCNNOptions, labels: Sequence[str], *, vocabulary: int, pad_token_id: int) -> Loaded:
     """Make a new network for a tokenizer of ``vocabulary`` ids; seed torch before: all of it is random."""
     config = TextCNNConfig(
         vocab_size=vocabulary,
@@ -116,10 +140,10 @@ def create(options: TextCNNOptions, labels: Sequence[str], *, vocabulary: int, p
     config.num_labels = len(labels)
     model = TextCNN(config)
     _name_labels(model, labels)
-    return Encoder(model, head_kept=False)
+    return Loaded(model, head_kept=False)
 
 
-def load(folder: Path, labels: Sequence[str]) -> Encoder:
+def load(folder: Path, labels: Sequence[str]) -> Loaded:
     """Load a network that was trained before; its head is kept when it knows exactly these labels, else drawn anew.
 
     Raises JobFailure ``unsupported-base-model`` when ``folder`` holds no complete TextCNN.
@@ -150,7 +174,7 @@ def load(folder: Path, labels: Sequence[str]) -> Encoder:
     elif trained != list(labels):
         reorder(model, trained, labels)
     _name_labels(model, labels)
-    return Encoder(model, head_kept)
+    return Loaded(model, head_kept)
 
 
 def _name_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:

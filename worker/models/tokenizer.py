@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from app.errors import JobFailure
@@ -37,6 +38,11 @@ def _unsupported() -> JobFailure:
         code="unsupported-tokenizer",
         remedy="Save the tokenizer with transformers (AutoTokenizer, save_pretrained) and add its tokenizer.json.",
     )
+
+
+def vocabulary_size(tokenizer: Path) -> int:
+    """Count the ids a tokenizer may give: one more than the largest."""
+    return max(Tokenizer.from_file(str(tokenizer)).get_vocab(with_added_tokens=True).values()) + 1
 
 
 def pad_token_id(config: Any, tokenizer: Path) -> int:

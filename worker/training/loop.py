@@ -225,7 +225,7 @@ class Training:
 
     def _share(self, batch: Batch, weight: Tensor) -> Tensor:
         with self.arithmetic.autocast():
-            output = self._forward(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+            output = self._forward(**batch.inputs)
         return self._loss.share(output.logits, batch.labels, weight)  # (batch, labels) -> ()
 
     def _update(self) -> Tensor:

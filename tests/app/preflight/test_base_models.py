@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import AppError
 from app.preflight.base_models import BaseModels
+from app.schemas.families import EncoderOptions, FamilyOptions, TextCNNOptions
 from app.schemas.jobs import BaseModelRef
 from app.settings import Settings
 from app.store import models
@@ -17,8 +18,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def pin(sqlite_store, make_settings: Callable[..., Settings]) -> Callable[..., BaseModelRef]:
-    def run(name: str, **changes) -> BaseModelRef:
-        return BaseModels(make_settings(**changes), sqlite_store.database).pin(name)
+    def run(name: str, family: FamilyOptions = EncoderOptions(), **changes) -> BaseModelRef:
+        return BaseModels(make_settings(**changes), sqlite_store.database).pin(name, family)
 
     return run
 
@@ -135,3 +136,18 @@ def test_an_unknown_own_version_is_refused_with_the_nearest(pin, sqlite_store, n
     problem = refusal(pin, name)
     assert problem.code == "unknown-base-model"
     assert "model:mood" in problem.remedy
+
+
+def test_a_version_starts_only_what_it_can(pin, sqlite_store) -> None:
+    """A transformer's weights are nothing to a convolution, and the other way round; a tokenizer is."""
+    sqlite_store.publish(sqlite_store.running())
+    with sqlite_store.database.transaction() as session:
+        version = models.get_version(session, "mood", 1)
+        version.manifest = version.manifest | {"family": "textcnn"}
+    assert refusal(pin, "model:mood").code == "unfit-base-model"
+    assert pin("model:mood", TextCNNOptions()).revision == "1"
+    with sqlite_store.database.transaction() as session:
+        version = models.get_version(session, "mood", 1)
+        version.manifest = version.manifest | {"family": "encoder"}
+    assert refusal(pin, "model:mood", family=TextCNNOptions()).code == "unfit-base-model"
+    assert pin("model:mood", TextCNNOptions(tokenizer="base_model")).revision == "1"

@@ -12,6 +12,7 @@ from tests.worker.data.test_resolve import MODEL
 from tests.worker.toy_task import LABELS, Row, toy_rows, write_rows
 from worker.data.prepare import Prepared, prepare
 from worker.data.resolve import ModelFacts
+from worker.data.rows import read_rows
 from worker.events import Interrupted
 
 SPLITS = [*toy_rows(60), *toy_rows(12, split="validation"), *toy_rows(9, split="test")]
@@ -21,7 +22,7 @@ def prepared(
     folder: Path, base: Path, rows: list[Row], *, labels: list[str] = LABELS, model: ModelFacts = MODEL, **wishes: Any
 ) -> Prepared:
     return prepare(
-        write_rows(folder / "rows.jsonl", rows),
+        read_rows(write_rows(folder / "rows.jsonl", rows), labels),
         labels,
         tokenizer=base / "tokenizer.json",
         text=TextOptions(),
@@ -82,15 +83,7 @@ def test_damaged_rows_name_their_line_and_nothing_else(tmp_path: Path, tiny_base
     file = write_rows(tmp_path / "rows.jsonl", SPLITS)
     file.write_text(file.read_text() + line + "\n")
     with pytest.raises(JobFailure) as caught:
-        prepare(
-            file,
-            LABELS,
-            tokenizer=tiny_base / "tokenizer.json",
-            text=TextOptions(),
-            wishes=Hyperparameters(),
-            model=MODEL,
-            check=lambda: None,
-        )
+        read_rows(file, LABELS)
     assert caught.value.code == "dataset-changed"
     assert f"Line {len(SPLITS) + 1} " in caught.value.detail
     assert "unheard" not in caught.value.detail
@@ -112,7 +105,7 @@ def test_metric_of_an_unknown_label_names_the_nearest(tmp_path: Path, tiny_base:
 def test_tokenizer_with_more_ids_than_the_model(tmp_path: Path, tiny_base: Path) -> None:
     with pytest.raises(JobFailure) as caught:
         prepare(
-            write_rows(tmp_path / "rows.jsonl", SPLITS),
+            read_rows(write_rows(tmp_path / "rows.jsonl", SPLITS), LABELS),
             LABELS,
             tokenizer=tiny_base / "tokenizer.json",
             text=TextOptions(),
@@ -129,7 +122,7 @@ def test_can_be_stopped_while_tokenizing(tmp_path: Path, tiny_base: Path) -> Non
 
     with pytest.raises(Interrupted):
         prepare(
-            write_rows(tmp_path / "rows.jsonl", SPLITS),
+            read_rows(write_rows(tmp_path / "rows.jsonl", SPLITS), LABELS),
             LABELS,
             tokenizer=tiny_base / "tokenizer.json",
             text=TextOptions(),

@@ -38,7 +38,7 @@ def test_loss_is_the_plain_mean_over_rows_whatever_the_batches() -> None:
         for size in (30, 7, 1)
     ]
     model.eval()
-    expected = functional.cross_entropy(model(whole.input_ids, whole.attention_mask).logits, whole.labels)
+    expected = functional.cross_entropy(model(**whole.inputs).logits, whole.labels)
     assert [result.loss for result in results] == pytest.approx([expected.item()] * 3, rel=1e-6)
     assert {str(result.confusion_matrix) for result in results} == {str(results[0].confusion_matrix)}
     assert results[0].examples == 30

@@ -56,7 +56,7 @@ class Texts:
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
         ids = torch.from_numpy(self.ids[rows])
-        return Batch(ids, torch.ones_like(ids), (ids == 1).any(1).long())
+        return Batch({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, (ids == 1).any(1).long())
 
 
 def texts(count: int, order: Sequence[Sequence[int]] | None = None) -> Texts:

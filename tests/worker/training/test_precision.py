@@ -24,7 +24,7 @@ def test_forward_runs_in_the_chosen_precision(tmp_path: Path) -> None:
     training = small_run(tmp_path, texts(4), precision="bf16")
     with training.arithmetic.autocast():
         batch = texts(4).load(texts(4).plan(4, seed=0, epoch=0)[0])
-        assert training.model(batch.input_ids, batch.attention_mask).logits.dtype == torch.bfloat16
+        assert training.model(**batch.inputs).logits.dtype == torch.bfloat16
 
 
 def test_overflow_skips_the_step_and_lowers_the_scale(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""A family is refused together with what it would have to ignore, and its options with their own bounds."""
+
+from typing import Any
+
+import pytest
+
+from app.errors import AppError
+from app.preflight import fields
+from app.preflight.families import needs_base_model, unfit_options
+from app.schemas.families import EncoderOptions, TextCNNOptions
+from app.schemas.jobs import TrainJobRequest
+
+OWN = {"type": "textcnn", "tokenizer": "own"}
+BORROWED = {"type": "textcnn", "tokenizer": "base_model"}
+
+
+def request(**fields: Any) -> TrainJobRequest:
+    return TrainJobRequest.model_validate({"model": "m", "dataset_id": "ds_1"} | fields)
+
+
+def refusal(family: Any) -> AppError:
+    with pytest.raises(AppError) as caught:
+        fields.validate(TrainJobRequest, {"model": "m", "dataset_id": "ds_1", "family": family})
+    return caught.value
+
+
+def test_a_name_means_its_defaults() -> None:
+    assert request().family == request(family="encoder").family == EncoderOptions()
+    assert request(family="textcnn").family == TextCNNOptions()
+    assert request(family=OWN | {"dropout": 0.3}).family == TextCNNOptions(dropout=0.3)
+
+
+@pytest.mark.parametrize(
+    ("family", "base_model", "needed"),
+    [
+        ("encoder", None, True),
+        (OWN, None, False),
+        (BORROWED, None, True),
+        (OWN, "model:mood", True),
+    ],
+)
+def test_only_a_network_from_scratch_needs_no_base_model(family: Any, base_model: str | None, needed: bool) -> None:
+    given = {} if base_model is None else {"base_model": base_model}
+    assert needs_base_model(request(family=family, **given)) is needed
+
+
+@pytest.mark.parametrize(
+    ("wish", "places"),
+    [
+        ({"family": OWN}, []),
+        ({"family": OWN, "base_model": "model:mood"}, []),
+        ({"family": BORROWED, "base_model": "minilm-l6"}, []),
+        ({"family": OWN, "base_model": "minilm-l6"}, ["/base_model"]),
+        (
+            {"family": OWN, "hyperparameters": {"gradient_checkpointing": True}},
+            ["/hyperparameters/gradient_checkpointing"],
+        ),
+        ({"hyperparameters": {"gradient_checkpointing": True}}, []),
+    ],
+)
+def test_what_would_be_ignored_is_refused(wish: dict[str, Any], places: list[str]) -> None:
+    assert [error.pointer for error in unfit_options(request(**wish))] == places
+
+
+@pytest.mark.parametrize(
+    ("family", "place", "rule"),
+    [
+        ("textcn", "/family", "not-allowed"),
+        (5, "/family", "invalid-type"),
+        ({"type": "textcn"}, "/family/type", "not-allowed"),
+        ({"dropout": 0.1}, "/family/type", "missing-field"),
+        ({"type": "textcnn", "dropout": 1}, "/family/dropout", "out-of-range"),
+        ({"type": "textcnn", "num_filter": 3}, "/family/num_filter", "unknown-field"),
+        ({"type": "textcnn", "filter_sizes": [3, 3]}, "/family/filter_sizes", "cross-field"),
+        ({"type": "encoder", "num_filters": 3}, "/family/num_filters", "unknown-field"),
+    ],
+)
+def test_a_wrong_family_is_told_where_and_what(family: Any, place: str, rule: str) -> None:
+    [error] = refusal(family).errors
+    assert (error.pointer, error.rule) == (place, rule)
+
+
+def test_options_are_explained_by_the_family_they_belong_to() -> None:
+    assert "below 1" in refusal({"type": "textcnn", "dropout": 1}).detail
+    assert refusal({"type": "textcnn", "num_filter": 3}).remedy == "Did you mean num_filters?"
+    assert refusal({"type": "encoder", "num_filters": 3}).errors[0].allowed == ["type"]
+    assert '"textcnn"' in refusal({"type": "textcn"}).detail

@@ -1,0 +1,161 @@
+"""Every family keeps its promises: it learns, resumes bit by bit, exports, and is served as it was trained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+
+from app.artifacts.bundle import Bundle
+from app.schemas.families import FAMILY_NAMES, FamilyName
+from app.serving.predictor import Predictor
+from tests.worker.toy_task import MakeSpec, Recording, Row, toy_rows
+from worker.events import AttemptSpec, Evaluated, Event, Interrupted
+from worker.models.head import head_parameters
+from worker.narration import Narrator
+from worker.pipeline import run
+from worker.setup import set_up
+from worker.training.loop import Training
+
+pytestmark = pytest.mark.usefixtures("restored_torch")
+
+TINY_CNN = {"type": "textcnn", "vocab_size": 300, "embed_size": 24, "num_filters": 16}
+
+
+@dataclass
+class Case:
+    """One family, small enough to learn 32 rows in seconds."""
+
+    request: dict[str, Any] = field(default_factory=dict)
+    wishes: dict[str, Any] = field(default_factory=dict)
+    from_scratch: bool = False
+
+    def spec(self, make: MakeSpec, rows: list[Row], **more: Any) -> AttemptSpec:
+        base = {"base": None} if self.from_scratch else {}
+        return make(rows, request=self.request, **base, **{**self.wishes, **more})
+
+
+CASES = {
+    "encoder": Case(),
+    "textcnn": Case({"family": TINY_CNN}, {"learning_rate": 1e-2, "head_learning_rate_multiplier": 1.0}, True),
+    "textcnn on a base model's pieces": Case(
+        {"family": TINY_CNN | {"tokenizer": "base_model"}},
+        {"learning_rate": 1e-2, "head_learning_rate_multiplier": 1.0},
+    ),
+}
+cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+
+
+def never() -> bool:
+    return False
+
+
+def nothing(_: object = None) -> None:
+    """Hear an event, or check whether to stop."""
+
+
+def test_every_family_has_a_case() -> None:
+    families = [case.request.get("family", "encoder") for case in CASES.values()]
+    named = {family if isinstance(family, str) else family["type"] for family in families}
+    assert named == set(FAMILY_NAMES) == set(get_args(FamilyName))
+
+
+@cases
+def test_learns_32_rows_by_heart_and_is_served_as_trained(
+    case: Case, make_spec: MakeSpec, recording: Recording
+) -> None:
+    rows = toy_rows(32)
+    again = [Row(row.text, row.label, "validation") for row in rows]
+    spec = case.spec(make_spec, [*rows, *again], num_train_epochs=20, early_stopping_patience=None)
+    run(spec, recording, never)
+    assert recording.of(Evaluated)[-1].evaluation.accuracy == 1.0
+
+    bundle = Bundle.open(spec.bundle_dir)
+    [verdict] = bundle.manifest.exports
+    assert verdict.passed
+    assert (verdict.rows, verdict.label_agreement) == (32, 1.0)
+    assert verdict.max_abs_difference < 1e-4
+    predictor = Predictor.load(bundle)
+    assert [answer.label for answer in predictor.predict([row.text for row in rows])] == [row.label for row in rows]
+    alone = predictor.predict([rows[0].text])[0]
+    assert alone.score == pytest.approx(predictor.predict([row.text for row in rows])[0].score, abs=1e-5)
+
+
+def training_of(spec: AttemptSpec, folder: Path) -> Training:
+    setup = set_up(spec, Narrator(nothing), nothing)
+    folder.mkdir()
+    return Training(
+        setup.model,
+        setup.data.train,
+        setup.data.hyperparameters,
+        labels=spec.labels,
+        head=head_parameters(setup.model),
+        total_steps=setup.data.total_steps,
+        device=setup.device,
+        folder=folder,
+        evaluate=None,
+    )
+
+
+@cases
+def test_a_resumed_run_is_the_uninterrupted_one(case: Case, make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = case.spec(make_spec, toy_rows(24), max_steps=7, batch_size=8, deterministic=True, logging_steps=1)
+    whole = training_of(spec, tmp_path / "whole")
+    list(whole.run(never))
+
+    first = training_of(spec, tmp_path / "first")
+    with pytest.raises(Interrupted):
+        list(first.run(stop_after(4)))
+    first.save(tmp_path / "checkpoint", fingerprint="job")
+    second = training_of(spec, tmp_path / "second")
+    torch.manual_seed(99)
+    second.resume(tmp_path / "checkpoint", fingerprint="job")
+    list(second.run(never))
+    expected = whole.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in second.model.state_dict().items())
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    calls = iter(range(steps))
+    return lambda: next(calls, None) is None
+
+
+def test_a_textcnn_goes_on_from_its_own_version(make_spec: MakeSpec, tmp_path: Path) -> None:
+    """Weights, sizes and tokenizer are those of the version, whatever the options say."""
+    case = CASES["textcnn"]
+    rows = [*toy_rows(32), *toy_rows(12, split="validation")]
+    first = case.spec(make_spec, rows, num_train_epochs=8, name="first")
+    run(first, nothing, never)
+    base = tmp_path / "version"
+    (first.bundle_dir / "weights").rename(base)
+    (base / "tokenizer.json").write_bytes((first.bundle_dir / "tokenizer.json").read_bytes())
+
+    events: list[Event] = []
+    second = make_spec(
+        rows,
+        base=base,
+        name="second",
+        request={"family": "textcnn", "base_model": "model:toy"},
+        max_steps=1,
+        learning_rate=1e-9,
+    )
+    run(second, events.append, never)
+    before, after = (Bundle.open(spec.bundle_dir, only=()).manifest for spec in (first, second))
+    assert after.validation is not None
+    assert before.validation is not None
+    assert after.validation.loss == pytest.approx(before.validation.loss, abs=1e-5)
+    assert after.files["tokenizer.json"] == before.files["tokenizer.json"]
+
+
+def test_a_textcnn_has_pieces_of_its_own_language(make_spec: MakeSpec) -> None:
+    words = {"calm": "शान्त", "glad": "खुशी", "sad": "दुखी"}
+    rows = [Row(f"{words[row.label]} {row.text}", row.label, row.split) for row in toy_rows(30)]
+    spec = CASES["textcnn"].spec(make_spec, rows, max_steps=2)
+    run(spec, nothing, never)
+    encoder = Predictor.load(Bundle.open(spec.bundle_dir)).encoder
+    known, unknown = encoder.encode(list(words.values())), encoder.encode(["日本"])
+    assert all(1 not in ids for ids in known.ids)
+    assert np.count_nonzero(unknown.ids[0] == 1) == 2

@@ -1,0 +1,28 @@
+"""The model families: which module makes the model that a job asks for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from app.schemas.families import EncoderOptions, FamilyOptions, TextCNNOptions
+from worker.models import encoder, textcnn
+from worker.models.network import Blueprint, Network
+
+
+def build(options: FamilyOptions, blueprint: Blueprint) -> Network:
+    """Make the network of a family. Seed torch before: what is new in it is random. Raises JobFailure."""
+    match options:
+        case EncoderOptions():
+            return encoder.build(blueprint)
+        case TextCNNOptions():
+            return textcnn.build(options, blueprint)
+
+
+def reload(options: FamilyOptions, folder: Path, labels: Sequence[str]) -> PreTrainedModel:
+    """Load a checkpoint of a family, as a bundle has it. Raises JobFailure ``unsupported-base-model``."""
+    match options:
+        case EncoderOptions():
+            return encoder.load(folder, labels).model
+        case TextCNNOptions():
+            return textcnn.load(folder, labels).model
