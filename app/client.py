@@ -222,6 +222,10 @@ class Tunesmith:
         """Get everything about one version."""
         return self._get(Version, f"/models/{name}/versions/{number}")
 
+    def download(self, name: str, number: int, place: Path | str) -> Path:
+        """Download the archive of a version to the file ``place``, which is complete as soon as it exists."""
+        return self._transport.download(f"/models/{name}/versions/{number}/archive", Path(place))
+
     def set_alias(self, name: str, alias: str, version: int) -> Alias:
         """Point an alias at a version; ``champion`` is what a plain model name means."""
         answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}", json={"version": version})

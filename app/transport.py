@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from app.schemas.problems import BrokenRule, Problem
 
 RETRIED = frozenset({429, 502, 503, 504})
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+DOWNLOAD_TIMEOUT = 60.0
+"""Seconds of silence in a download."""
 
 
 class ClientError(Exception):
@@ -92,6 +95,21 @@ class Transport:
                     raise self.refusal(response)
             time.sleep(pause)
         raise AssertionError("pauses() never ends")
+
+    def download(self, path: str, place: Path) -> Path:
+        """Write what ``path`` answers into a file, which appears when all of it is there.
+
+        Raises ApiError, Unreachable.
+        """
+        unfinished = place.with_name(f".{place.name}.part")
+        try:
+            with self.stream(path, headers={}, timeout=DOWNLOAD_TIMEOUT) as response, unfinished.open("wb") as file:
+                for block in response.iter_bytes():
+                    file.write(block)
+            unfinished.replace(place)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return place
 
     @contextmanager
     def stream(self, path: str, *, headers: Mapping[str, str], timeout: float) -> Iterator[httpx.Response]:

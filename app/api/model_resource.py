@@ -66,6 +66,7 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
                 "self": f"/models/{row.model_name}/versions/{row.version}",
                 "job": f"/jobs/{row.job_id}",
                 "dataset": f"/datasets/{manifest.dataset.id}",
+                "archive": f"/models/{row.model_name}/versions/{row.version}/archive",
                 "predict": f"/models/{row.model_name}:{row.version}/predict",
             },
         }

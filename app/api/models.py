@@ -80,15 +80,7 @@ def get_version(
 ) -> Version:
     """Give everything about a version: scores by label, data, hyperparameters, exports and their verification."""
     with services.database.transaction(read_only=True) as session:
-        _find(session, name)
-        row = models.get_version(session, name, version)
-        if row is None:
-            raise NotFound(
-                f"{name} has no version {version}.",
-                code="version-not-found",
-                remedy=f"List them with GET /models/{name}/versions.",
-            )
-        return describe_version(row, models.aliases(session, name))
+        return describe_version(find_version(session, name, version), models.aliases(session, name))
 
 
 @router.get(
@@ -195,6 +187,19 @@ def _bad_precondition(header: str, remedy: str) -> PreconditionFailed:
 
 def _etag(row: tables.ModelAlias) -> str:
     return f'"{row.revision}"'
+
+
+def find_version(session: Session, name: str, version: int) -> tables.ModelVersion:
+    """Give the row of a version; raises NotFound ``model-not-found`` or ``version-not-found``."""
+    _find(session, name)
+    row = models.get_version(session, name, version)
+    if row is None:
+        raise NotFound(
+            f"{name} has no version {version}.",
+            code="version-not-found",
+            remedy=f"List them with GET /models/{name}/versions.",
+        )
+    return row
 
 
 def _find(session: Session, name: str) -> tables.Model:

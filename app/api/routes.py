@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.api import datasets, docs, events, health, jobs, models, predictions, reports
+from app.api import archives, datasets, docs, events, health, jobs, models, predictions, reports
 
 VERSION_PREFIX = "/v1"
 
@@ -13,6 +13,7 @@ PARTS: tuple[APIRouter, ...] = (
     events.router,
     reports.router,
     models.router,
+    archives.router,
     predictions.router,
     health.router,
 )

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from app.artifacts.keys import split_key
 from app.errors import Conflict, InternalError, NotFound, StorageFull, Unavailable
@@ -39,15 +40,17 @@ class FileStore:
 
         Raises NotFound ``artifact-missing``, StorageFull, Unavailable.
         """
-        source = self._place(key)
-        if not source.is_file():
-            if not self.root.is_dir():
-                raise _unmounted()
-            raise _missing(key)
+        source = self._existing(key)
         with storage_errors():
             destination.parent.mkdir(parents=True, exist_ok=True)
             # No wait for the disk: a fetched copy can be fetched again, and its hash is checked before use.
             copy_atomically(source, destination, durable=False)
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """Give the artifact's content in blocks of a megabyte. Raises NotFound ``artifact-missing``, Unavailable."""
+        with storage_errors(), self._open(key) as file:
+            while block := file.read(1024 * 1024):
+                yield block
 
     def size(self, key: str) -> int | None:
         """Give the artifact's size in bytes, None when there is none."""
@@ -75,6 +78,15 @@ class FileStore:
                 # Top folders such as datasets/ stay: another process may be about to write into them.
                 for folder in list(path.parents)[: len(split_key(key)) - 2]:
                     folder.rmdir()
+
+    def _open(self, key: str) -> BinaryIO:
+        return self._existing(key).open("rb")
+
+    def _existing(self, key: str) -> Path:
+        path = self._place(key)
+        if not path.is_file():
+            raise _missing(key) if self.root.is_dir() else _unmounted()
+        return path
 
     def _place(self, key: str) -> Path:
         path = self.root.joinpath(*split_key(key))

@@ -1,4 +1,4 @@
-"""The seam of the artifact store: five methods, chosen by a URL, and bundles moved through them."""
+"""The seam of the artifact store: six methods, chosen by a URL, and bundles moved through them."""
 
 import secrets
 import shutil
@@ -21,6 +21,9 @@ class ArtifactStore(Protocol):
 
     def fetch(self, key: str, destination: Path) -> None:
         """Copy an artifact to a place on this machine; NotFound ``artifact-missing`` when there is none."""
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """Give an artifact's content in blocks; NotFound ``artifact-missing`` when there is none."""
 
     def size(self, key: str) -> int | None:
         """Give an artifact's size in bytes, None when there is none."""

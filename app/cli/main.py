@@ -40,7 +40,7 @@ COMMANDS = {
     "cancel": Command("jobs", "cancel", TRAINING, "Ask a job to end."),
     "datasets": Command("datasets", "datasets", MODELS, "List datasets, newest first."),
     "upload": Command("datasets", "upload", MODELS, "Upload a dataset and show what was found in it."),
-    "models": Command("models", "models", MODELS, "List the models, or the versions of one."),
+    "models": Command("models", "models", MODELS, "List the models, or the versions of one; download a version."),
     "alias": Command("models", "alias", MODELS, "Point an alias at a version; champion is what a plain name means."),
     "predict": Command("predict", "predict", MODELS, "Classify texts with a model."),
 }

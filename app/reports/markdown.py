@@ -18,7 +18,7 @@ _BREAKS = {ord(char): " " for char in "\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
 
 def as_markdown(report: Report) -> str:
     """Render the report; nothing in it can act as Markdown or HTML."""
-    return _environment().get_template("report.md.j2").render(report=report)
+    return environment().get_template("report.md.j2").render(report=report)
 
 
 def escaped(value: object) -> Markup:
@@ -30,7 +30,8 @@ def escaped(value: object) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Make what renders Markdown templates: every value is escaped, undefined names are errors."""
     environment = Environment(
         loader=PackageLoader("app.reports"),
         autoescape=True,
@@ -40,6 +41,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    filters = (wording.score, wording.percent, wording.count, wording.number, wording.duration, wording.setting)
+    filters = (
+        wording.score,
+        wording.percent,
+        wording.count,
+        wording.number,
+        wording.duration,
+        wording.setting,
+        wording.size,
+    )
     environment.filters |= {function.__name__: function for function in filters}
     return environment

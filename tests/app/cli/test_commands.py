@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,36 @@ def test_an_alias_is_moved(service: LiveService, run: Run, client: Tunesmith, jo
     assert f"mood@champion is version {version}" in run("alias", "mood", "champion", str(version)).out
     assert client.model("mood").serving_version == version
     assert run("alias", "mood", "champion", "999").status == 4
+
+
+def test_a_version_is_downloaded(
+    service: LiveService, run: Run, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    version = service.publish(job.id, "mood")
+    run("alias", "mood", "champion", str(version))
+    for wanted in ("mood", f"mood:{version}", "mood@champion"):
+        ran = run("models", "download", wanted)
+        assert (ran.status, ran.err) == (0, "")
+        with zipfile.ZipFile(f"mood-v{version}.zip") as archive:
+            assert f"mood-v{version}/model.onnx" in archive.namelist()
+        Path(f"mood-v{version}.zip").unlink()
+    place = tmp_path / "elsewhere.zip"
+    told = json.loads(run("models", "download", "mood", "--to", place, "--json").out)
+    assert told == {"model": "mood", "version": version, "file": str(place)}
+    assert zipfile.is_zipfile(place)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".zip", ".part")] == ["elsewhere.zip"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"), [("mood:999", 4), ("mood:x", 2), ("mood@nobody", 2), ("no-such-model", 4)]
+)
+def test_what_is_not_there_is_not_downloaded(
+    service: LiveService, run: Run, job: Job, wanted: str, status: int
+) -> None:
+    service.publish(job.id, "mood")
+    assert run("models", "download", wanted).status == status
+    assert run("models", "mood", "other").status == 2
 
 
 def test_cancelling(run: Run, client: Tunesmith, job: Job) -> None:

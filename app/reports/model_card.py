@@ -1,0 +1,71 @@
+"""The model card: what a version is, how good it is, what it was made of, and how to run it without this service."""
+
+from markupsafe import Markup
+
+from app.artifacts.bundle import TOKENIZER, Manifest
+from app.reports.markdown import environment
+from app.schemas.metrics import Evaluation
+from app.schemas.text import TextOptions
+
+
+def model_card(name: str, number: int, manifest: Manifest) -> str:
+    """Write the card of a version as Markdown; the same version always has the same card."""
+    judged = manifest.test or manifest.validation
+    return (
+        environment()
+        .get_template("model_card.md.j2")
+        .render(
+            name=name,
+            number=number,
+            manifest=manifest,
+            judged=judged,
+            baseline=None if judged is None else _commonest(judged),
+            program=Markup(program(manifest)),  # noqa: S704 - made of numbers and fixed words alone
+        )
+    )
+
+
+def program(manifest: Manifest) -> str:
+    """Write ten lines of Python that classify texts with nothing but onnxruntime, tokenizers and numpy."""
+    settings = manifest.tokenizer
+    padding = f"pad_id={settings.pad_token_id}"
+    text = _cleaned(manifest.text)
+    return f'''\
+import json, re, unicodedata
+import numpy, onnxruntime, tokenizers
+
+labels = json.load(open("manifest.json", encoding="utf-8"))["labels"]
+tokenizer = tokenizers.Tokenizer.from_file("{TOKENIZER}")
+tokenizer.enable_truncation({settings.max_length}), tokenizer.enable_padding({padding})
+model = onnxruntime.InferenceSession("{manifest.served_file}")
+
+texts = ["Write your own texts here."]
+rows = tokenizer.encode_batch([{text} for text in texts])
+ids, mask = (numpy.array([getattr(row, part) for row in rows]) for part in ("ids", "attention_mask"))
+logits = model.run(["logits"], {{"input_ids": ids, "attention_mask": mask}})[0]
+scores = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
+    print(labels[score.argmax()], round(float(score.max()), 4), text)'''
+
+
+def _cleaned(options: TextOptions) -> str:
+    """Write the expression that cleans ``text`` as the service does."""
+    text, form = "text", options.unicode_normalization
+    normalize = form != "none"
+    if normalize:
+        text = f'unicodedata.normalize("{form}", {text})'
+    if options.lowercase:
+        text = f"{text}.lower()"
+        text = f'unicodedata.normalize("{form}", {text})' if normalize else text
+    if options.strip_urls:
+        text = rf're.sub(r"(?i)(?:https?://|www\.)\S+", "http", {text})'
+    if options.strip_mentions:
+        text = rf're.sub(r"(?<![\w@])@\w+", "@user", {text})'
+    if options.collapse_whitespace:
+        text = f'" ".join({text}.split())'
+    return text
+
+
+def _commonest(evaluation: Evaluation) -> float:
+    """Give the accuracy of always answering the commonest label."""
+    return max(scores.support for scores in evaluation.per_class) / max(1, evaluation.examples)
