@@ -32,8 +32,7 @@ _ZIP = "application/zip"
     response_description="A zip of one folder.",
     responses={
         **documented(NotFound, Unavailable),
-        200: {"content": {_ZIP: {"schema": {"type": "string", "format": "binary"}}}},
-        304: {"description": "The archive is the one whose ETag was sent in `If-None-Match`."},
+        200: {"content": {_ZIP: {"schema": {"type": "string", "format": "binary"}, "example": "PK..."}}},
     },
 )
 def get_archive(
@@ -46,7 +45,8 @@ def get_archive(
 ) -> Response:
     """Give every file of a version with its manifest and a model card, `README.md`, as a zip.
 
-    The same version is the same zip, byte by byte. It is sent while it is read, and each file's hash is checked on the
+    The same version is the same zip, byte by byte; `If-None-Match` with its ETag is answered with 304. It is sent while
+    it is read, and each file's hash is checked on the
     way: a damaged one ends the download before the zip is complete.
     """
     with services.database.transaction(read_only=True) as session:
