@@ -89,7 +89,7 @@ class BaseModels:
         return BaseModelRef(id=name, source="hub", revision=commit)
 
     def _unknown_offline(self, name: str) -> AppError:
-        return _unknown(name, self._local_names(), "This service does not use a hub.")
+        return _unknown(name, self._local_names(), "This service does not use a hub.", hub=False)
 
     def _local_names(self) -> list[str]:
         return [PACKAGED_BASE_MODEL, *self._settings.base_models]
@@ -122,10 +122,11 @@ def _parts(reference: str) -> tuple[str, str | None, int | None]:
     return name, alias or None, int(number) if number else None
 
 
-def _unknown(name: str, known: list[str], why: str = "") -> AppError:
+def _unknown(name: str, known: list[str], why: str = "", *, hub: bool = True) -> AppError:
     near = nearest(name, known)
     shown = [candidate for candidate in known if candidate not in WELL_KNOWN][:20]
-    remedy = f"Did you mean {near}?" if near else f"Use {', '.join(shown) or 'minilm-l6'}, or a Hugging Face id."
+    choices = f"Use {', '.join(shown) or PACKAGED_BASE_MODEL}{', or a Hugging Face id' if hub else ''}."
+    remedy = f"Did you mean {near}?" if near else choices
     return Unprocessable(
         f"There is no base model {name!r} to start from. {why}".strip(),
         code="unknown-base-model",
