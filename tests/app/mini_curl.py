@@ -28,7 +28,10 @@ def main() -> None:
     with answer:
         if options.include:
             _tell_head(answer.status, answer.reason, answer.headers)
-        sys.stdout.buffer.write(answer.read())
+        if options.output is None:
+            sys.stdout.buffer.write(answer.read())
+        else:
+            Path(options.output).write_bytes(answer.read())
 
 
 def _options() -> argparse.Namespace:
@@ -38,6 +41,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("-N", "--no-buffer", action="store_true")
     parser.add_argument("-i", "--include", action="store_true")
     parser.add_argument("-G", "--get", action="store_true")
+    parser.add_argument("-o", dest="output")
     parser.add_argument("-X", dest="method")
     parser.add_argument("-H", dest="header", action="append", default=[])
     parser.add_argument("-d", dest="data", action="append", default=[])
