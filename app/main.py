@@ -18,6 +18,7 @@ from app.preflight.base_models import BaseModels
 from app.preflight.inspection import Inspector
 from app.preflight.jobs import JobPreflight
 from app.preflight.messages import Limits
+from app.preflight.shapes import Shapes
 from app.queue.enqueue import Doorbell
 from app.queue.rescue import Reconciler
 from app.serving.pool import Pool
@@ -69,7 +70,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         database=database,
         artifacts=artifacts,
         doorbell=doorbell,
-        preflight=JobPreflight(database, BaseModels(settings, database)),
+        preflight=JobPreflight(database, BaseModels(settings, database), Shapes(settings)),
         inspector=Inspector(_limits(settings)),
         rows=RowReader(artifacts, settings.data_dir / "cache" / "datasets"),
         predictions=predictions,

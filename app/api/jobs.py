@@ -74,6 +74,7 @@ def validate_job(request: RequestBody, services: ServicesDep) -> JobPlan:
         dataset=dataset_ref(prepared.dataset),
         base_model=prepared.base_model,
         estimate=prepared.estimate,
+        memory=services.preflight.memory(prepared),
         warnings=prepared.warnings,
         workers_alive=crew,
         queued_jobs=queued,

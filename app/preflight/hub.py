@@ -45,6 +45,18 @@ class Hub:
         _check_files(repository, body.get("siblings"))
         return commit
 
+    def config_of(self, repository: str, commit: str) -> dict[str, Any]:
+        """Give a model's config.json. Raises Unavailable ``hub-unreachable``."""
+        try:
+            status, body = self._get(f"{self._endpoint}/{repository}/resolve/{commit}/config.json")
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+            raise _unreachable() from None
+        return body if status == 200 else {}
+
+    def snapshot(self, repository: str, commit: str) -> Path:
+        """Give the folder where a copy on this machine would be, in the layout of huggingface_hub."""
+        return self._cache / f"models--{repository.replace('/', '--')}" / "snapshots" / commit
+
     def cached_commit_of(self, repository: str) -> str | None:
         """Give the commit of a copy on this machine, in the layout of huggingface_hub."""
         folder = self._cache / f"models--{repository.replace('/', '--')}"

@@ -11,10 +11,12 @@ from app.preflight.base_models import BaseModels
 from app.preflight.estimate import estimate
 from app.preflight.families import needs_base_model, unfit_options
 from app.preflight.fields import problem
+from app.preflight.memory import Load, estimate_memory, length_in_tokens
+from app.preflight.shapes import Shapes
 from app.schemas.datasets import DatasetProfile
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import BaseModelRef, ExportOptions, JobWarning, TrainJobRequest
-from app.schemas.plans import Estimate
+from app.schemas.plans import Estimate, MemoryEstimate
 from app.store import datasets, tables
 from app.store.engine import Database
 
@@ -37,9 +39,10 @@ class Prepared:
 class JobPreflight:
     """Checks a request against its dataset and pins its base model."""
 
-    def __init__(self, database: Database, base_models: BaseModels) -> None:
+    def __init__(self, database: Database, base_models: BaseModels, shapes: Shapes) -> None:
         self._database = database
         self._base_models = base_models
+        self._shapes = shapes
 
     def prepare(self, request: TrainJobRequest) -> Prepared:
         """Check everything; raises Unprocessable with every broken rule, Unavailable ``hub-unreachable``."""
@@ -65,6 +68,16 @@ class JobPreflight:
         if needs_base_model(request):
             return self._base_models.pin(request.base_model, request.family)
         return BaseModelRef(id="none", source="none")
+
+    def memory(self, prepared: Prepared) -> MemoryEstimate | None:
+        """Say what training would take of a GPU; None when the shape of the base model is not known here."""
+        shape = self._shapes.of(prepared.base_model) if prepared.request.family.type == "encoder" else None
+        if shape is None:
+            return None
+        profile = DatasetProfile.model_validate(prepared.dataset.profile)
+        wishes = prepared.request.hyperparameters
+        length = length_in_tokens(wishes, profile.text_lengths.p99, shape.positions)
+        return estimate_memory(shape, wishes, Load(prepared.estimate.batch_size, length, len(profile.labels)))
 
     def _dataset(self, dataset_id: str) -> tables.Dataset:
         with self._database.transaction(read_only=True) as session:

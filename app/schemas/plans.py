@@ -23,6 +23,36 @@ class Estimate(Resource):
     """Optimizer steps at most."""
 
 
+class MemoryEstimate(Resource):
+    """What one training step takes of a GPU's memory, without what CUDA itself takes (some 500 MB).
+
+    Weights, gradients and AdamW's moments stay in fp32 also under mixed precision, where 16-bit copies of the weights
+    are added and activations shrink.
+    """
+
+    batch_size: int
+    """Texts per forward pass that it is for."""
+    max_length: int
+    """Tokens per text that it is for; where the request says `auto`, a guess from the lengths of the texts."""
+    parameters: int
+    """Numbers of the model."""
+    trainable_parameters: int
+    """Those that learn."""
+    parameters_mb: float
+    """The weights in fp32."""
+    gradients_mb: float
+    """One number per trainable parameter in fp32."""
+    optimizer_mb: float
+    """AdamW's two moments in fp32."""
+    casts_mb: float
+    """16-bit copies of the weights that are multiplied with, which the embeddings are not; none in fp32."""
+    activations_mb: float
+    """What the backward pass needs of the forward pass; the part that batch_size, max_length, precision and
+    gradient_checkpointing change."""
+    total_mb: float
+    """The sum."""
+
+
 class JobPlan(Resource):
     """The job that this request would make; nothing was stored."""
 
@@ -36,6 +66,8 @@ class JobPlan(Resource):
     """Pinned to the revision that would be used."""
     estimate: Estimate
     """How long it would be."""
+    memory: MemoryEstimate | None
+    """What it would take of a GPU's memory; null when the size of the base model is not known before it is loaded."""
     warnings: list[JobWarning]
     """What would not stop the job, but is worth a look."""
     workers_alive: int

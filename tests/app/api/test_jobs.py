@@ -104,6 +104,8 @@ def test_what_cannot_work_is_refused_and_not_stored(client: TestClient, body: di
 
 def test_validate_says_what_would_run_and_stores_nothing(client: TestClient, body: dict[str, Any]) -> None:
     plan = client.post("/jobs/validate", json=body | {"hyperparameters": {"num_train_epochs": 2}}).json()
+    assert plan["memory"]["parameters"] == 22_713_986  # of MiniLM with a head for two labels
+    assert plan["memory"]["batch_size"] == plan["estimate"]["batch_size"]
     assert plan["valid"] is True
     assert plan["estimate"] == {
         "train_rows": 32,

@@ -8,6 +8,7 @@ import pytest
 from app.errors import AppError
 from app.preflight.base_models import BaseModels
 from app.preflight.jobs import JobPreflight, Prepared, fingerprint
+from app.preflight.shapes import Shapes
 from app.schemas.jobs import TrainJobRequest
 from app.settings import Settings
 from app.store import datasets
@@ -39,7 +40,8 @@ def prepare(sqlite_store, new_dataset, make_settings: Callable[..., Settings]) -
     add("ds_2", PROFILE)
     empty = {"total": 0, "by_label": {"ham": 0, "spam": 0}}
     add("ds_3", PROFILE | {"splits": PROFILE["splits"] | {"validation": empty}})
-    preflight = JobPreflight(sqlite_store.database, BaseModels(make_settings(), sqlite_store.database))
+    settings = make_settings()
+    preflight = JobPreflight(sqlite_store.database, BaseModels(settings, sqlite_store.database), Shapes(settings))
 
     def run(dataset_id: str = "ds_2", **hyperparameters: Any) -> Prepared:
         body = {

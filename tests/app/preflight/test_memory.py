@@ -1,0 +1,86 @@
+"""The memory estimate against what PyTorch really keeps, and against arithmetic."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from app.preflight.memory import MIB, Load, estimate_memory, length_in_tokens
+from app.preflight.shapes import MINILM, shape_of
+from app.schemas.hyperparameters import Hyperparameters
+
+LOAD = Load(batch_size=16, max_length=128, labels=3)
+SIZES: dict[str, dict[str, int]] = {
+    "bert": {"hidden_size": 128, "num_hidden_layers": 6, "num_attention_heads": 4, "intermediate_size": 512},
+    "distilbert": {"dim": 128, "n_layers": 6, "n_heads": 4, "hidden_dim": 512},
+    "roberta": {"hidden_size": 128, "num_hidden_layers": 6, "num_attention_heads": 4, "intermediate_size": 512},
+}
+
+
+def kept_for_backward(model: torch.nn.Module, load: Load, *, half: bool) -> int:
+    """Add up the bytes that a forward pass saves, the weights themselves left out."""
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    sizes: dict[int, int] = {}
+    alive: list[torch.Tensor] = []  # else an address could be used twice
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        alive.append(tensor)
+        return tensor
+
+    ids = torch.randint(5, 100, (load.batch_size, load.max_length))
+    arithmetic: Any = torch.autocast("cpu", torch.bfloat16) if half else nullcontext()
+    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+    with hooks, arithmetic, sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        model(input_ids=ids, labels=torch.zeros(load.batch_size, dtype=torch.long))
+    return sum(sizes.values())
+
+
+@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_activations_are_what_pytorch_keeps(kind: str, precision: str) -> None:
+    # Without dropout in the attention, so that a CPU has a fused kernel for it, as GPUs have with it.
+    attention = "attention_dropout" if kind == "distilbert" else "attention_probs_dropout_prob"
+    config = AutoConfig.for_model(kind, vocab_size=1000, num_labels=3, **{attention: 0.0}, **SIZES[kind])
+    model = AutoModelForSequenceClassification.from_config(config).train()
+    wishes = Hyperparameters(precision=precision)  # type: ignore[arg-type]
+    shape = shape_of(config.to_dict())
+    assert shape is not None
+    estimate = estimate_memory(shape, wishes, LOAD)
+    kept = kept_for_backward(model, LOAD, half=precision == "bf16") / MIB
+    assert estimate.activations_mb + estimate.casts_mb == pytest.approx(kept, rel=0.15)
+
+
+def test_mixed_precision_shrinks_activations_and_nothing_else() -> None:
+    full, half = (estimate_memory(MINILM, Hyperparameters(precision=kind), LOAD) for kind in ("fp32", "fp16"))
+    assert full.parameters_mb == half.parameters_mb
+    assert full.gradients_mb == half.gradients_mb
+    assert full.optimizer_mb == half.optimizer_mb == pytest.approx(2 * full.parameters_mb, abs=0.2)
+    assert full.casts_mb == 0 < half.casts_mb < full.parameters_mb / 2
+    assert half.activations_mb < full.activations_mb
+
+
+def test_components_follow_the_wishes() -> None:
+    plain = estimate_memory(MINILM, Hyperparameters(), LOAD)
+    twice = estimate_memory(MINILM, Hyperparameters(), Load(32, 128, 3))
+    thrifty = estimate_memory(MINILM, Hyperparameters(gradient_checkpointing=True), LOAD)
+    frozen = estimate_memory(MINILM, Hyperparameters(freeze_base=True), LOAD)
+    assert twice.activations_mb == pytest.approx(2 * plain.activations_mb, rel=1e-3)
+    assert thrifty.activations_mb < plain.activations_mb / 3
+    assert (frozen.activations_mb, frozen.trainable_parameters) == (0, MINILM.head_parameters(3))
+    for each in (plain, twice, thrifty, frozen):
+        parts = (each.parameters_mb, each.gradients_mb, each.optimizer_mb, each.casts_mb, each.activations_mb)
+        assert each.total_mb == pytest.approx(sum(parts), abs=0.3)
+
+
+def test_the_length_is_guessed_within_the_models_limit() -> None:
+    assert length_in_tokens(Hyperparameters(max_length=77), 10_000, 512) == 77
+    assert length_in_tokens(Hyperparameters(), 350, 512) == 102
+    assert length_in_tokens(Hyperparameters(), 10_000, 512) == 512
+    assert length_in_tokens(Hyperparameters(), 10_000, 0) == 512
+    assert length_in_tokens(Hyperparameters(), 1, 512) == 8
