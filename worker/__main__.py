@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from app.artifacts.store import open_store
 from app.errors import AppError, Unavailable
 from app.logging import configure, get_logger
-from app.queue.celery import DEFAULT_QUEUE, check_versions
+from app.queue.celery import check_versions
 from app.queue.embedded import broker_url
 from app.queue.enqueue import Doorbell
+from app.queue.names import DEFAULT_QUEUE
 from app.queue.rescue import Reconciler
 from app.settings import Settings, get_settings
-from app.store import migrate
+from app.store import revision
 from app.store.engine import Database
 from worker import hardware
 from worker.child import DEFAULT_PIPELINE
@@ -98,7 +99,7 @@ class Worker:
         patience, said = MIGRATION_PATIENCE_SECONDS, ""
         while not self._stop:
             try:
-                if migrate.is_current(self._settings.resolved_database_url):
+                if revision.is_current(self._settings.resolved_database_url):
                     return
                 problem = not_migrated()
                 patience -= WATCH_SECONDS

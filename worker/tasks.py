@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from app.queue.celery import TRAIN_TASK
+from app.queue.names import TRAIN_TASK
 
 
 def register(celery: Celery, ring: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from app.errors import AppError, Unavailable
 from app.queue import reach
 from app.schemas.health import Alive, Check, Readiness
 from app.store import jobs, workers
-from app.store.migrate import is_current
+from app.store.revision import is_current
 
 router = APIRouter(tags=["Service"], route_class=StrictRoute)
 

@@ -5,7 +5,7 @@ from types import FrameType
 
 import uvicorn
 
-from app.cli.up import HostOption, PortOption, settings_with
+from app.cli.binding import HostOption, PortOption, settings_with
 from app.logging import configure
 from app.main import create_app
 
@@ -26,6 +26,7 @@ def api(host: HostOption = None, port: PortOption = None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )

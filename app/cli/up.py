@@ -5,16 +5,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from app.cli.binding import HostOption, PortOption, settings_with
 from app.cli.connection import local_url
 from app.cli.console import output
 from app.cli.program import program
-from app.settings import Settings
 from app.supervisor import Supervisor
-
-HostOption = Annotated[str | None, typer.Option(help="Address to bind to; else TUNESMITH_HOST.", show_default=False)]
-PortOption = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Port to bind to; else TUNESMITH_PORT.", show_default=False)
-]
 
 
 def up(
@@ -34,9 +29,3 @@ def up(
     if status == 0:
         output.print(f"Start again with: {program()} up")
     return status
-
-
-def settings_with(host: str | None, port: int | None) -> Settings:
-    """Read the settings; what the command line says comes first."""
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    return Settings(**given)  # type: ignore[arg-type]

@@ -8,9 +8,8 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from app.errors import InternalError
+from app.queue.names import DEFAULT_QUEUE
 
-TRAIN_TASK = "train"
-DEFAULT_QUEUE = "default"
 KEY_PREFIX = "ts:"
 
 # From, and up to but without. Outside of these, workers were seen to go deaf after a lost connection.

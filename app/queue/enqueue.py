@@ -5,19 +5,17 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-
-from celery import Celery
-from kombu.connection import Connection
+from typing import TYPE_CHECKING
 
 from app.logging import get_logger
-from app.queue.celery import DEFAULT_QUEUE, TRAIN_TASK, make_celery
-from app.queue.embedded import broker_url
+from app.queue.names import DEFAULT_QUEUE
 from app.settings import Settings
 from app.telemetry import DOORBELL_RINGS
 
+if TYPE_CHECKING:
+    from app.queue.line import Line
+
 MAX_UNSENT = 1_000
-MAX_WAITING = 100
-"""Messages in a queue beyond which ringing more wakes nobody up: workers look into SQL by themselves."""
 COMPLAIN_SECONDS = 60.0
 SEND_SECONDS = CLOSE_SECONDS = 2.0
 
@@ -36,7 +34,7 @@ class Doorbell:
     def __init__(self, broker: Settings | str) -> None:
         self._broker = broker
         self._unsent: queue.Queue[_Ring | None] = queue.Queue(MAX_UNSENT)
-        self._link: tuple[Celery, Connection] | None = None
+        self._line: Line | None = None
         self._complained = -COMPLAIN_SECONDS
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -86,31 +84,24 @@ class Doorbell:
 
     def _send(self, ring: _Ring) -> None:
         try:
-            sent = self._deliver(ring)
+            sent = self._connected().send(ring.job_id, ring.queue)
         except Exception as error:  # noqa: BLE001 - client libraries raise dozens of classes; none may end this thread
             self._give_up(error)
         else:
             DOORBELL_RINGS.labels(outcome="sent" if sent else "enough").inc()
 
-    def _deliver(self, ring: _Ring) -> bool:
-        celery, connection = self._connected()
-        if _waiting(connection, ring.queue) >= MAX_WAITING:
-            return False
-        celery.send_task(TRAIN_TASK, args=[ring.job_id], queue=ring.queue, connection=connection, retry=False)
-        return True
+    def _connected(self) -> "Line":
+        if self._line is None:
+            from app.queue.line import Line  # here: a process that never rings is a tenth smaller without it
 
-    def _connected(self) -> tuple[Celery, Connection]:
-        if self._link is None:
-            url = self._broker if isinstance(self._broker, str) else broker_url(self._broker)
-            celery = make_celery(url, timeout_seconds=SEND_SECONDS)
-            self._link = celery, celery.connection_for_write()
-        return self._link
+            self._line = Line(self._broker, timeout_seconds=SEND_SECONDS)
+        return self._line
 
     def _disconnect(self) -> None:
-        if self._link is not None:
+        if self._line is not None:
             with suppress(Exception):  # a broken connection may fail to close, too
-                self._link[1].release()
-        self._link = None
+                self._line.close()
+        self._line = None
 
     def _give_up(self, error: Exception) -> None:
         """Drop what waits to be sent: each would wait for the same timeout, and the reconciler rings again."""
@@ -126,8 +117,3 @@ class Doorbell:
         if time.monotonic() - self._complained >= COMPLAIN_SECONDS:
             self._complained = time.monotonic()
             _log.warning("doorbell not rung, workers will poll", error=type(error).__name__, dropped=dropped)
-
-
-def _waiting(connection: Connection, name: str) -> int:
-    """Count the messages that no worker has fetched yet."""
-    return int(connection.default_channel.queue_declare(name, passive=False).message_count)

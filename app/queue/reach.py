@@ -1,9 +1,7 @@
 """Asks whether the broker answers, for the health page only: nothing else waits for it."""
 
-from contextlib import suppress
+from contextlib import closing
 
-from app.queue.celery import make_celery
-from app.queue.embedded import broker_url
 from app.settings import Settings
 
 TIMEOUT_SECONDS = 0.5
@@ -11,8 +9,10 @@ TIMEOUT_SECONDS = 0.5
 
 def answers(settings: Settings) -> bool:
     """Say whether the broker answers a ping within half a second; never raises."""
-    with suppress(Exception):  # client libraries raise dozens of classes, and all of them mean no
-        celery = make_celery(broker_url(settings), timeout_seconds=TIMEOUT_SECONDS)
-        with celery.connection_for_write() as connection:
-            return bool(connection.default_channel.client.ping())
-    return False
+    from app.queue.line import Line  # here, because a process that only predicts never needs the broker's libraries
+
+    try:
+        with closing(Line(settings, timeout_seconds=TIMEOUT_SECONDS)) as line:
+            return line.answers()
+    except Exception:  # noqa: BLE001 - client libraries raise dozens of classes, and all of them mean no
+        return False

@@ -23,7 +23,7 @@ ExportFormat = Literal[ServedFormat, "torchscript", "torch-export", "safetensors
 
 BASE_MODEL_PATTERN = (
     r"^(model:[a-z0-9][a-z0-9._-]{0,62}(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?"
-    r"|[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?)$"
+    r"|[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?)$"
 )
 DEFAULT_BASE_MODEL = "distilbert-base-uncased"
 PACKAGED_BASE_MODEL = "minilm-l6"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.errors import Overloaded
 from app.logging import get_logger
 from app.serving.decision import Logits
+from app.serving.memory import trim_memory
 from app.telemetry import (
     PREDICT_BATCH_ITEMS,
     PREDICT_DROPPED,
@@ -32,6 +33,8 @@ TOKEN_BUDGET = 512
 """Padded tokens of one batch. On a CPU a large padded batch is slower per text than some small ones."""
 NEIGHBOURS = 64
 """How far behind the oldest text others of like length are looked for."""
+REST_SECONDS = 2.0
+"""Pause after which the memory that batches took is given back; under load it is kept, because taking it costs time."""
 BULK_PATIENCE = 1.0
 """Seconds after which texts of a long list go before single texts."""
 FIRST_GUESS = 5_000.0
@@ -43,6 +46,9 @@ class Runner(Protocol):
 
     def logits(self, ids: Sequence[Ids]) -> Logits:
         """Run one batch; (batch, labels)."""
+
+    def rest(self) -> None:
+        """Give back the memory that batches took."""
 
 
 @dataclass(slots=True)
@@ -84,6 +90,7 @@ class Batcher:
         self._single: deque[Item] = deque()
         self._bulk: deque[Item] = deque()
         self._wake = threading.Condition()
+        self._tired: set[Runner] = set()
         self._closed = False
         self._threads = [threading.Thread(target=self._work, name=f"infer-{index}") for index in range(threads)]
         for thread in self._threads:
@@ -132,6 +139,9 @@ class Batcher:
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:
+            if not batch:
+                self._rest()
+                continue
             started = time.perf_counter()
             padded = len(batch) * max(len(item.ids) for item in batch)
             try:
@@ -151,7 +161,10 @@ class Batcher:
             )
 
     def _next(self) -> list[Item] | None:
-        """Wait for work and take a batch: the oldest text, and of its model the nearest in length."""
+        """Wait for work and take a batch: the oldest text, and of its model the nearest in length.
+
+        Nothing to do for a while after some work is an empty batch, the end is None.
+        """
         with self._wake:
             while True:
                 lane = self._lane()
@@ -159,11 +172,22 @@ class Batcher:
                     batch = self._take(lane)
                     PREDICT_QUEUE_ITEMS.set(len(self._single) + len(self._bulk))
                     if batch:
+                        self._tired.add(batch[0].runner)
                         return batch
                 elif self._closed:
                     return None
-                else:
-                    self._wake.wait()
+                elif not self._wake.wait(REST_SECONDS if self._tired else None) and self._tired:
+                    return []
+
+    def _rest(self) -> None:
+        with self._wake:
+            tired, self._tired = self._tired, set()
+        for runner in tired:
+            try:
+                runner.rest()
+            except Exception:
+                log.exception("Memory could not be given back")
+        trim_memory()
 
     def _lane(self) -> deque[Item] | None:
         if self._bulk and (not self._single or time.perf_counter() - self._bulk[0].queued_at > BULK_PATIENCE):

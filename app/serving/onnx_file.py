@@ -125,14 +125,15 @@ def _view(mapping: mmap.mmap, table: Tensor) -> NDArray[Any]:
 
 def _without(mapping: mmap.mmap, place: Field, tables: list[Tensor]) -> bytes:
     """Write the model again with the tables as inputs instead of constants."""
+    view = memoryview(mapping)  # its slices are no copies: the only one is the whole, once
     kept, position = [], place.start
     for start, end in sorted(table.place for table in tables):
-        kept.append(mapping[position:start])
+        kept.append(view[position:start])
         position = end
-    kept.append(mapping[position : place.end])
-    kept.extend(_message(_GRAPH_INPUT, _value_info(table)) for table in tables)
-    graph = b"".join(kept)
-    return b"".join([mapping[: place.begins], _message(_MODEL_GRAPH, graph), mapping[place.end :]])
+    kept.append(view[position : place.end])
+    inputs = b"".join(_message(_GRAPH_INPUT, _value_info(table)) for table in tables)
+    head = _head(_MODEL_GRAPH, sum(map(len, kept)) + len(inputs))
+    return b"".join([view[: place.begins], head, *kept, inputs, view[place.end :]])
 
 
 def _value_info(table: Tensor) -> bytes:
@@ -268,7 +269,11 @@ def _number(number: int, value: int) -> bytes:
 
 
 def _message(number: int, content: bytes) -> bytes:
-    return _encode(number << 3 | 2) + _encode(len(content)) + content
+    return _head(number, len(content)) + content
+
+
+def _head(number: int, size: int) -> bytes:
+    return _encode(number << 3 | 2) + _encode(size)
 
 
 def _encode(value: int) -> bytes:

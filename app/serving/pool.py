@@ -1,7 +1,6 @@
 """The pool of loaded versions: fetched, checked and warmed before they are seen, the longest unused ones let go."""
 
 import asyncio
-import ctypes
 import shutil
 import threading
 import time
@@ -19,6 +18,7 @@ from app.artifacts.store import ArtifactStore, fetch_bundle
 from app.errors import JobFailure, NotFound, Unavailable
 from app.logging import get_logger
 from app.serving.batcher import Gauge
+from app.serving.memory import resident_bytes, trim_memory
 from app.serving.predictor import Predictor
 from app.serving.registry import RegistryView
 from app.settings import MIB, Settings
@@ -125,6 +125,7 @@ class Pool:
             predictor = Predictor.load(bundle)
             version = LoadedVersion(*key, predictor, bytes=0)
             warm_up(version)
+            predictor.rest()
             trim_memory()
             version.bytes = max(resident_bytes() - before, bundle.manifest.files[bundle.manifest.served_file].bytes)
         return version
@@ -172,20 +173,3 @@ def warm_up(version: LoadedVersion) -> None:
         started = time.perf_counter()
         version.predictor.logits([ids, ids])
         version.gauge.tokens_per_second = 2 * len(ids) / (time.perf_counter() - started)
-
-
-def resident_bytes() -> int:
-    """Read how much memory this process holds; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * 4096
-
-
-def trim_memory() -> None:
-    """Give what loading left behind back to the system, where its C library can."""
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):
-        return

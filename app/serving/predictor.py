@@ -1,6 +1,7 @@
 """One loaded version: texts to ids to logits to answers, with tokenizers and onnxruntime alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -42,7 +43,8 @@ class Predictor:
         try:
             encoder = TextEncoder.from_files(bundle.path(TOKENIZER), manifest.tokenizer, manifest.text)
             model = map_model(bundle.path(manifest.served_file))
-            predictor = cls(_open_session(model.graph, threads), model, encoder, manifest)
+            # The session has its own copy of the graph: ours would be the whole model once more.
+            predictor = cls(_open_session(model.graph, threads), replace(model, graph=b""), encoder, manifest)
             predictor._check_shape()
         except Exception as error:
             raise _unloadable(manifest, error) from error
@@ -55,6 +57,15 @@ class Predictor:
         self._give_back()
         result: Logits = logits
         return result
+
+    def rest(self) -> None:
+        """Give back what large batches have left in the session; for a pause, as it costs about one short text."""
+        input_ids, attention_mask = self.encoder.pad([np.full(2, self.encoder.settings.pad_token_id, np.int64)])
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        feed = {"input_ids": input_ids, "attention_mask": attention_mask, **self._tables}
+        self._session.run(["logits"], feed, options)
+        self._give_back()
 
     def predict(
         self, texts: Sequence[str], *, top_k: int | None = None, return_all_scores: bool = False

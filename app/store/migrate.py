@@ -7,17 +7,12 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from app.errors import InternalError
-from app.store.engine import driver_url, make_engine, problem_of
+from app.store.revision import SCRIPTS, engine_of, newest, reachable
 
-SCRIPTS = Path(__file__).parents[2] / "migrations"
 ADVISORY_LOCK = 7_446_012_113
 """Any number that nothing else in the database locks."""
 
@@ -41,39 +36,18 @@ def downgrade(url: str, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
-def is_current(url: str) -> bool:
-    """Say whether the database has exactly the schema of this program."""
-    engine = _engine(url)
-    with _reachable(), engine.connect() as connection:
-        seen = MigrationContext.configure(connection).get_current_heads()
-    return set(seen) == set(_scripts().get_heads())
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(None))
-
-
 def _config(connection: Connection | None) -> Config:
-    if not SCRIPTS.is_dir():
-        raise InternalError(
-            f"The migrations are missing: there is no folder {SCRIPTS}.",
-            "migrations-missing",
-            "Run from a checkout, installed with pip install -e.",
-        )
+    newest()  # says so when there are no migrations
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     return config
 
 
-def _engine(url: str) -> Engine:
-    return make_engine(driver_url(url), pool=NullPool)
-
-
 @contextmanager
 def _alone(url: str) -> Iterator[Connection]:
     """Open a connection in a transaction, while no other process migrates the same database."""
-    engine = _engine(url)
-    with _reachable(), _file_lock(engine), engine.begin() as connection:
+    engine = engine_of(url)
+    with reachable(), _file_lock(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SET LOCAL lock_timeout = '60s'"))
@@ -91,17 +65,6 @@ def _file_lock(engine: Engine) -> Iterator[None]:
     with Path(f"{database}.migrating").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        problem = problem_of(error)
-        if problem is None:
-            raise
-        raise problem from error
 
 
 def _newer() -> InternalError:

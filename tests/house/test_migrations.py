@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from app.errors import InternalError, Unavailable
-from app.store import migrate
+from app.store import migrate, revision
 from app.store.engine import driver_url, make_engine
 from app.store.tables import Base
 
@@ -90,23 +92,23 @@ def test_downgrade_removes_everything_and_upgrade_brings_it_back(url: str, engin
     migrate.upgrade(url)
     migrate.downgrade(url, "base")
     assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
-    assert not migrate.is_current(url)
+    assert not revision.is_current(url)
     migrate.upgrade(url)
     assert set(inspect(engine).get_table_names()) == set(Base.metadata.tables) | {"alembic_version"}
 
 
 def test_a_database_knows_whether_it_is_current(url: str) -> None:
-    assert not migrate.is_current(url)
+    assert not revision.is_current(url)
     migrate.upgrade(url)
     migrate.upgrade(url)  # once more changes nothing
-    assert migrate.is_current(url)
+    assert revision.is_current(url)
 
 
 def test_a_newer_database_is_refused(url: str, engine: Engine) -> None:
     migrate.upgrade(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'from-the-future'"))
-    assert not migrate.is_current(url)
+    assert not revision.is_current(url)
     with pytest.raises(InternalError) as caught:
         migrate.upgrade(url)
     assert caught.value.code == "database-newer"
@@ -121,7 +123,7 @@ def test_a_migration_that_fails_leaves_nothing(url: str, engine: Engine) -> None
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE model_aliases"))
     migrate.upgrade(url)
-    assert migrate.is_current(url)
+    assert revision.is_current(url)
 
 
 def test_processes_that_start_together_migrate_once(url: str) -> None:
@@ -129,7 +131,7 @@ def test_processes_that_start_together_migrate_once(url: str) -> None:
     root = Path(migrate.__file__).parents[2]
     starts = [subprocess.Popen([sys.executable, "-c", program, url], cwd=root) for _ in range(3)]
     assert [start.wait(60) for start in starts] == [0, 0, 0]
-    assert migrate.is_current(url)
+    assert revision.is_current(url)
 
 
 def test_logging_of_the_host_stays_as_it_is(sqlite_url: str, tmp_path: Path) -> None:
@@ -146,11 +148,11 @@ def test_a_percent_sign_in_the_path_is_no_trap(tmp_path: Path) -> None:
     folder = tmp_path / "50% off"
     folder.mkdir()
     migrate.upgrade(f"sqlite:///{folder / 'tunesmith.db'}")
-    assert migrate.is_current(f"sqlite:///{folder / 'tunesmith.db'}")
+    assert revision.is_current(f"sqlite:///{folder / 'tunesmith.db'}")
 
 
 def test_no_server_and_no_password_are_unavailable() -> None:
-    for verb in (migrate.upgrade, migrate.is_current):
+    for verb in (migrate.upgrade, revision.is_current):
         with pytest.raises(Unavailable) as caught:
             verb("postgresql://nobody:nothing@127.0.0.1:9/none")
         assert caught.value.code == "database-unavailable"
@@ -162,3 +164,9 @@ def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InternalError):
         migrate.upgrade(f"sqlite:///{path}")
     assert path.read_bytes() == b"not a database at all" * 100
+
+
+def test_the_newest_revision_is_told_without_the_tool_that_migrates() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(revision.SCRIPTS))
+    assert revision.newest() == set(ScriptDirectory.from_config(config).get_heads())

@@ -18,7 +18,7 @@ from app.schemas.datasets import DatasetProfile, TextLengths
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import BaseModelRef, Status, TrainJobRequest
 from app.settings import Settings
-from app.store import datasets, events, jobs, migrate, models, tables
+from app.store import datasets, events, jobs, migrate, models, revision, tables
 from app.store.engine import Database
 from tests.worker.toy_task import make_spec, recording, restored_torch, tiny_base  # noqa: F401 - fixtures
 from worker.hardware import Hardware
@@ -205,7 +205,7 @@ def _world(folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, data
         hub_timeout_seconds=2.0,
     )
     settings.data_dir.mkdir(exist_ok=True)
-    if not migrate.is_current(database_url):
+    if not revision.is_current(database_url):
         migrate.upgrade(database_url)
     world = World(settings)
     yield world

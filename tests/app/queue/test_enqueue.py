@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kombu.message import Message
 
-from app.queue import enqueue
+from app.queue import enqueue, line
 from app.queue.celery import make_celery
 from app.queue.embedded import EmbeddedBroker
 from app.queue.enqueue import Doorbell
@@ -109,7 +109,7 @@ def test_it_finds_the_embedded_broker_when_that_comes_up_later(tmp_path: Path) -
 def test_a_queue_that_nobody_empties_stops_growing(
     bell: Doorbell, valkey: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enqueue, "MAX_WAITING", 3)
+    monkeypatch.setattr(line, "MAX_WAITING", 3)
     for number in range(6):
         bell.ring(f"job_{number}")
     assert bell.flush(5)
