@@ -18,6 +18,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel
 
 from app.event_stream import read_messages
+from app.schemas.artifacts import JobArtifact
 from app.schemas.datasets import Dataset, FileFormat
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
@@ -165,6 +166,19 @@ class Tunesmith:
     def plot(self, job_id: str, name: str) -> str:
         """Get a plot of a job as SVG: loss, metrics, learning_rate, confusion_matrix and more."""
         return self._transport.send("GET", f"/jobs/{job_id}/plots/{name}.svg").text
+
+    def logs(self, job_id: str, *, tail: int | None = None) -> str:
+        """Get the log of a job so far, or its last lines."""
+        params = {} if tail is None else {"tail": str(tail)}
+        return self._transport.send("GET", f"/jobs/{job_id}/logs", params=params).text
+
+    def artifacts(self, job_id: str) -> list[JobArtifact]:
+        """Get the list of a job's files."""
+        return self._get(Page[JobArtifact], f"/jobs/{job_id}/artifacts").data
+
+    def download_artifact(self, artifact: JobArtifact, place: Path | str) -> Path:
+        """Download one of a job's files to the file ``place``, which is complete as soon as it exists."""
+        return self._transport.download(artifact.href, Path(place))
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to end; a running one ends within seconds."""

@@ -136,6 +136,8 @@ def _links(row: tables.Job, version: tables.ModelVersion | None) -> dict[str, st
         "events": f"{here}/events",
         "metrics": f"{here}/metrics",
         "report": f"{here}/report",
+        "logs": f"{here}/logs",
+        "artifacts": f"{here}/artifacts",
         "dataset": f"/datasets/{row.dataset_id}",
     }
     if allowed_actions(row):

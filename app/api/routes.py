@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.api import archives, datasets, docs, events, health, jobs, models, predictions, reports
+from app.api import archives, artifacts, datasets, docs, events, health, jobs, models, predictions, reports
 
 VERSION_PREFIX = "/v1"
 
@@ -12,6 +12,7 @@ PARTS: tuple[APIRouter, ...] = (
     jobs.router,
     events.router,
     reports.router,
+    artifacts.router,
     models.router,
     archives.router,
     predictions.router,

@@ -37,6 +37,7 @@ COMMANDS = {
     "jobs": Command("jobs", "jobs", TRAINING, "List jobs, newest first."),
     "job": Command("jobs", "job", TRAINING, "Show one job."),
     "report": Command("report", "report", TRAINING, "Write the report of a job: Markdown, HTML or JSON."),
+    "logs": Command("logs", "logs", TRAINING, "Print the log of a job, or download its files."),
     "cancel": Command("jobs", "cancel", TRAINING, "Ask a job to end."),
     "datasets": Command("datasets", "datasets", MODELS, "List datasets, newest first."),
     "upload": Command("datasets", "upload", MODELS, "Upload a dataset and show what was found in it."),

@@ -202,6 +202,23 @@ def test_what_is_not_there_is_not_downloaded(
     assert run("models", "mood", "other").status == 2
 
 
+def test_the_log_and_the_files_of_a_job(service: LiveService, run: Run, job: Job, tmp_path: Path) -> None:
+    claim = service.claim(job.id)
+    service.tell(claim, *training_events([10, 20], total=20))
+    service.fail(claim)
+    lines = run("logs", job.id).out.splitlines()
+    assert "new -> queued" in lines[0]
+    assert "ERROR running -> failed: Training diverged." in lines[-1]
+    assert run("logs", job.id, "--tail", "1").out.splitlines() == lines[-1:]
+    assert "training_history.json" in run("logs", job.id, "--files").out
+    assert len(json.loads(run("logs", job.id, "--json").out)) == 3
+    ran = run("logs", job.id, "--download", "training.log", "--download", "training_history.json", "--to", tmp_path)
+    assert ran.status == 0
+    assert (tmp_path / "training.log").read_text().splitlines() == lines
+    assert json.loads((tmp_path / "training_history.json").read_text())["job_id"] == job.id
+    assert run("logs", job.id, "--download", "../x").status == 2
+
+
 def test_cancelling(run: Run, client: Tunesmith, job: Job) -> None:
     ran = run("cancel", job.id)
     assert (ran.status, client.job(job.id).status) == (0, "cancelled")
