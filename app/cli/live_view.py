@@ -26,9 +26,14 @@ def picture(run: RunProgress) -> RenderableType:
         parts += [Text("scores on the validation split", "dim"), _evaluations(run)]
     ending = run.ending()
     if ending is not None:
-        parts.append(Text(ending, "dim"))
-    parts += [Text(in_a_line(data), SEVERITIES.get(data["severity"], "dim")) for data in run.diagnoses]
+        parts.append(_words(ending, "dim"))
+    parts += [_words(in_a_line(data), SEVERITIES.get(data["severity"], "dim")) for data in run.diagnoses]
     return Group(*parts)
+
+
+def _words(text: str, style: str) -> Text:
+    """Make a sentence that goes on in the next line: what is drawn live cannot be wrapped by the terminal."""
+    return Text(text, style, no_wrap=False, overflow="fold")
 
 
 def _headline(run: RunProgress) -> Text:
@@ -42,6 +47,7 @@ def _headline(run: RunProgress) -> Text:
         line.append(f"  attempt {run.attempt}", "yellow")
     if run.phase is None and run.reason and run.status != "succeeded":
         line.append(f"\n{run.reason}", "dim")
+    line.no_wrap, line.overflow = False, "fold"
     return line
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from app.cli.findings import in_full
 from app.cli.live_view import picture
@@ -78,6 +79,20 @@ def test_the_live_picture_of_a_long_run_fits_an_ordinary_terminal(run: RunProgre
     console = Console(file=StringIO(), width=80, force_terminal=False)
     console.print(picture(run))
     assert "step 12345/24000  epoch 12.3/15  ETA 1:02:33" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_long_sentence_is_not_cut_off_on_a_narrow_terminal(run: RunProgress) -> None:
+    evidence = (
+        "Epoch 2: training loss 0.281, validation loss 0.259. Epoch 5: training loss 0.044, validation loss 0.657."
+    )
+    found = {"code": "overfitting", "severity": "warning", "title": "Overfitting", "evidence": evidence, "changes": []}
+    run.apply(event(1, "diagnosis", found))
+    # As the command line has it: lines are left to the terminal, which cannot wrap what is drawn live.
+    console = Console(file=StringIO(), width=60, force_terminal=True, color_system=None, soft_wrap=True)
+    with Live(picture(run), console=console, auto_refresh=False):
+        pass
+    drawn = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert evidence in drawn
 
 
 def test_a_new_attempt_begins_a_new_list_of_evaluations(run: RunProgress) -> None:
