@@ -59,6 +59,7 @@ def tell_result(service: Tunesmith, job: Job) -> None:
             output.print(_scores(evaluation))
     baseline = service.dataset(job.dataset.id).profile.majority_baseline
     output.print(f"  always answering the commonest label would score {baseline:.2f} accuracy", style="dim")
+    output.print(f"  report: {program()} report {job.id}", style="dim")
 
 
 def _scores(evaluation: Evaluation) -> str:
