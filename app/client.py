@@ -26,6 +26,7 @@ from app.schemas.models import Alias, Model, Version, VersionSummary
 from app.schemas.pages import Page
 from app.schemas.plans import JobPlan
 from app.schemas.predictions import PredictRequest, PredictResponse
+from app.schemas.sources import Import, ImportRequest
 from app.transport import ApiError, ClientError, Misconfigured, Transport, Unreachable, pauses
 
 __all__ = ["ApiError", "ClientError", "Misconfigured", "Tunesmith", "Unreachable"]
@@ -126,6 +127,21 @@ class Tunesmith:
     def dataset(self, dataset_id: str) -> Dataset:
         """Get one dataset."""
         return self._get(Dataset, f"/datasets/{dataset_id}")
+
+    def import_dataset(self, source: Mapping[str, Any], *, name: str | None = None) -> Import:
+        """Have a worker fetch a dataset; ``source`` is the ``from`` of ImportRequest: ``{"source": "twitter"}``."""
+        request = ImportRequest.model_validate({"name": name, "from": dict(source)})
+        body = request.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return self._post(Import, "/datasets/import", json=body)
+
+    def imports(self, *, limit: int | None = None) -> Iterator[Import]:
+        """Go through the imports, newest first."""
+        return self._pages(Import, "/datasets/imports", limit)
+
+    def wait_for_import(self, import_id: str, *, seconds: float = LONG_POLL_SECONDS) -> Import:
+        """Get an import when it has ended, or after ``seconds``, at most a minute."""
+        headers = {"Prefer": f"wait={math.ceil(seconds)}"}
+        return self._get(Import, f"/datasets/imports/{import_id}", headers=headers)
 
     # Jobs
 

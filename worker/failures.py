@@ -45,6 +45,18 @@ def crashed(what: str) -> JobFailure:
     )
 
 
+def import_crashed(what: str | None) -> JobFailure:
+    """Give the failure of an import whose process broke, with an error of this name or without a word."""
+    return JobFailure(
+        detail=f"Fetching the dataset broke off with {what}."
+        if what
+        else "The process that fetched the dataset ended without a word, as it does when memory runs out.",
+        code="import-crashed",
+        remedy="Fetch a part of it with files_per_split, or give the worker more memory. The worker's log has more.",
+        kind="internal",
+    )
+
+
 def killed_for_memory(*, certain: bool) -> JobFailure:
     """Give the failure of a process that SIGKILL ended: nearly always the kernel's out-of-memory killer."""
     return JobFailure(

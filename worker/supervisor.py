@@ -21,6 +21,7 @@ from worker.base_models import BaseModels
 from worker.checkpoints import sweep
 from worker.child import DEFAULT_PIPELINE
 from worker.hardware import Hardware
+from worker.importing import Importer
 from worker.lease import clock
 from worker.process import Spawner
 from worker.slot import Slot, Tools
@@ -77,6 +78,15 @@ class Supervisor:
             threading.Thread(target=self._serve, args=(slot,), name=f"slot-{number}", daemon=True)
             for number, slot in enumerate(self._working)
         ]
+        self._importer = Importer(
+            self.id,
+            settings,
+            database,
+            artifacts,
+            spawner=self._spawner,
+            workspace=self._workspace,
+            draining=self._draining,
+        )
         self._presence = threading.Thread(target=self._be_seen, name="presence", daemon=True)
 
     def start(self) -> None:
@@ -84,7 +94,7 @@ class Supervisor:
         self._workspace.open()
         sweep(self._database, self._artifacts)
         self._children.refill()
-        for thread in (self._presence, *self._threads):
+        for thread in (self._presence, self._importer.thread, *self._threads):
             thread.start()
 
     def ring(self) -> None:
@@ -100,7 +110,7 @@ class Supervisor:
         for _ in self._threads:
             self.ring()
         deadline = clock() + self._settings.cancel_grace_seconds + DRAIN_MARGIN_SECONDS
-        for thread in self._threads:
+        for thread in (*self._threads, self._importer.thread):
             thread.join(max(0.0, deadline - clock()))
         for slot in self._working:
             self._give_back(slot)

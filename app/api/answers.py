@@ -38,6 +38,8 @@ HEADERS: dict[str, Document] = {
 
 _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "create_dataset": ("Location", "Idempotency-Replayed"),
+    "import_dataset": ("Location", "Idempotency-Replayed"),
+    "get_import": ("Preference-Applied",),
     "create_job": ("Location", "Idempotency-Replayed", "Preference-Applied"),
     "get_job": ("Preference-Applied",),
     "cancel_job": ("Idempotency-Replayed",),

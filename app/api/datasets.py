@@ -27,8 +27,10 @@ from app.errors import (
 from app.ids import is_id, new_id
 from app.preflight.jobs import fingerprint
 from app.preflight.messages import ROWS, Accepted
+from app.preflight.stored import dataset_row
 from app.schemas.datasets import Dataset, DatasetOptions, DatasetProfile, SplitName, StoredRow
 from app.schemas.pages import Page
+from app.schemas.provenance import Provenance
 from app.store import datasets, tables
 from app.telemetry import DATASETS_REFUSED, DATASETS_STORED
 
@@ -171,6 +173,7 @@ def describe(row: tables.Dataset) -> Dataset:
             "labels": row.labels,
             "counts": row.counts,
             "profile": DatasetProfile.model_validate(row.profile),
+            "provenance": None if row.provenance is None else Provenance.model_validate(row.provenance),
             "created_at": row.created_at,
             "links": {"self": here, "profile": f"{here}/profile", "rows": f"{here}/rows"},
         }
@@ -205,24 +208,6 @@ def _store(services: Services, upload: uploads.Upload, accepted: Accepted, once:
     else:
         services.artifacts.delete(artifact_key)
     return answer
-
-
-def dataset_row(dataset_id: str, artifact_key: str, accepted: Accepted) -> tables.Dataset:
-    """Make the row of a dataset that was found sound."""
-    profile = accepted.profile
-    counts = {split: count.total for split, count in profile.splits.items()}
-    return tables.Dataset(
-        id=dataset_id,
-        name=accepted.name,
-        sha256=accepted.sha256,
-        bytes=accepted.bytes,
-        rows=sum(counts.values()),
-        format=accepted.format,
-        labels=profile.labels,
-        counts=counts,
-        profile=profile.model_dump(mode="json"),
-        artifact_key=artifact_key,
-    )
 
 
 def _remove_unless_stored(services: Services, dataset_id: str, artifact_key: str) -> None:

@@ -86,3 +86,39 @@ ROWS: dict[str, Any] = {
 }
 
 ALIAS: dict[str, Any] = {"move": {"summary": "Serve version 3", "value": {"version": 3}}}
+
+IMPORT: dict[str, Any] = {
+    "hub": {
+        "summary": "A dataset of the Hugging Face hub",
+        "value": {
+            "name": "English tweets",
+            "from": {
+                "source": "hub",
+                "dataset": "cardiffnlp/tweet_sentiment_multilingual",
+                "config": "english",
+                "label_names": ["negative", "neutral", "positive"],
+            },
+        },
+    },
+    "part": {
+        "summary": "A part of a very large one",
+        "value": {
+            "from": {
+                "source": "hub",
+                "dataset": "fancyzhx/amazon_polarity",
+                "text_column": "content",
+                "files_per_split": 1,
+                "rows_per_split": 5000,
+            }
+        },
+    },
+    "twitter": {"summary": "The tweets recipe", "value": {"from": {"source": "twitter"}}},
+    "trustpilot": {
+        "summary": "The reviews recipe, without synthetic neutral texts",
+        "value": {"from": {"source": "trustpilot", "rows": 3000, "synthetic_neutral": False}},
+    },
+    "processed": {
+        "summary": "Splits that the operator has prepared",
+        "value": {"name": "tickets", "from": {"source": "processed", "path": "tickets/2026-01"}},
+    },
+}

@@ -3,11 +3,12 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.api import archives, artifacts, datasets, docs, events, health, jobs, models, predictions, reports
+from app.api import archives, artifacts, datasets, docs, events, health, imports, jobs, models, predictions, reports
 
 VERSION_PREFIX = "/v1"
 
 PARTS: tuple[APIRouter, ...] = (
+    imports.router,  # before /datasets/{dataset_id}, which would take its paths
     datasets.router,
     jobs.router,
     events.router,

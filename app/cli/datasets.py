@@ -55,7 +55,7 @@ def datasets(
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 20,
     as_json: JsonFlag = False,
 ) -> None:
-    """List datasets, newest first."""
+    """List datasets, newest first. See also: datasets import SOURCE, datasets imports."""
     with connect(context) as service:
         found = list(service.datasets(limit=limit))
     if as_json:

@@ -39,7 +39,9 @@ COMMANDS = {
     "report": Command("report", "report", TRAINING, "Write the report of a job: Markdown, HTML or JSON."),
     "logs": Command("logs", "logs", TRAINING, "Print the log of a job, or download its files."),
     "cancel": Command("jobs", "cancel", TRAINING, "Ask a job to end."),
-    "datasets": Command("datasets", "datasets", MODELS, "List datasets, newest first."),
+    "datasets": Command("datasets", "datasets", MODELS, "List datasets, newest first; datasets import fetches one."),
+    "datasets import": Command("imports", "import_dataset", MODELS, "Have a worker fetch a dataset from the hub."),
+    "datasets imports": Command("imports", "list_imports", MODELS, "List the imports."),
     "upload": Command("datasets", "upload", MODELS, "Upload a dataset and show what was found in it."),
     "models": Command("models", "models", MODELS, "List the models, or the versions of one; download a version."),
     "alias": Command("models", "alias", MODELS, "Point an alias at a version; champion is what a plain name means."),
@@ -80,7 +82,10 @@ def _register(name: str) -> None:
 
     def pass_on(context: typer.Context) -> None:
         run = importlib.import_module("app.cli.run").run
-        raise typer.Exit(run(name, entry.module, entry.function, context.args, context.obj))
+        longer = f"{name} {context.args[0]}" if context.args else name
+        named, arguments = (longer, context.args[1:]) if longer in COMMANDS else (name, context.args)
+        chosen = COMMANDS[named]
+        raise typer.Exit(run(named, chosen.module, chosen.function, arguments, context.obj))
 
     register = app.command(
         name, help=entry.help, rich_help_panel=entry.panel, add_help_option=False, context_settings=_PASS_ON
@@ -89,4 +94,5 @@ def _register(name: str) -> None:
 
 
 for _name in COMMANDS:
-    _register(_name)
+    if " " not in _name:  # those with two words are found by their first
+        _register(_name)

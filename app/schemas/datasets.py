@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.schemas.base import LabelName, Resource, StrictModel
+from app.schemas.provenance import Provenance
 
 SplitName = Literal["train", "validation", "test"]
 FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet"]
@@ -133,7 +134,7 @@ class Dataset(Resource):
     """Size of the canonical rows."""
     rows: int
     """Rows of all splits."""
-    format: FileFormat | Literal["rows"]
+    format: FileFormat | Literal["rows", "import"]
     """What it was uploaded as."""
     labels: list[str]
     """Label names in index order."""
@@ -141,6 +142,8 @@ class Dataset(Resource):
     """Rows by split."""
     profile: DatasetProfile
     """What can be known before a GPU is touched."""
+    provenance: Provenance | None = None
+    """Where the rows of an imported dataset came from; null: they were uploaded."""
     created_at: datetime
     """When it was stored."""
     links: dict[str, str]

@@ -1,11 +1,19 @@
 """Sources: where a dataset can be imported from, and the record of where it did come from."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from app.schemas.base import LabelName, Resource, StrictModel
 from app.schemas.datasets import SplitName, SplitPolicy
+from app.schemas.provenance import Provenance
+
+TWITTER_DATASET = "cardiffnlp/tweet_sentiment_multilingual"
+TRUSTPILOT_DATASET = "fancyzhx/amazon_polarity"
+
+ImportStatus = Literal["queued", "running", "succeeded", "failed"]
+IMPORT_ENDED: frozenset[ImportStatus] = frozenset({"succeeded", "failed"})
 
 HubDatasetId = Annotated[
     str,
@@ -92,38 +100,46 @@ class ProcessedSource(TableColumns):
 ImportSource = Annotated[HubSource | TwitterSource | TrustpilotSource | ProcessedSource, Field(discriminator="source")]
 
 
-class SourceFile(Resource):
-    """One file that was read."""
+class ImportRequest(StrictModel):
+    """Fetch a dataset from where it lies; a worker does it."""
 
-    path: str
-    """Inside the repository or folder."""
-    bytes: int
-    """Its size."""
-    sha256: str
-    """Hash of its content."""
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """A name for people."""
+    from_: Annotated[ImportSource, Field(alias="from")]
+    """Where it lies: ``source`` says which kind."""
 
 
-class Provenance(Resource):
-    """Where the rows of an imported dataset came from: enough to fetch the same ones again."""
+class Import(Resource):
+    """One fetch of a dataset, from request to dataset."""
 
-    source: str
-    """Kind of source."""
-    options: dict[str, Any]
-    """Every option with its value."""
-    dataset: str
-    """Id on the hub, or path in the operator's folder."""
-    endpoint: str | None = None
-    """The hub, or the mirror of it, that answered."""
-    revision: str | None = None
-    """Commit on the hub."""
-    config: str | None = None
-    """Configuration of the dataset that was read."""
-    files: list[SourceFile]
-    """What was read."""
-    libraries: dict[str, str] = {}
-    """Versions of what read it."""
-    notes: list[str] = []
-    """What a reader of scores must know about how the rows were made."""
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    id: str
+    """Begins with ``imp_``."""
+    status: ImportStatus
+    """How far it is."""
+    status_reason: str
+    """One sentence for people: what is happening, or why it ended."""
+    name: str | None
+    """The name that the dataset gets."""
+    from_: dict[str, Any] = Field(alias="from")
+    """The source with every option written out."""
+    attempt: int
+    """How often a worker has begun it."""
+    dataset_id: str | None
+    """What it made; null unless it succeeded."""
+    error: dict[str, Any] | None
+    """Why it failed: code, category, detail, remedy."""
+    created_at: datetime
+    """When it was accepted."""
+    started_at: datetime | None
+    """When a worker first began it."""
+    finished_at: datetime | None
+    """When it ended."""
+    links: dict[str, str]
+    """Where to go from here."""
 
 
 class ImportRecord(Provenance):

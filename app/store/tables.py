@@ -82,7 +82,33 @@ class Dataset(Base):
     counts: Mapped[dict[str, Any]]
     profile: Mapped[dict[str, Any]]
     artifact_key: Mapped[str]
+    provenance: Mapped[dict[str, Any] | None]  # Provenance; of imported ones only
     created_at: Mapped[datetime]
+
+
+class Import(Base):
+    """One fetch of a dataset by a worker; like a job's, its attempt number is the fencing token."""
+
+    __tablename__ = "imports"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    status_reason: Mapped[str]
+    request: Mapped[dict[str, Any]]  # ImportRequest, every default written out
+    attempt: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"))
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("status in ('queued','running','succeeded','failed')", name="status"),
+        CheckConstraint("(status = 'running') = (lease_until is not null)", name="lease_while_running"),
+        Index("ix_imports_status_created_at", "status", "created_at"),
+    )
 
 
 class Job(Base):

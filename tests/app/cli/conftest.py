@@ -30,7 +30,13 @@ Run = Callable[..., Ran]
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     """One API for all tests of commands."""
     folder = tmp_path_factory.mktemp("cli")
-    settings = Settings(_env_file=None, data_dir=folder, database_url=f"sqlite:///{folder}/cli.db", log_level="ERROR")
+    settings = Settings(
+        _env_file=None,
+        data_dir=folder,
+        database_url=f"sqlite:///{folder}/cli.db",
+        log_level="ERROR",
+        hub_endpoint="http://127.0.0.1:9",
+    )
     migrate.upgrade(settings.resolved_database_url)
     with live_service(settings) as service:
         yield service

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.imports import source_of
 from app.cli.main import COMMANDS
 from app.cli.run import parser_of
 from app.client import Tunesmith
 from app.schemas.datasets import Dataset
 from app.schemas.jobs import Job
+from app.schemas.sources import ImportRequest
+from app.store import imports
 from tests.app.cli.conftest import Run
 from tests.app.live_service import LiveService, training_events
 
@@ -31,7 +34,7 @@ def test_the_list_of_commands_comes_without_what_they_need() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(run: Run, name: str) -> None:
-    shown = run(name, "--help")
+    shown = run(*name.split(), "--help")
     assert shown.status == 0
     assert f"python -m app {name}" in shown.out
     assert callable(parser_of(COMMANDS[name].module, COMMANDS[name].function))
@@ -246,3 +249,30 @@ def test_the_report_is_written_in_the_form_asked_for(run: Run, job: Job, tmp_pat
     assert file.read_text().startswith("<!doctype html>")
     assert run("report", job.id, "--output", str(tmp_path / "no" / "such.md")).status == 2
     assert run("report", "job_0").status == 4
+
+
+def test_an_import_is_begun_and_listed(run: Run, service: LiveService) -> None:
+    ran = run("datasets", "import", "acme/mood", "--text-column", "words")
+    assert (ran.status, "hub" in ran.err) == (5, True)  # nothing answers at the hub's address of these tests
+    assert run("datasets", "import", "processed:x").status == 4
+    assert "No imports yet" in run("datasets", "imports").out
+
+    request = ImportRequest.model_validate({"from": {"source": "hub", "dataset": "acme/mood"}})
+    import_id = service.do(imports.submit, request).id
+    assert import_id in run("datasets", "imports").out
+    assert json.loads(run("datasets", "imports", "--json").out)[0]["from"]["dataset"] == "acme/mood"
+    claim = service.do(imports.claim_next, owner="w", lease_seconds=60)
+    service.do(imports.fail, claim, {"code": "c", "detail": "It broke.", "remedy": "Mend it."})
+    assert "It broke." in run("datasets", "imports").out
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("twitter", {"source": "twitter"}),
+        ("processed:a/b", {"source": "processed", "path": "a/b"}),
+        ("imdb", {"source": "hub", "dataset": "imdb"}),
+    ],
+)
+def test_a_source_in_a_word(text: str, source: dict[str, str]) -> None:
+    assert source_of(text) == source

@@ -19,7 +19,7 @@ from huggingface_hub.repocard import metadata_load
 
 from app.artifacts.bundle import sha256_of
 from app.errors import JobFailure
-from app.schemas.sources import SourceFile
+from app.schemas.provenance import SourceFile
 from worker.failures import is_disk_full, storage_full
 
 CARD = "README.md"

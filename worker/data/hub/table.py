@@ -10,7 +10,8 @@ import pyarrow as pa
 from datasets.exceptions import DatasetsError
 
 from app.errors import JobFailure
-from app.schemas.sources import HubSource, Provenance
+from app.schemas.provenance import Provenance
+from app.schemas.sources import HubSource
 from worker.data.hub.plan import Plan, make_plan, write_card
 from worker.data.hub.repository import CONVERTED, Hub, Repository
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.schemas.datasets import SplitName, SplitPolicy
-from app.schemas.sources import Provenance
+from app.schemas.provenance import Provenance
 
 SPLIT_WORDS: Final[dict[str, SplitName]] = {
     "train": "train",

@@ -8,7 +8,8 @@ from typing import Any
 from app.artifacts.bundle import sha256_of
 from app.errors import JobFailure, nearest
 from app.schemas.datasets import SplitName
-from app.schemas.sources import ProcessedSource, Provenance, SourceFile
+from app.schemas.provenance import Provenance, SourceFile
+from app.schemas.sources import ProcessedSource
 from worker.data.sources.examples import SPLIT_WORDS, Drawn, Example
 from worker.data.sources.labels import LabelNamer
 

@@ -15,13 +15,12 @@ import numpy as np
 
 from app.errors import JobFailure
 from app.schemas.datasets import SplitName, SplitPolicy
-from app.schemas.sources import HubSource, TrustpilotSource
+from app.schemas.sources import TRUSTPILOT_DATASET, HubSource, TrustpilotSource
 from worker.data.hub.repository import Hub
 from worker.data.hub.table import open_table
 from worker.data.sources.examples import Drawn, Example
 from worker.data.sources.labels import LabelNamer
 
-DATASET = "fancyzhx/amazon_polarity"
 CONFIG = "amazon_polarity"
 NEGATIVE, NEUTRAL, POSITIVE = "negative", "neutral", "positive"
 SHARES: dict[SplitName, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -42,7 +41,7 @@ def draw(wanted: TrustpilotSource, hub: Hub, scratch: Path) -> Drawn:
     """
     # One file of each split has many times the rows that are needed, and a fraction of the download.
     recipe = HubSource(
-        dataset=DATASET,
+        dataset=TRUSTPILOT_DATASET,
         config=CONFIG,
         revision=wanted.revision,
         text_column="content",
@@ -90,7 +89,7 @@ class Reviews:
             if isinstance(text := self._texts[row], str) and text.strip():
                 return text
         raise JobFailure(
-            detail=f"The downloaded part of {DATASET} has not enough {label} reviews.",
+            detail=f"The downloaded part of {TRUSTPILOT_DATASET} has not enough {label} reviews.",
             code="too-few-rows",
             remedy="Ask for fewer rows.",
             kind="user",

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from app.errors import JobFailure
-from app.schemas.sources import TrustpilotSource, TwitterSource
-from worker.data.sources import import_rows, trustpilot, twitter
+from app.schemas.sources import TRUSTPILOT_DATASET, TWITTER_DATASET, TrustpilotSource, TwitterSource
+from worker.data.sources import import_rows, twitter
 from worker.data.sources.trustpilot import first_sentence
 
 TWEETS = [{"text": f"tweet {number}", "label": number % 3} for number in range(30)]
@@ -52,7 +52,7 @@ configs:
   default: true
 ---
 """
-    loopback.repos[trustpilot.DATASET] = {
+    loopback.repos[TRUSTPILOT_DATASET] = {
         "main": {
             "README.md": card.encode(),
             "amazon_polarity/train-00000-of-00002.parquet": file(0, 400),
@@ -67,7 +67,7 @@ def test_twitter_has_names_in_the_order_of_sentiment(load, loopback, make):
         f"english/{split}/0000.parquet": make.parquet(TWEETS[:size], classes={"label": twitter.LABELS})
         for split, size in (("train", 30), ("validation", 6), ("test", 9))
     }
-    loopback.repos[twitter.DATASET] = {
+    loopback.repos[TWITTER_DATASET] = {
         "main": {"tweet_sentiment_multilingual.py": b"raise SystemExit"},
         "refs/convert/parquet": files,
     }
@@ -76,7 +76,7 @@ def test_twitter_has_names_in_the_order_of_sentiment(load, loopback, make):
     assert rows[1] == {"text": "tweet 1", "label": "neutral", "split": "train"}
     assert Counter(row["split"] for row in rows) == {"train": 30, "validation": 6, "test": 9}
     assert (record.source, record.options) == ("twitter", {"source": "twitter", "revision": None})
-    assert (record.dataset, record.config) == (twitter.DATASET, "english")
+    assert (record.dataset, record.config) == (TWITTER_DATASET, "english")
 
 
 def test_trustpilot_has_three_equal_labels_in_three_splits(load, reviews, loopback):
