@@ -77,15 +77,20 @@ def main(arguments: list[str] | None = None) -> None:
     app(arguments, prog_name="python -m app")
 
 
+def command_of(words: list[str]) -> tuple[str, list[str]]:
+    """Tell the command from its arguments; some have two words: ``datasets import``."""
+    two = " ".join(words[:2])
+    return (two, words[2:]) if two in COMMANDS else (words[0], words[1:])
+
+
 def _register(name: str) -> None:
     entry = COMMANDS[name]
 
     def pass_on(context: typer.Context) -> None:
         run = importlib.import_module("app.cli.run").run
-        longer = f"{name} {context.args[0]}" if context.args else name
-        named, arguments = (longer, context.args[1:]) if longer in COMMANDS else (name, context.args)
-        chosen = COMMANDS[named]
-        raise typer.Exit(run(named, chosen.module, chosen.function, arguments, context.obj))
+        chosen, arguments = command_of([name, *context.args])
+        entry = COMMANDS[chosen]
+        raise typer.Exit(run(chosen, entry.module, entry.function, arguments, context.obj))
 
     register = app.command(
         name, help=entry.help, rich_help_panel=entry.panel, add_help_option=False, context_settings=_PASS_ON

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from app.cli.main import COMMANDS
+from app.cli.main import COMMANDS, command_of
 from app.cli.main import app as command_line
 from app.cli.run import parser_of
 from app.main import create_app
@@ -82,7 +82,7 @@ def parse(words: list[str]) -> None:
     if not words or words[0] in PLACEHOLDERS:
         return
     context = typer.main.get_command(command_line).make_context("app", list(words))
-    name, *rest = [*context._protected_args, *context.args]
+    name, rest = command_of([*context._protected_args, *context.args])
     entry = COMMANDS[name]
     if rest:  # a bare name is a mention
         typer.main.get_command(parser_of(entry.module, entry.function)).make_context(name, rest)
