@@ -108,7 +108,7 @@ def test_an_import_that_a_worker_has_ended(client: TestClient, db: Database) -> 
         ({"source": "twitter"}, 422, "unknown-dataset"),
         ({"source": "processed", "path": "x"}, 422, "processed-disabled"),
         ({"source": "hubb", "dataset": "acme/mood"}, 422, "invalid-value"),
-        ({"dataset": "acme/mood"}, 422, "invalid-value"),
+        ({"dataset": "acme/mood"}, 422, "missing-field"),
         (HUB | {"txt_column": "t"}, 422, "unknown-field"),
         (HUB | {"split": {"validation_fraction": 2}}, 422, "invalid-value"),
     ],
