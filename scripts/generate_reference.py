@@ -21,6 +21,7 @@ from app.cli.flags import SHORT, kind_of  # noqa: E402  # only now is it known w
 from app.cli.main import COMMANDS  # noqa: E402
 from app.cli.run import Outcome, parser_of  # noqa: E402
 from app.schemas.hyperparameters import Hyperparameters  # noqa: E402
+from app.schemas.profiles import PROFILES  # noqa: E402
 from app.settings import Settings  # noqa: E402
 
 FOLDER = ROOT / "docs" / "reference"
@@ -42,6 +43,14 @@ The fields of `hyperparameters` in `POST /jobs`. Each is a flag of `python -m ap
 
 `auto` is decided when the job has looked at its data; the job then shows the value under `hyperparameters` and the
 reason under `resolutions`."""
+_PROFILES = """\
+`profile` in `POST /jobs`, or `--profile` of `python -m app train`, gives a job the defaults below in one word. Whatever
+else the request gives wins over them, field by field. The job shows the whole of what runs under `hyperparameters`, and
+under `resolutions` what came from the profile. An empty cell leaves a field to the defaults of every job.
+
+Numbers of steps suit the datasets that a profile was made for. Where the run is too short for them, because it has
+fewer than twice as many steps, `warmup_ratio` 0.1 takes the place of `warmup_steps`, and an evaluation after each epoch
+that of `eval_steps`; the job then has the warning `profile-adapted`."""
 _SETTINGS = """\
 Environment variables, or lines of a file `.env` in the folder where the service is started. One machine needs none
 of them. Lists and mappings are written as JSON. What is not a setting is ignored."""
@@ -56,6 +65,7 @@ A command ends with one of these:"""
 def main() -> None:
     pages = {
         "hyperparameters.md": hyperparameters_page(),
+        "profiles.md": profiles_page(),
         "settings.md": settings_page(),
         "command-line.md": command_line_page(),
     }
@@ -100,6 +110,19 @@ def _options_of(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) 
         for option, value in options["properties"].items()
     ]
     return f"## `{name}`\n{_words(options)}\n\n{_table(('option', 'values', 'default', 'what it does'), rows)}"
+
+
+def profiles_page() -> str:
+    """Write a table of what each profile gives."""
+    names = list(dict.fromkeys(name for profile in PROFILES.values() for name in profile.hyperparameters))
+    head = ("field", *(f"`{name}`" for name in PROFILES))
+    rows = [("`base_model`", *(f"`{profile.base_model}`" for profile in PROFILES.values()))]
+    for name in names:
+        given = (profile.hyperparameters for profile in PROFILES.values())
+        rows.append((f"`{name}`", *(f"`{json.dumps(each[name])}`" if name in each else "" for each in given)))
+    summaries = "\n".join(f"- `{name}`: {profile.summary}" for name, profile in PROFILES.items())
+    body = f"{summaries}\n\n{_table(head, rows)}"
+    return _page("Profiles", "app/schemas/profiles.py", _PROFILES, body)
 
 
 def settings_page() -> str:

@@ -18,6 +18,15 @@ TRAIN: dict[str, Any] = {
             "hyperparameters": {"num_train_epochs": 3, "early_stopping_patience": 2},
         },
     },
+    "profile": {
+        "summary": "Defaults in one word, with one of them changed",
+        "value": {
+            "model": "tweets",
+            "dataset_id": _DATASET,
+            "profile": "twitter-bert",
+            "hyperparameters": {"num_train_epochs": 2},
+        },
+    },
     "imbalanced": {
         "summary": "Rare labels matter: balanced weights, judged by the recall of one label",
         "value": {

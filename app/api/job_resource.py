@@ -57,6 +57,7 @@ def _describe(session: Session, row: tables.Job, version: tables.ModelVersion | 
             "attempt": row.attempt,
             "max_attempts": row.max_attempts,
             "worker": None if row.worker is None else WorkerRef.model_validate(row.worker),
+            "profile": request.profile,
             "model": row.model_name,
             "family": row.family,
             "family_options": request.family,

@@ -206,6 +206,7 @@ def _store(session: Session, services: Services, prepared: Prepared) -> Answer:
         base_model=prepared.base_model,
         warnings=prepared.warnings,
         max_attempts=services.settings.max_attempts,
+        resolutions=prepared.resolutions,
     )
     job = describe(session, row, silence_seconds=services.silence_seconds)
     return Answer(201, job.model_dump(mode="json"), {"Location": f"/jobs/{row.id}"})

@@ -47,7 +47,7 @@ def job(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> Non
     output.print(table)
     for resolution in found.resolutions:
         value = f"{resolution.value:g}" if isinstance(resolution.value, float) else str(resolution.value)
-        output.print(f"[dim]{resolution.field} auto -> {escape(value)}:[/] {escape(resolution.reason)}")
+        output.print(f"[dim]{resolution.field} = {escape(value)}:[/] {escape(resolution.reason)}")
     for warning in found.warnings:
         output.print(f"[yellow]note[/] {escape(warning.detail)}")
     for diagnosis in found.diagnoses:

@@ -30,6 +30,7 @@ from app.client import Tunesmith
 from app.schemas.families import FAMILY_NAMES
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import DEFAULT_BASE_MODEL, ExportFormat, Job, ServedFormat
+from app.schemas.profiles import ProfileName
 
 
 def kinds(choice: object) -> str:
@@ -47,6 +48,14 @@ def _train(
     model: Annotated[str, typer.Option(help="Name in the registry; made when it does not exist yet.")],
     dataset: Annotated[
         str | None, typer.Option(help="An uploaded dataset, instead of FILE.", metavar="ID", show_default=False)
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="A set of defaults; flags that are given win over it.",
+            metavar=kinds(ProfileName),
+            show_default=False,
+        ),
     ] = None,
     base_model: Annotated[
         str | None,
@@ -100,6 +109,8 @@ def _train(
     # Checked before anything is uploaded, so that a typing error costs nothing.
     wishes = Hyperparameters.model_validate(flags.values(hyperparameters))
     fields: dict[str, Any] = {"priority": priority, "hyperparameters": wishes}
+    if profile is not None:
+        fields["profile"] = profile
     if base_model is not None:
         fields["base_model"] = base_model
     if family is not None:

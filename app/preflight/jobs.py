@@ -12,9 +12,10 @@ from app.preflight.estimate import estimate
 from app.preflight.families import needs_base_model, unfit_options
 from app.preflight.fields import problem
 from app.preflight.memory import Load, estimate_memory, length_in_tokens
+from app.preflight.profiles import fill
 from app.preflight.shapes import Shapes
 from app.schemas.datasets import DatasetProfile
-from app.schemas.hyperparameters import Hyperparameters
+from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.jobs import BaseModelRef, ExportOptions, JobWarning, TrainJobRequest
 from app.schemas.plans import Estimate, MemoryEstimate
 from app.store import datasets, tables
@@ -34,6 +35,8 @@ class Prepared:
     base_model: BaseModelRef
     estimate: Estimate
     warnings: list[JobWarning]
+    resolutions: list[Resolution]
+    """What came from the profile of the request."""
 
 
 class JobPreflight:
@@ -48,6 +51,9 @@ class JobPreflight:
         """Check everything; raises Unprocessable with every broken rule, Unavailable ``hub-unreachable``."""
         dataset = self._dataset(request.dataset_id)
         profile = DatasetProfile.model_validate(dataset.profile)
+        _need_validation(profile)
+        filled = fill(request, profile)
+        request = filled.request
         size = _sized(request.hyperparameters, profile)
         errors = [*unfit_options(request), *_impossible(request.hyperparameters, profile, size)]
         if errors:
@@ -60,8 +66,10 @@ class JobPreflight:
             estimate=size,
             warnings=[
                 *(JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS),
+                *filled.warnings,
                 *_about_export(request.export),
             ],
+            resolutions=filled.resolutions,
         )
 
     def _base_model(self, request: TrainJobRequest) -> BaseModelRef:
@@ -104,15 +112,18 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sized(wishes: Hyperparameters, profile: DatasetProfile) -> Estimate:
-    train, validation = profile.splits["train"].total, profile.splits["validation"].total
-    if validation == 0:
+def _need_validation(profile: DatasetProfile) -> None:
+    if profile.splits["validation"].total == 0:
         raise Unprocessable(
             "The dataset has no validation rows to choose the best checkpoint by.",
             code="no-validation-split",
             remedy="Upload it again with validation rows, or with a validation_fraction above 0.",
             errors=(FieldError("/dataset_id", "no-validation-split", "has no validation rows"),),
         )
+
+
+def _sized(wishes: Hyperparameters, profile: DatasetProfile) -> Estimate:
+    train, validation = profile.splits["train"].total, profile.splits["validation"].total
     return estimate(wishes, train_rows=train, validation_rows=validation)
 
 

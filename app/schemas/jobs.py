@@ -11,6 +11,7 @@ from app.schemas.diagnoses import Diagnosis
 from app.schemas.families import EncoderOptions, Family, FamilyName, FamilyOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.metrics import Evaluation
+from app.schemas.profiles import ProfileName
 from app.schemas.text import TextOptions
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -60,6 +61,8 @@ class TrainJobRequest(StrictModel):
     """Name in the registry; made when it does not exist yet."""
     dataset_id: Annotated[str, Field(examples=["ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"])]
     """A dataset uploaded through POST /datasets."""
+    profile: ProfileName | None = None
+    """A set of defaults for base_model and hyperparameters; whatever else the request gives, wins over it."""
     family: Family = EncoderOptions()
     """What kind of network: encoder (a pretrained transformer with a classification head) or textcnn (a convolutional
     network trained from scratch). A name, or an object with ``type`` and what is to differ from that family's defaults.
@@ -238,6 +241,8 @@ class Job(Resource):
     """Crashes after which it is failed for good."""
     worker: WorkerRef | None
     """Who runs it, or ran it last."""
+    profile: str | None = None
+    """The profile whose defaults it took; ``resolutions`` says which."""
     model: str
     """The model it makes a version of."""
     family: FamilyName
@@ -251,7 +256,7 @@ class Job(Resource):
     hyperparameters: dict[str, Any]
     """Every hyperparameter with its value; what ``auto`` became is filled in when the job has prepared its data."""
     resolutions: list[Resolution]
-    """What each ``auto`` became, and why."""
+    """What each ``auto`` became and what a profile gave, with the reason."""
     text: TextOptions
     """What is done to each text."""
     export: ExportOptions

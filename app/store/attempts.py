@@ -139,7 +139,10 @@ def _note_circumstances(job: Job, batch: Recorded) -> None:
     if batch.hyperparameters is not None:
         job.hyperparameters = dict(batch.hyperparameters)
     if batch.resolutions is not None:
-        job.resolutions = [resolution.model_dump(mode="json") for resolution in batch.resolutions]
+        new = [resolution.model_dump(mode="json") for resolution in batch.resolutions]
+        decided = {resolution["field"] for resolution in new}
+        # What a profile gave stays beside what the worker has decided.
+        job.resolutions = [*(each for each in job.resolutions if each["field"] not in decided), *new]
     if batch.base_model is not None:
         job.base_model = batch.base_model.model_dump()
     if batch.warnings:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NotFound
 from app.ids import new_id
+from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import TERMINAL, BaseModelRef, JobWarning, Status, TrainJobRequest
 from app.store import cursors, events, tables, transitions
 from app.store.attempts import (
@@ -75,6 +76,7 @@ def submit(
     base_model: BaseModelRef,
     warnings: Sequence[JobWarning],
     max_attempts: int,
+    resolutions: Sequence[Resolution] = (),
     queue: str = "default",
 ) -> Job:
     """Put a job into the queue; it exists once the transaction commits.
@@ -94,7 +96,7 @@ def submit(
         request=request.model_dump(mode="json"),
         request_sha256=request_sha256,
         hyperparameters=request.hyperparameters.model_dump(mode="json"),
-        resolutions=[],
+        resolutions=[resolution.model_dump(mode="json") for resolution in resolutions],
         queue=queue,
         priority=request.priority,
         run_at=at,

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.schemas.base import Resource
+from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import BaseModelRef, Status, TrainJobRequest, WorkerRef
 from app.store import datasets, events, jobs, models, tables
 from app.store.claims import Claim
@@ -37,7 +38,13 @@ class Store:
         return str(self.do(self.submit_in, **wishes).id)
 
     def submit_in(
-        self, session: Session, *, max_attempts: int = 3, queue: str = "default", **request: Any
+        self,
+        session: Session,
+        *,
+        max_attempts: int = 3,
+        queue: str = "default",
+        resolutions: Sequence[Resolution] = (),
+        **request: Any,
     ) -> tables.Job:
         """Submit a job in a transaction that is open; ``request`` are fields of the body."""
         wanted = TrainJobRequest.model_validate({"model": "mood", "dataset_id": self.dataset.id} | request)
@@ -49,6 +56,7 @@ class Store:
             base_model=BaseModelRef(id="minilm-l6", source="package", revision="1"),
             warnings=[],
             max_attempts=max_attempts,
+            resolutions=resolutions,
             queue=queue,
         )
 

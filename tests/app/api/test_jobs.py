@@ -307,3 +307,18 @@ def test_many_cancels_of_one_job_agree(client: TestClient, db: Database, job_id:
     assert answers == [202] * 32
     events = client.get(f"/jobs/{job_id}/events").json()["data"]
     assert [event["data"]["to"] for event in events] == ["queued", "cancelled"]
+
+
+def test_a_profile_is_written_out_and_what_came_from_it_is_told(client: TestClient, body: dict[str, Any]) -> None:
+    wanted = body | {"profile": "twitter-bert", "hyperparameters": {"num_train_epochs": 2}}
+    job = client.post("/jobs", json=wanted).json()
+    assert (job["profile"], job["base_model"]["id"]) == ("twitter-bert", "minilm-l6")
+    assert (job["hyperparameters"]["num_train_epochs"], job["hyperparameters"]["batch_size"]) == (2, 16)
+    reasons = {each["field"]: each["reason"] for each in job["resolutions"]}
+    assert reasons["batch_size"] == "profile twitter-bert"
+    assert "num_train_epochs" not in reasons and "base_model" not in reasons
+    plan = client.post("/jobs/validate", json=wanted).json()
+    assert plan["request"]["hyperparameters"]["metric_for_best_model"] == "accuracy"
+    assert client.post("/jobs", json=body).json()["profile"] is None
+    refused = client.post("/jobs", json=body | {"profile": "twiter-bert"})
+    assert refused.status_code == 422 and "twitter-bert" in refused.text

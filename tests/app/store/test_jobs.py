@@ -414,3 +414,13 @@ def test_a_diagnosis_is_told_once_and_shown_as_it_stands(store: Any) -> None:
     told = [(event.attempt, event.data["code"]) for event in store.events(job_id) if event.type == "diagnosis"]
     assert told == [(1, "overfitting"), (2, "plateau")]
     assert [each["code"] for each in store.job(job_id).diagnoses] == ["overfitting", "plateau"]
+
+
+def test_what_a_profile_gave_stays_beside_what_the_worker_decides(store: Any) -> None:
+    given = [Resolution(field=name, value=1, reason="profile research") for name in ("batch_size", "seed")]
+    job_id = store.submit(resolutions=given)
+    claim = store.claim(job_id)
+    decided = [Resolution(field="batch_size", value=8, reason="few rows")]
+    store.do(jobs.record, claim, jobs.Recorded(resolutions=decided))
+    told = {each["field"]: (each["value"], each["reason"]) for each in store.job(job_id).resolutions}
+    assert told == {"seed": (1, "profile research"), "batch_size": (8, "few rows")}

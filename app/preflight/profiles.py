@@ -1,0 +1,85 @@
+"""Fills a request up with the defaults of its profile; whatever the client has written stays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.preflight.estimate import estimate
+from app.schemas.datasets import DatasetProfile
+from app.schemas.hyperparameters import Hyperparameters, Resolution
+from app.schemas.jobs import JobWarning, TrainJobRequest
+from app.schemas.profiles import PROFILES
+
+_TOGETHER = (frozenset({"warmup_steps", "warmup_ratio"}), frozenset({"eval_strategy", "eval_steps"}))
+"""Who writes one of these has decided all of them."""
+_IN_STEPS = ("warmup_steps", "eval_strategy", "eval_steps")
+WARMUP_RATIO = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A request with the defaults of its profile written out."""
+
+    request: TrainJobRequest
+    resolutions: list[Resolution]
+    """What came from the profile."""
+    warnings: list[JobWarning]
+
+
+def fill(request: TrainJobRequest, data: DatasetProfile) -> Filled:
+    """Write the defaults of the request's profile out.
+
+    Numbers of steps that do not fit into the run, because the dataset is small, are replaced by shares of it.
+    """
+    if request.profile is None:
+        return Filled(request, [], [])
+    profile = PROFILES[request.profile]
+    wishes = request.hyperparameters
+    given = _decided(wishes)
+    defaults = {name: value for name, value in profile.hyperparameters.items() if name not in given}
+    total = _total_steps(wishes, defaults, data)
+    taken, warnings = _fitted(defaults, total)
+    changes: dict[str, Any] = {"hyperparameters": _merged(wishes, taken)}
+    if "base_model" not in request.model_fields_set:
+        changes["base_model"] = profile.base_model
+    why = f"profile {request.profile}"
+    named = ({"base_model": profile.base_model} if "base_model" in changes else {}) | taken
+    resolutions = [Resolution(field=name, value=_shown(value), reason=why) for name, value in named.items()]
+    return Filled(request.model_copy(update=changes), resolutions, warnings)
+
+
+def _decided(wishes: Hyperparameters) -> frozenset[str]:
+    given = frozenset(wishes.model_fields_set)
+    return given.union(*(group for group in _TOGETHER if group & given))
+
+
+def _total_steps(wishes: Hyperparameters, defaults: Mapping[str, Any], data: DatasetProfile) -> int:
+    without_steps = {name: value for name, value in defaults.items() if name not in _IN_STEPS}
+    train, validation = data.splits["train"].total, data.splits["validation"].total
+    return estimate(_merged(wishes, without_steps), train_rows=train, validation_rows=validation).total_steps
+
+
+def _fitted(defaults: Mapping[str, Any], total: int) -> tuple[dict[str, Any], list[JobWarning]]:
+    taken, changed = dict(defaults), []
+    if taken.get("warmup_steps", 0) > total // 2:
+        changed.append(f"warmup_ratio {WARMUP_RATIO} instead of {taken.pop('warmup_steps')} warm-up steps")
+        taken["warmup_ratio"] = WARMUP_RATIO
+    if taken.get("eval_steps", 0) > total // 2:
+        changed.append(f"an evaluation after each epoch instead of every {taken.pop('eval_steps')} steps")
+        taken["eval_strategy"] = "epoch"
+    if taken.get("logging_steps", 0) > total // 10:
+        taken.pop("logging_steps")
+    if not changed:
+        return taken, []
+    detail = f"The run has only {total} optimizer steps, so the profile was adapted: {', and '.join(changed)}."
+    return taken, [JobWarning(code="profile-adapted", detail=detail)]
+
+
+def _merged(wishes: Hyperparameters, defaults: Mapping[str, Any]) -> Hyperparameters:
+    return Hyperparameters.model_validate({**defaults, **wishes.model_dump(exclude_unset=True)})
+
+
+def _shown(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return value

@@ -1,0 +1,93 @@
+"""Profiles: one word for a set of defaults that people have trained classifiers with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ProfileName = Literal["rt-sentiment", "twitter-bert", "nepali-mbert", "research"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Defaults that a job takes where its request says nothing."""
+
+    summary: str
+    base_model: str
+    hyperparameters: Mapping[str, Any]
+    """As in the request."""
+
+
+PROFILES: Mapping[ProfileName, Profile] = {
+    "rt-sentiment": Profile(
+        summary="Sentiment of short texts with a small, quick encoder, for answers in real time.",
+        base_model="distilbert-base-uncased",
+        hyperparameters={
+            "num_train_epochs": 3,
+            "batch_size": 16,
+            "learning_rate": 2e-5,
+            "weight_decay": 0.01,
+            "warmup_steps": 500,
+            "max_length": 512,
+            "precision": "auto",
+            "logging_steps": 100,
+            "eval_strategy": "steps",
+            "eval_steps": 500,
+            "metric_for_best_model": "f1_weighted",
+            "early_stopping_patience": 3,
+        },
+    ),
+    "twitter-bert": Profile(
+        summary="Tweets with BERT: four whole epochs, the one with the best accuracy is kept.",
+        base_model="bert-base-uncased",
+        hyperparameters={
+            "num_train_epochs": 4,
+            "batch_size": 16,
+            "learning_rate": 2e-5,
+            "weight_decay": 0.01,
+            "warmup_ratio": 0.1,
+            "dropout": 0.1,
+            "max_grad_norm": 1.0,
+            "eval_strategy": "epoch",
+            "metric_for_best_model": "accuracy",
+            "early_stopping_patience": None,
+        },
+    ),
+    "nepali-mbert": Profile(
+        summary="Nepali and other languages with multilingual BERT, which tells capitals from small letters.",
+        base_model="bert-base-multilingual-cased",
+        hyperparameters={
+            "num_train_epochs": 10,
+            "batch_size": 16,
+            "learning_rate": 2e-5,
+            "weight_decay": 0.01,
+            "warmup_steps": 0,
+            "max_length": 512,
+            "max_grad_norm": 1.0,
+            "eval_strategy": "epoch",
+            "early_stopping_patience": None,
+        },
+    ),
+    "research": Profile(
+        summary="BERT for experiments that are to be repeated: fixed seed, deterministic kernels, patient stopping.",
+        base_model="bert-base-uncased",
+        hyperparameters={
+            "num_train_epochs": 10,
+            "batch_size": 16,
+            "gradient_accumulation_steps": 1,
+            "learning_rate": 2e-5,
+            "weight_decay": 0.01,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": 500,
+            "dropout": 0.1,
+            "max_grad_norm": 1.0,
+            "precision": "auto",
+            "logging_steps": 100,
+            "eval_strategy": "steps",
+            "eval_steps": 500,
+            "early_stopping_patience": 3,
+            "early_stopping_threshold": 0.01,
+            "seed": 42,
+            "deterministic": True,
+        },
+    ),
+}

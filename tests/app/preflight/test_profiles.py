@@ -1,0 +1,101 @@
+"""Defaults in one word: what is given wins, what does not fit is adapted, and what came from where is told."""
+
+from typing import Any
+
+import pytest
+
+from app.preflight.profiles import fill
+from app.schemas.datasets import DatasetProfile, SplitCounts, TextLengths
+from app.schemas.hyperparameters import Hyperparameters
+from app.schemas.jobs import TrainJobRequest
+from app.schemas.profiles import PROFILES, ProfileName
+
+NAMES: list[ProfileName] = list(PROFILES)
+
+
+def data(rows: int) -> DatasetProfile:
+    half = {"a": rows // 2, "b": rows // 2}
+    return DatasetProfile(
+        labels=["a", "b"],
+        splits={
+            "train": SplitCounts(total=rows, by_label=half),
+            "validation": SplitCounts(total=rows // 10, by_label={}),
+        },
+        text_lengths=TextLengths(p50=1, p90=1, p99=1, max=1),
+        duplicates=0,
+        majority_baseline=0.5,
+        warnings=[],
+    )
+
+
+def request(**fields: Any) -> TrainJobRequest:
+    return TrainJobRequest.model_validate({"model": "m", "dataset_id": "ds_1", **fields})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_profile_is_taken_whole_where_nothing_is_given(name: ProfileName) -> None:
+    filled = fill(request(profile=name), data(100_000))
+    assert filled.request.base_model == PROFILES[name].base_model
+    wishes = filled.request.hyperparameters.model_dump()
+    assert {field: wishes[field] for field in PROFILES[name].hyperparameters} == PROFILES[name].hyperparameters
+    told = {resolution.field: resolution.reason for resolution in filled.resolutions}
+    assert told == dict.fromkeys(["base_model", *PROFILES[name].hyperparameters], f"profile {name}")
+    assert filled.warnings == []
+
+
+def test_without_a_profile_nothing_changes() -> None:
+    plain = request(hyperparameters={"batch_size": 4})
+    filled = fill(plain, data(100))
+    assert (filled.request, filled.resolutions, filled.warnings) == (plain, [], [])
+
+
+def test_what_is_given_wins_even_where_it_is_the_default_of_every_job() -> None:
+    wishes = {"learning_rate": "auto", "batch_size": 4, "early_stopping_patience": 3}
+    filled = fill(
+        request(profile="twitter-bert", base_model="distilbert-base-uncased", hyperparameters=wishes), data(9000)
+    )
+    result = filled.request.hyperparameters
+    assert (result.learning_rate, result.batch_size, result.early_stopping_patience) == ("auto", 4, 3)
+    assert result.num_train_epochs == 4
+    assert filled.request.base_model == "distilbert-base-uncased"
+    assert not {"learning_rate", "batch_size", "base_model"} & {each.field for each in filled.resolutions}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"warmup_ratio": 0.2}, {"warmup_ratio": 0.2, "warmup_steps": None}),
+        ({"eval_strategy": "epoch"}, {"eval_strategy": "epoch", "eval_steps": None}),
+        ({"eval_strategy": "steps", "eval_steps": 7}, {"eval_strategy": "steps", "eval_steps": 7}),
+    ],
+)
+def test_fields_that_exclude_each_other_are_decided_together(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    result = fill(request(profile="rt-sentiment", hyperparameters=given), data(100_000)).request.hyperparameters
+    assert {name: getattr(result, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("wishes", [{}, {"max_steps": 10}, {"max_steps": 600}])
+@pytest.mark.parametrize("rows", [20, 400, 5_000, 100_000])
+def test_a_profile_fits_any_dataset(name: ProfileName, wishes: dict[str, Any], rows: int) -> None:
+    result = fill(request(profile=name, hyperparameters=wishes), data(rows)).request.hyperparameters
+    assert Hyperparameters.model_validate(result.model_dump()) == result
+
+
+def test_a_short_run_adapts_what_is_counted_in_steps_and_says_so() -> None:
+    filled = fill(request(profile="research"), data(400))
+    result = filled.request.hyperparameters
+    assert (result.warmup_steps, result.warmup_ratio) == (None, 0.1)
+    assert (result.eval_strategy, result.eval_steps, result.logging_steps) == ("epoch", None, 10)
+    [warning] = filled.warnings
+    assert warning.code == "profile-adapted"
+    assert "only 250 optimizer steps" in warning.detail
+    values = {resolution.field: resolution.value for resolution in filled.resolutions}
+    assert (values["warmup_ratio"], values["deterministic"]) == (0.1, "true")
+    assert "warmup_steps" not in values
+
+
+def test_a_null_of_a_profile_is_told_as_null() -> None:
+    filled = fill(request(profile="twitter-bert"), data(9000))
+    assert filled.request.hyperparameters.early_stopping_patience is None
+    assert {each.field: each.value for each in filled.resolutions}["early_stopping_patience"] == "null"
