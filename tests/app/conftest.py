@@ -1,6 +1,6 @@
 """A hand on the store for tests: each verb in a transaction of its own, with what it needs filled in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
