@@ -65,6 +65,6 @@ class PlainView:
     def _evaluated(self, event: JobEvent) -> str:
         data = event.data
         best = "  best so far" if data["improved"] else ""
-        shown = ("loss", "accuracy", data["metric_name"])
+        shown = dict.fromkeys(("loss", "accuracy", data["metric_name"]))
         scores = "  ".join(f"{name} {data['metrics'][name]:.4f}" for name in shown if name in data["metrics"])
         return f"{data['split']} at step {data['step']}: {scores}{best}"
