@@ -37,7 +37,7 @@ class PlainView:
                 return f"training takes {data['total_steps']} steps on {data['device']}"
             case "resumed":
                 return f"training goes on at step {data['step']}, where it was saved"
-            case "step" if self._now() - self._spoke >= STEP_LINE_SECONDS:
+            case "step" if self._run.phase == "training" and self._now() - self._spoke >= STEP_LINE_SECONDS:
                 return self._step()
             case "evaluated":
                 return self._evaluated(event)

@@ -138,6 +138,9 @@ def test_plain_lines_tell_steps_only_now_and_then(run: RunProgress) -> None:
     ]
     now[0] += 60.0
     assert "step 30/40" in next(view.lines(trained()[7]))
+    run.apply(event(30, "phase", {"phase": "exporting"}))
+    now[0] += 60.0
+    assert list(view.lines(trained()[7])) == [], "the numbers of the last step are no news any more"
 
 
 def test_advice_is_shown_once_it_is_given(run: RunProgress) -> None:
