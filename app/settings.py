@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -98,6 +99,23 @@ class Settings(BaseSettings):
     worker_slots: int = Field(1, ge=1, description="Jobs one worker process runs at a time: one a GPU.")
     worker_threads: int = Field(0, ge=0, description="CPU threads of a training process; 0: measured at start.")
     warm_spare: bool = Field(True, description="Keep one interpreter with torch imported ready for the next job.")
+
+    # Tracking: where runs are shown besides this service
+    trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
+        ["tensorboard"], description="Where workers show runs: tensorboard, mlflow, wandb; the last two are extras."
+    )
+    tensorboard_dir: Path | None = Field(
+        None, description="Folder of live TensorBoard event files, MODEL/JOB each; none: runs/ in the data folder."
+    )
+    mlflow_tracking_uri: str = Field(
+        "", description="MLflow server or database, such as sqlite:////PATH; empty: what MLFLOW_TRACKING_URI says."
+    )
+    mlflow_experiment: str = Field("tunesmith", min_length=1, description="Experiment of MLflow that runs belong to.")
+    wandb_project: str = Field("tunesmith", min_length=1, description="Project of Weights & Biases for runs.")
+    wandb_entity: str = Field("", description="Team or user of Weights & Biases; empty: the key's own.")
+    wandb_mode: Literal["online", "offline"] = Field(
+        "online", description="offline: runs are kept in wandb/ in the data folder, to be sent by wandb sync."
+    )
 
     log_format: str = Field(
         "auto", pattern="^(auto|json|console)$", description="json, console, or auto: console on a terminal, else json."

@@ -16,6 +16,7 @@ from worker.lease import Lease, clock
 from worker.outcome import Cause, Farewell, Outcome, judge, memory_kills
 from worker.process import Process
 from worker.spare import Children
+from worker.tracking.audience import Audience
 
 log = get_logger(__name__)
 
@@ -69,6 +70,7 @@ class Attempt:
         patience: Patience,
         children: Children,
         checkpoints: Checkpoints,
+        audience: Audience,
     ) -> None:
         self._spec = spec
         self._process = process
@@ -77,6 +79,7 @@ class Attempt:
         self._patience = patience
         self._children = children
         self._checkpoints = checkpoints
+        self._audience = audience
         self._pulse = Pulse(patience.stall)
         self._cause: Cause | None = None
         self._kill_at: float | None = None
@@ -133,6 +136,7 @@ class Attempt:
             self._checkpoints.keep(event)
         else:
             self._lease.recorder.hear(event)
+            self._audience.hear(event)
 
     def _watch(self) -> None:
         """Decide whether the process must end, and see to it."""

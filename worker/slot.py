@@ -27,12 +27,22 @@ from worker.outcome import Outcome
 from worker.process import Process
 from worker.publish import Publisher
 from worker.spare import Children
+from worker.tracking.audience import Audience, Trackers
 from worker.tracking.recorder import Recorder
+from worker.tracking.tracker import Ending, Run
 from worker.workspace import Workspace
 
 log = get_logger(__name__)
 
 SETTLE_RETRY_SECONDS = 0.5
+ENDINGS: dict[str, Ending] = {
+    "bundle": "succeeded",
+    "stopped": "stopped",
+    "lost": "stopped",
+    "failed": "failed",
+    "crashed": "failed",
+}
+"""What those who watch from outside are told of each end of an attempt."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class Tools:
     base_models: BaseModels
     workspace: Workspace
     children: Children
+    trackers: Trackers
     draining: threading.Event
 
 
@@ -56,6 +67,7 @@ class Slot:
         self._cuda_device = cuda_device
         self.lease: Lease | None = None
         """The lease of the job at hand."""
+        self._audience = Audience()
 
     def work(self, claim: Claim, claimed_at: float) -> Outcome:
         """Carry one claim to its end and give how it ended; raises nothing."""
@@ -71,13 +83,17 @@ class Slot:
         with bound(job_id=claim.job_id, attempt=claim.attempt):
             log.info("attempt_began")
             self.lease = lease
+            self._audience = Audience()
             lease.start()
+            ending: Ending = "failed"
             try:
                 outcome = self._try(lease)
+                ending = ENDINGS[outcome.ending]
                 self._settle(lease, outcome)
             finally:
                 lease.stop()
                 self.lease = None
+                self._audience.finish(ending)
             log.info("attempt_ended", ending=outcome.ending, code=(outcome.error or {}).get("code"))
         return outcome
 
@@ -111,6 +127,7 @@ class Slot:
         outcome = None
         try:
             spec = self._prepare(lease, process)
+            self._audience = self._tools.trackers.watch(run_of(spec), lease.recorder.hear)
             outcome = Attempt(
                 spec,
                 process,
@@ -119,6 +136,7 @@ class Slot:
                 patience=Patience(self._tools.settings.cancel_grace_seconds, self._tools.settings.stall_seconds),
                 children=self._tools.children,
                 checkpoints=checkpoints,
+                audience=self._audience,
             ).run()
             if outcome.ending == "bundle" and outcome.manifest_sha256 is not None:
                 self._publish(lease, spec, outcome.manifest_sha256)
@@ -200,6 +218,17 @@ class Slot:
         except OSError:
             log.warning("log_lost", exc_info=True)
         shutil.rmtree(process.folder, ignore_errors=True)
+
+
+def run_of(spec: AttemptSpec) -> Run:
+    """Introduce an attempt to those who watch from outside."""
+    return Run(
+        job_id=spec.job_id,
+        attempt=spec.attempt,
+        model=spec.model_name,
+        base_model=spec.base_model.id,
+        metadata=spec.request.metadata,
+    )
 
 
 def settle(session: Session, lease: Lease, outcome: Outcome) -> None:

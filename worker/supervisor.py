@@ -26,6 +26,7 @@ from worker.lease import clock
 from worker.process import Spawner
 from worker.slot import Slot, Tools
 from worker.spare import Children
+from worker.tracking.audience import Trackers
 from worker.workspace import Workspace
 
 log = get_logger(__name__)
@@ -71,6 +72,7 @@ class Supervisor:
             base_models=BaseModels(settings, database, artifacts, self._spawner),
             workspace=self._workspace,
             children=self._children,
+            trackers=Trackers(settings),
             draining=self._draining,
         )
         self._working = [Slot(tools, cuda_device=hardware.device_of(number)) for number in range(self.slots)]

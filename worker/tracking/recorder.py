@@ -73,7 +73,7 @@ class Recorder:
                 self._enter(event.phase)
             elif (seen := self._see(event)) is not None:
                 self._add(seen)
-                self._diagnosed(self._examiner.see(event, _points_of(event)))
+                self._diagnosed(self._examiner.see(event, points_of(event)))
 
     def know(self, profile: DatasetProfile) -> None:
         """Take in what is known of the data, for the diagnosis."""
@@ -181,7 +181,7 @@ class Recorder:
             eta_seconds=event.eta_seconds,
             examples_per_second=event.examples_per_second,
         )
-        points = _finite(_points_of(event))
+        points = finite(points_of(event))
         return Recorded(
             progress=self.progress,
             status_reason=sentences.of_step(self.progress, self._best),
@@ -204,9 +204,9 @@ class Recorder:
             self._best = BestMetric(
                 name=event.metric_name, value=event.metric_value, step=event.step, epoch=event.epoch
             )
-        points = _finite(_points_of(event))
+        points = finite(points_of(event))
         data = event.model_dump(mode="json", exclude={"type", "evaluation"})
-        data |= {"split": event.evaluation.split, "metrics": _scalars(event.evaluation)}
+        data |= {"split": event.evaluation.split, "metrics": scalars(event.evaluation)}
         return Recorded(
             best_metric=self._best,
             # The validation that a version is judged by is the best one, not the last.
@@ -233,7 +233,7 @@ def merged(earlier: Recorded, later: Recorded) -> Recorded:
     return replace(later, **changes, **{name: getattr(earlier, name) for name in rest if getattr(later, name) is None})
 
 
-def _points_of(event: Event) -> list[Point]:
+def points_of(event: Event) -> list[Point]:
     """Give the points that an event adds to the curves, as they come: a loss may be no number any more."""
     match event:
         case Stepped() if event.logged:
@@ -244,7 +244,8 @@ def _points_of(event: Event) -> list[Point]:
             return []
 
 
-def _finite(points: Sequence[Point]) -> list[Point]:
+def finite(points: Sequence[Point]) -> list[Point]:
+    """Leave out what is no number."""
     return [point for point in points if math.isfinite(point.value)]
 
 
@@ -259,7 +260,7 @@ def _step_points(event: Stepped) -> list[Point]:
 
 
 def _evaluation_points(event: Evaluated) -> list[Point]:
-    values: dict[str, float | None] = dict(_scalars(event.evaluation))
+    values: dict[str, float | None] = dict(scalars(event.evaluation))
     if len(event.evaluation.per_class) <= MOST_LABEL_CURVES:
         values |= {f"f1:{scores.label}": scores.f1 for scores in event.evaluation.per_class}
     return _points("eval", event, values)
@@ -271,5 +272,6 @@ def _points(group: str, event: Stepped | Evaluated, values: Mapping[str, float |
     ]
 
 
-def _scalars(evaluation: Evaluation) -> dict[str, float]:
+def scalars(evaluation: Evaluation) -> dict[str, float]:
+    """Give the scores that are single numbers, by name."""
     return {name: getattr(evaluation, name) for name in SCALARS}
