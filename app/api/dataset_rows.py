@@ -9,7 +9,7 @@ from threading import Lock
 
 from app.artifacts.bundle import sha256_of
 from app.artifacts.store import ArtifactStore
-from app.errors import AppError, InternalError, Unprocessable
+from app.errors import AppError, InternalError, NotFound, Unprocessable
 from app.schemas.datasets import SplitName, StoredRow
 from app.store import tables
 
@@ -49,10 +49,13 @@ class RowReader:
         path = self._folder / f"{dataset.id}.jsonl"
         with self._lock:
             if not path.is_file():
-                self._artifacts.fetch(dataset.artifact_key, path)
+                try:
+                    self._artifacts.fetch(dataset.artifact_key, path)
+                except NotFound:
+                    raise _damaged("are missing from the artifact store") from None
                 if sha256_of(path) != dataset.sha256:
                     path.unlink()
-                    raise _damaged()
+                    raise _damaged("differ from what was uploaded")
                 self._make_room(path)
         return path
 
@@ -100,9 +103,9 @@ def _invalid_cursor() -> AppError:
     )
 
 
-def _damaged() -> AppError:
+def _damaged(what: str) -> AppError:
     return InternalError(
-        "The stored rows of the dataset differ from what was uploaded.",
+        f"The stored rows of the dataset {what}.",
         code="damaged-dataset",
         remedy="Restore the artifact store from a backup, or upload the dataset again.",
     )

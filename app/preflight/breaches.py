@@ -111,4 +111,5 @@ class Breaches:
     def _sentence(self, rule: str, breach: _Breach) -> str:
         places = ", ".join(map(str, breach.places)) + (", ..." if breach.total > len(breach.places) else "")
         what = f"row {RULES[rule].singular}" if breach.total == 1 else f"rows {RULES[rule].plural}"
-        return f"{breach.total} {what} ({self.unit} {places})"
+        unit = self.unit if len(breach.places) == 1 else f"{self.unit}s"
+        return f"{breach.total} {what} ({unit} {places})"

@@ -1,5 +1,6 @@
 """Turns what pydantic found wrong with a body into rules, pointers, allowed values and remedies, without quoting it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ _MOST_FINDINGS = 50
 """More would help nobody, and a body of a hundred thousand unknown keys would cost seconds of guessing."""
 _TYPE = "invalid-type"
 _CHOICE = "not-allowed"
+_ACROSS = "cross-field"
 
 
 def validate(model: type[ModelT], data: Any) -> ModelT:
@@ -60,7 +62,7 @@ def problem(errors: Sequence[FieldError]) -> Unprocessable:
     more = f" ({len(ranked) - 1} more in errors)" if len(ranked) > 1 else ""
     place = first.pointer or "The body"
     return Unprocessable(
-        f"{place} {first.detail}.{more}",
+        f"{place}{':' if first.rule == _ACROSS else ''} {first.detail}.{more}",
         code=code_of(first),
         remedy=first.remedy or "Mend the fields listed in errors.",
         errors=tuple(ranked),
@@ -134,13 +136,25 @@ def _field_error(schema: Schema, path: Path, group: Sequence[Finding], data: Any
         return FieldError(place, "missing-field", "is required", allowed_values(wanted), f"Add {path[-1]}.")
     if "value_error" in kinds:
         cause = next(finding for finding in group if finding["type"] == "value_error")
-        return FieldError(place, "cross-field", str(cause.get("ctx", {}).get("error", "breaks a rule")))
+        words = str(cause.get("ctx", {}).get("error", "breaks a rule"))
+        return _cross_field(path, words, fields_of(schema, path, data))
     if kinds & {"string_unicode", "invalid_key"}:
         return FieldError(place, "invalid-text", "is not valid Unicode text")
     wanted = schema_at(schema, path, data)
     rule = _union_rule(group, _value_at(data, path))
     words = in_words(wanted)
-    return FieldError(place, rule, f"must be {words}", allowed_values(wanted), f"Use {words}.")
+    remedy = f"Use {words}."
+    if rule == "invalid-format" and "description" in wanted:
+        remedy = f"Write it so: {' '.join(wanted['description'].split()).replace('``', '')}"
+    return FieldError(place, rule, f"must be {words}", allowed_values(wanted), remedy)
+
+
+def _cross_field(path: Path, words: str, fields: Sequence[str]) -> FieldError:
+    """Say which rule across fields is broken; the remedy is what the rule advises, else to change what it names."""
+    _, _, advice = words.partition("; ")
+    named = [field for field in fields if re.search(rf"\b{re.escape(field)}\b", words)]
+    remedy = f"{advice[:1].upper()}{advice[1:]}." if advice else f"Change {' or '.join(named)}." if named else None
+    return FieldError(pointer(path), _ACROSS, words, remedy=remedy)
 
 
 def _union_rule(group: Sequence[Finding], value: Any) -> str:

@@ -58,11 +58,13 @@ class JobPreflight:
         errors = [*unfit_options(request), *_impossible(request.hyperparameters, profile, size)]
         if errors:
             raise problem(errors)
+        base_model = self._base_model(request)
+        self._check_length(request, base_model)
         return Prepared(
             request=request,
             request_sha256=fingerprint(request.model_dump(mode="json")),
             dataset=dataset,
-            base_model=self._base_model(request),
+            base_model=base_model,
             estimate=size,
             warnings=[
                 *(JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS),
@@ -76,6 +78,19 @@ class JobPreflight:
         if needs_base_model(request):
             return self._base_models.pin(request.base_model, request.family)
         return BaseModelRef(id="none", source="none")
+
+    def _check_length(self, request: TrainJobRequest, base_model: BaseModelRef) -> None:
+        """Refuse texts longer than the base model can read, where that is known here; a worker knows in any case."""
+        longest = request.hyperparameters.max_length
+        if longest == "auto" or request.family.type != "encoder":
+            return
+        shape = self._shapes.of(base_model)
+        if shape is not None and 0 < shape.positions < longest:
+            most = shape.positions
+            detail = f"must be at most {most}: the base model reads no more tokens"
+            allowed = {"type": "integer", "minimum": 8, "maximum": most}
+            remedy = f'Use at most {most}, or "auto".'
+            raise problem([FieldError("/hyperparameters/max_length", _RULE, detail, allowed, remedy)])
 
     def memory(self, prepared: Prepared) -> MemoryEstimate | None:
         """Say what training would take of a GPU; None when the shape of the base model is not known here."""

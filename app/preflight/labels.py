@@ -55,17 +55,21 @@ def refuse_poor(names: list[str], counts: npt.NDArray[np.int64], train_counts: n
     single = [name for name, count in by_label.items() if count < 2]
     untrained = [name for name, count in zip(names, train_counts, strict=True) if count == 0]
     for poor, rule, what in (
-        (single, "single-example", "have only one row"),
-        (untrained, "no-training-rows", "have no training row"),
+        (single, "single-example", "only one row"),
+        (untrained, "no-training-rows", "no training row"),
     ):
         if poor:
             raise DatasetRefused(
-                f"{len(poor)} {'label' if len(poor) == 1 else 'labels'} {what}: {', '.join(poor[:_MOST_SHOWN])}.",
+                f"{_labels(len(poor))} {what}: {', '.join(poor[:_MOST_SHOWN])}.",
                 code="too-few-examples",
                 remedy="Add rows, merge rare labels, or remove them.",
-                errors=(FieldError("/label_column", rule, f"{len(poor)} labels {what}"),),
+                errors=(FieldError("/label_column", rule, f"{_labels(len(poor))} {what}"),),
                 extra={"counts": {name: by_label[name] for name in poor[:_MOST_SHOWN]}},
             )
+
+
+def _labels(count: int) -> str:
+    return "1 label has" if count == 1 else f"{count} labels have"
 
 
 def _names_by_key(keys: list[LabelKey], label_names: list[str] | dict[str, str] | None) -> dict[LabelKey, str]:

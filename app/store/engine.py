@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import Pool, QueuePool
@@ -24,7 +23,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean
 
-from app.errors import AppError, InternalError, StorageFull, Unavailable, Unprocessable
+from app.errors import StorageFull, Unavailable
+from app.store.faults import RolledBack, problem_of
 from app.store.tables import UtcDateTime
 
 T = TypeVar("T")
@@ -44,10 +44,6 @@ POSTGRES_OPTIONS = {
 # SQLite before 3.51.3 can corrupt a WAL database when several connections write and checkpoint
 # (https://sqlite.org/wal.html#walresetbug); the rollback journal does not have this fault.
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
-
-
-class RolledBack(Unavailable):
-    """The database undid the transaction for sure: doing it again is right."""
 
 
 class Database:
@@ -148,72 +144,6 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA query_only={int(read_only)}")
         info["read_only"] = read_only
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def problem_of(error: Exception, *, committing: bool = False) -> AppError | None:
-    """Say what a database error means to a person, or None when it is a fault of this program."""
-    if isinstance(error, UnicodeEncodeError):
-        return _invalid_text()
-    if isinstance(error, PoolTimeout):
-        return _unavailable("Too many requests wait for the database.")
-    if not isinstance(error, DBAPIError):
-        return None
-    code = _error_code(error)
-    if code in {"53100", sqlite3.SQLITE_FULL}:
-        return StorageFull("The disk of the database is full.", "storage-full", "Free space on it, then try again.")
-    if code in {"22021", "22P05"} or (code is None and isinstance(error, DataError)):
-        return _invalid_text()
-    if code in {"40001", "40P01"}:
-        return _unavailable("The database undid the transaction for another one.", RolledBack)
-    if error.connection_invalidated or code in _LOST:
-        # Whether a commit whose answer was lost took effect is unknown: only the caller can find out.
-        return _unavailable("The database is away.", Unavailable if committing else RolledBack)
-    if code in _BUSY:
-        return _unavailable("The database is too busy, or cannot be written.")
-    return _refused(error)
-
-
-_LOST = {None, "57P01", "57P02", "57P03", "53300"} | {f"08{rest}" for rest in ("000", "001", "003", "004", "006")}
-_BUSY = {
-    "55P03",  # lock_timeout
-    "57014",  # statement_timeout
-    "25P03",  # idle_in_transaction_session_timeout
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-}
-
-
-def _error_code(error: DBAPIError) -> str | int | None:
-    """Give the SQLSTATE of Postgres (None: it never answered) or the primary result code of SQLite."""
-    origin = error.orig
-    if isinstance(origin, sqlite3.Error):
-        extended: int = getattr(origin, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        return extended & 0xFF
-    state: str | None = getattr(origin, "sqlstate", "unknown")
-    return state
-
-
-def _unavailable(detail: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
-    return kind(detail, "database-unavailable", "Try again in a moment.", headers={"Retry-After": "1"})
-
-
-def _invalid_text() -> Unprocessable:
-    return Unprocessable(
-        "A text holds a character that cannot be stored, such as U+0000 or half of a surrogate pair.",
-        "invalid-text",
-        "Remove it.",
-    )
-
-
-def _refused(error: DBAPIError) -> InternalError:
-    """Tell what a developer needs, and leave out the server's DETAIL: it quotes the row, and that is client data."""
-    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-    rule = f" ({constraint})" if constraint else ""
-    statement = " ".join((error.statement or "").split())[:120]
-    return InternalError(f"{type(error.orig).__name__}{rule}: {statement}", "database-refused")
 
 
 def to_json(value: Any) -> str:

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from app.errors import InternalError
-from app.store.engine import driver_url, make_engine, problem_of
+from app.store.engine import driver_url, make_engine
+from app.store.faults import problem_of
 
 SCRIPTS = Path(__file__).parents[2] / "migrations"
 _TABLE = "alembic_version"

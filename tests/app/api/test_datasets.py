@@ -254,6 +254,10 @@ def test_rows_that_were_damaged_are_never_shown(client: TestClient, data_dir: Pa
     stored.write_bytes(stored.read_bytes().replace(b"message 1", b"massage 1"))
     assert problem_of(client.get(f"/datasets/{dataset_id}/rows")) == (500, "damaged-dataset")
     assert problem_of(client.get(f"/datasets/{dataset_id}/rows")) == (500, "damaged-dataset")
+    stored.unlink()
+    answer = client.get(f"/datasets/{dataset_id}/rows")
+    assert problem_of(answer) == (500, "damaged-dataset")
+    assert "missing" in answer.json()["detail"] and "rows.jsonl" not in answer.text
 
 
 def test_a_repeated_upload_is_one_dataset(client: TestClient) -> None:

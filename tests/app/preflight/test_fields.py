@@ -100,7 +100,9 @@ def test_a_union_complains_about_the_branch_that_was_meant() -> None:
 
 
 def test_rules_across_fields() -> None:
-    assert broken(warmup_steps=3, warmup_ratio=0.1).rule == "cross-field"
+    error = broken(warmup_steps=3, warmup_ratio=0.1)
+    assert (error.rule, error.remedy) == ("cross-field", "Give one of them.")
+    assert broken(warmup_steps=3, max_steps=3).remedy == "Change max_steps or warmup_steps."
     assert "eval_steps" in broken(eval_strategy="steps").detail
     assert "max_steps" in broken(max_steps=5, warmup_steps=5).detail
 

@@ -123,3 +123,10 @@ def test_possible_hyperparameters(prepare, wishes: dict[str, Any]) -> None:
 def test_the_fingerprint_ignores_the_order_of_keys() -> None:
     assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
     assert fingerprint({"a": 1, "b": [1, 2]}) != fingerprint({"a": 1, "b": [2, 1]})
+
+
+def test_texts_longer_than_the_base_model_reads_are_refused(prepare: Callable[..., Prepared]) -> None:
+    problem = refusal(prepare, max_length=513)
+    assert (problem.code, problem.errors[0].pointer) == ("invalid-hyperparameter", "/hyperparameters/max_length")
+    assert problem.remedy == 'Use at most 512, or "auto".'
+    assert prepare(max_length=512).request.hyperparameters.max_length == 512

@@ -172,7 +172,7 @@ def test_an_unknown_column_is_answered_with_the_columns_there_are(tmp_path: Path
 def test_broken_rows_are_counted_and_located_without_their_text(tmp_path: Path) -> None:
     lines = ["text,label", *("canary words,a" for _ in range(3)), *(",b" for _ in range(12)), "canary,"]
     problem = refusal(tmp_path, "\n".join(lines))
-    assert problem.detail == "12 rows have no text (line 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, ...)."
+    assert problem.detail == "12 rows have no text (lines 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, ...)."
     assert problem.extra["counts"] == {"empty-text": 12, "missing-label": 1}
     assert "canary" not in json.dumps(problem.problem())
 

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,11 +53,32 @@ def test_a_read_only_transaction_cannot_write(database: Database) -> None:
     assert count(database) == 1
 
 
-def test_a_broken_rule_is_an_internal_error_without_the_row(database: Database) -> None:
+def test_a_broken_rule_is_an_internal_error_and_the_log_knows_the_statement(
+    database: Database, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(InternalError) as caught, database.transaction() as session:
         seen(session, hostname=None, queues=["a secret"])
-    assert "INSERT INTO workers" in caught.value.detail
-    assert "secret" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.code == "database-refused" and "INSERT" not in caught.value.detail
+    logged = "".join(capsys.readouterr()) + caplog.text  # where it goes depends on who configured logging before
+    assert "INSERT INTO workers" in logged
+    assert "secret" not in "".join(traceback.format_exception(caught.value)) + logged
+
+
+def test_a_database_without_the_tables_says_to_migrate(database: Database) -> None:
+    for query in ("SELECT * FROM job_eventz", "SELECT devize FROM workers"):
+        with pytest.raises(Unavailable) as caught, database.transaction(read_only=True) as session:
+            session.execute(text(query))
+        assert caught.value.code == "database-not-migrated"
+        assert "app migrate" in str(caught.value.remedy)
+
+
+def test_a_damaged_file_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "tunesmith.db").write_bytes(b"no database" * 1000)
+    damaged = Database(f"sqlite:///{tmp_path / 'tunesmith.db'}")
+    with pytest.raises(InternalError) as caught, damaged.transaction(read_only=True) as session:
+        session.execute(text("SELECT 1"))
+    assert caught.value.code == "database-damaged"
+    assert "backup" in str(caught.value.remedy)
 
 
 def test_clock_runs_in_utc_and_can_be_moved(database: Database) -> None:
