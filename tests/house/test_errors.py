@@ -19,7 +19,14 @@ from tests.app.api.problem import problem_of
 BASE = "http://127.0.0.1:8000"
 KEY = "a-key-of-more-than-16-characters"
 PUBLIC = {"/healthz", "/readyz", "/docs"}
-PLACES = {"dataset_id": "ds_1", "job_id": "job_1", "reference": "nobody", "name": "nobody", "version": "1"}
+PLACES = {
+    "dataset_id": "ds_1",
+    "import_id": "imp_1",
+    "job_id": "job_1",
+    "reference": "nobody",
+    "name": "nobody",
+    "version": "1",
+}
 MEMBERS = {"type", "title", "status", "detail", "code", "category", "retryable", "request_id"}
 JSON_TYPE = {"Content-Type": "application/json"}
 
@@ -195,7 +202,7 @@ def test_a_misspelt_field_is_answered_with_the_nearest(
 ) -> None:
     assert route.body_field is not None
     model = route.body_field.field_info.annotation
-    for name in model.model_fields:
+    for name in (field.alias or name for name, field in model.model_fields.items()):
         misspelt = name + name[-1]
         answer = client.request(method, path, json={misspelt: 1})
         assert whole_problem_of(answer) == (422, "unknown-field")
