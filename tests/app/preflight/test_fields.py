@@ -151,7 +151,7 @@ def test_inputs_of_predict() -> None:
 
 
 def test_a_body_of_a_hundred_thousand_unknown_fields_is_cheap() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     problem = refusal(JOB | {f"learning_rate{number}": 1 for number in range(100_000)})
     assert len(problem.errors) <= 50
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
