@@ -12,7 +12,8 @@ class Batch:
 
     inputs: dict[str, Tensor]
     """What the model is called with, by name: ``input_ids`` and ``attention_mask``, each (pieces, seq) int64."""
-    labels: Tensor  # (batch,)
+    labels: Tensor
+    """Index of each text's label, (batch,) int64; of multi_label (batch, labels) float, 1 where it has the label."""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from app.errors import JobFailure
 from app.schemas.base import Resource
+from app.schemas.datasets import ProblemType
 from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
 from app.schemas.jobs import BaseModelRef, DatasetRef, Phase, TrainJobRequest, Usage
 from app.schemas.metrics import Evaluation
@@ -58,6 +59,8 @@ class AttemptSpec(Message):
     dataset: DatasetRef
     labels: list[str]
     """Label names in the order of the logits."""
+    problem_type: ProblemType = "single_label"
+    """Whether a row has one label or any number of them."""
     base_model: BaseModelRef
     base_model_dir: Path | None
     """Folder with config.json, model.safetensors and tokenizer.json; None: the model is made from scratch."""

@@ -15,13 +15,13 @@ from app.artifacts.bundle import MANIFEST, TOKENIZER, WEIGHTS, Manifest, describ
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker.data.batches import Batches
-from worker.evaluation.metrics import confusion_matrix, score
 from worker.events import AttemptSpec
 from worker.export import weights
 from worker.export.compare import ROWS
 from worker.export.exporter import Exporter, choose_served
 from worker.export.gate import Bounds, Gate
 from worker.export.source import Logits, Source
+from worker.judging import Judge
 from worker.models.registry import reload
 from worker.setup import Setup
 from worker.training.stopping import read_metric
@@ -32,6 +32,7 @@ LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "safetensors", 
 def hand_over(
     spec: AttemptSpec,
     setup: Setup,
+    judge: Judge,
     *,
     validation: Evaluation | None,
     test: Evaluation | None,
@@ -52,9 +53,9 @@ def hand_over(
     shutil.copyfile(setup.tokenizer, folder / TOKENIZER)
     weights.save(model, folder / WEIGHTS)
     check()
-    draft = _manifest(spec, setup, validation, test)
+    draft = _manifest(spec, setup, judge, validation, test)
     wishes = spec.request.export
-    verdicts = Exporter(_source(spec, setup, draft), _rows(setup), _gate(spec, setup, check), check, warn).export(
+    verdicts = Exporter(_source(spec, setup, draft), _rows(setup), _gate(spec, setup, judge), check, warn).export(
         wishes.wanted
     )
     found = {"exports": verdicts, "serve": choose_served(wishes.serve, verdicts), "files": describe_files(folder)}
@@ -78,7 +79,7 @@ def _rows(setup: Setup) -> Batches:
     return validation if validation is not None and len(validation) >= ROWS // 2 else setup.data.train
 
 
-def _gate(spec: AttemptSpec, setup: Setup, check: Callable[[], None]) -> Gate | None:
+def _gate(spec: AttemptSpec, setup: Setup, judge: Judge) -> Gate | None:
     if setup.data.validation is None:
         return None
     wishes = spec.request.export
@@ -87,20 +88,23 @@ def _gate(spec: AttemptSpec, setup: Setup, check: Callable[[], None]) -> Gate | 
     metric = "f1_macro" if best == "loss" else best
     bounds = Bounds(metric, wishes.max_metric_drop, wishes.min_label_agreement)
 
-    def judge(logits: Logits, truth: NDArray[np.int64]) -> float:
-        matrix = confusion_matrix(truth, logits.argmax(axis=1), len(spec.labels))
-        return read_metric(score(matrix, spec.labels, split="validation", loss=0.0), metric)
+    def measure(logits: Logits, truth: NDArray[np.int64]) -> float:
+        return read_metric(judge.score(logits, truth), metric)
 
-    return Gate(setup.data.validation, judge, bounds, check)
+    return Gate(setup.data.validation, measure, bounds, judge.check)
 
 
-def _manifest(spec: AttemptSpec, setup: Setup, validation: Evaluation | None, test: Evaluation | None) -> Manifest:
+def _manifest(
+    spec: AttemptSpec, setup: Setup, judge: Judge, validation: Evaluation | None, test: Evaluation | None
+) -> Manifest:
     return Manifest(
         model=spec.model_name,
         job_id=spec.job_id,
         attempt=spec.attempt,
         created_at=datetime.now(UTC),
         family=spec.request.family.type,
+        problem_type=spec.problem_type,
+        thresholds=judge.thresholds,
         labels=spec.labels,
         text=spec.request.text,
         tokenizer=setup.data.encoder.settings,

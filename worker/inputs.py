@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.artifacts.bundle import sha256_of
 from app.artifacts.store import ArtifactStore
 from app.errors import JobFailure, NotFound
-from app.schemas.datasets import DatasetProfile
+from app.schemas.datasets import DatasetProfile, ProblemType
 from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
 from app.store import datasets, jobs
 
@@ -21,6 +21,7 @@ class Inputs:
     base_model: BaseModelRef
     dataset: DatasetRef
     labels: list[str]
+    problem_type: ProblemType
     profile: DatasetProfile
     artifact_key: str
     request_sha256: str
@@ -32,12 +33,14 @@ def read(session: Session, job_id: str) -> Inputs:
     dataset = None if job is None else datasets.get(session, job.dataset_id)
     if job is None or dataset is None:
         raise LookupError(job_id)
+    request, profile = TrainJobRequest.model_validate(job.request), DatasetProfile.model_validate(dataset.profile)
     return Inputs(
-        request=TrainJobRequest.model_validate(job.request),
+        request=request,
         base_model=BaseModelRef.model_validate(job.base_model),
         dataset=DatasetRef(id=dataset.id, sha256=dataset.sha256, counts=dataset.counts),
         labels=list(dataset.labels),
-        profile=DatasetProfile.model_validate(dataset.profile),
+        problem_type=profile.problem_type if request.problem_type == "auto" else request.problem_type,
+        profile=profile,
         artifact_key=dataset.artifact_key,
         request_sha256=job.request_sha256,
     )

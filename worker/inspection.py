@@ -21,7 +21,12 @@ MOST_TEXTS = 300_000
 
 
 def look_at_data(spec: AttemptSpec, setup: Setup, check: Callable[[], None]) -> None:
-    """Write what is found to ``issues.json`` in the attempt's folder; nothing where no row was held out."""
+    """Write what is found to ``issues.json`` in the attempt's folder.
+
+    Nothing where no row was held out, or where rows have several labels: what is looked for is known of one alone.
+    """
+    if spec.problem_type == "multi_label":
+        return
     held_out: tuple[tuple[SplitName, Batches | None], ...] = (
         ("validation", setup.data.validation),
         ("test", setup.data.test),

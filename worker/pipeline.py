@@ -1,7 +1,6 @@
 """The life of a job in its own process: prepare, train, evaluate, export. Publishing is the parent's."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
 from torch import nn
 from transformers.utils import logging as transformers_logging
@@ -10,11 +9,10 @@ from app.schemas.jobs import JobWarning, Phase
 from app.schemas.metrics import Evaluation
 from worker import device as machine
 from worker.clock import PhaseClock
-from worker.data.batches import Batches
-from worker.evaluation.evaluate import evaluate
 from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
 from worker.handover import hand_over
 from worker.inspection import look_at_data
+from worker.judging import Judge
 from worker.models.depth import depths
 from worker.models.head import head_parameters
 from worker.narration import Narrator
@@ -22,7 +20,7 @@ from worker.saving import Saving
 from worker.setup import Setup, set_up
 from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
-from worker.training.loop import Autocast, Evaluate, Training
+from worker.training.loop import Evaluate, Training
 
 
 def run(
@@ -61,14 +59,17 @@ class _Attempt:
         """Go through the phases."""
         self._enter("preparing")
         setup = set_up(self._spec, self._narrator, self._check)
+        judge = Judge.of(self._spec, setup.data.hyperparameters, setup.device, self._check)
         self._enter("training")
-        validation = self._train(setup)
+        validation = self._train(setup, judge)
         self._enter("evaluating")
-        test = self._test(setup)
+        if _wants_tuning(self._spec, setup):
+            judge, validation = self._tune(setup, judge)
+        test = self._test(setup, judge)
         look_at_data(self._spec, setup, self._check)
         self._enter("exporting")
         digest = hand_over(
-            self._spec, setup, validation=validation, test=test, check=self._check, warn=self._narrator.warn
+            self._spec, setup, judge, validation=validation, test=test, check=self._check, warn=self._narrator.warn
         )
         peak = machine.peak_memory_mb(setup.device)
         self._narrator.say(Used(usage=self._clock.usage(on_gpu=setup.device.type == "cuda", peak_memory_mb=peak)))
@@ -84,7 +85,7 @@ class _Attempt:
             raise Interrupted
         self._narrator.still_alive()
 
-    def _train(self, setup: Setup) -> Evaluation | None:
+    def _train(self, setup: Setup, judge: Judge) -> Evaluation | None:
         """Train to the best weights; give their evaluation on the validation split, if there is one."""
         compiled = self._compile(setup)
         training = Training(
@@ -96,9 +97,10 @@ class _Attempt:
             total_steps=setup.data.total_steps,
             device=setup.device,
             folder=self._spec.work_dir,
-            evaluate=self._validation(setup),
+            evaluate=_validation(setup, judge),
             depths=depths(setup.model),
             forward=compiled,
+            problem_type=self._spec.problem_type,
         )
         saving = Saving(self._spec, training, self._narrator)
         saving.resume()
@@ -129,27 +131,28 @@ class _Attempt:
             )
         return compiled.forward
 
-    def _validation(self, setup: Setup) -> Evaluate | None:
-        batches = setup.data.validation
-        if batches is None:
-            return None
-        return lambda model, autocast: self._judge(setup, model, batches, "validation", autocast)
+    def _tune(self, setup: Setup, judge: Judge) -> tuple[Judge, Evaluation | None]:
+        """Give each label the threshold that is best on the validation split, and judge that split by them."""
+        if setup.data.validation is None:
+            return judge, None
+        tuned = judge.tuned(setup.model, setup.data.validation)
+        return tuned, tuned.evaluate(setup.model, setup.data.validation, "validation")
 
-    def _test(self, setup: Setup) -> Evaluation | None:
+    def _test(self, setup: Setup, judge: Judge) -> Evaluation | None:
         """Judge the best weights once on the test split, in fp32 as they will be served."""
         if setup.data.test is None:
             return None
-        test = self._judge(setup, setup.model, setup.data.test, "test", nullcontext)
+        test = judge.evaluate(setup.model, setup.data.test, "test")
         self._narrator.tell_test(test)
         return test
 
-    def _judge(self, setup: Setup, model: nn.Module, batches: Batches, split: str, autocast: Autocast) -> Evaluation:
-        return evaluate(
-            model,
-            batches.by_length(setup.data.hyperparameters.eval_batch_size),
-            self._spec.labels,
-            split=split,
-            device=setup.device,
-            autocast=autocast,
-            check=self._check,
-        )
+
+def _validation(setup: Setup, judge: Judge) -> Evaluate | None:
+    batches = setup.data.validation
+    if batches is None:
+        return None
+    return lambda model, autocast: judge.evaluate(model, batches, "validation", autocast)
+
+
+def _wants_tuning(spec: AttemptSpec, setup: Setup) -> bool:
+    return spec.problem_type == "multi_label" and setup.data.hyperparameters.thresholds == "tuned"

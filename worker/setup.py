@@ -44,7 +44,7 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
     machine.use_deterministic(wishes.deterministic)
     precision = _precision(spec, device, narrator)
     machine.seed_everything(wishes.seed)
-    rows = read_rows(spec.dataset_file, spec.labels)
+    rows = read_rows(spec.dataset_file, spec.labels, spec.problem_type)
     network = build(spec.request.family, _blueprint(spec, rows["train"].texts, check))
     facts = _facts(network, precision)
     data = prepare(
@@ -55,6 +55,7 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
         wishes=wishes,
         model=facts,
         check=check,
+        problem_type=spec.problem_type,
     )
     _shape(network.model, data, device)
     for warning in (*_warnings(network.model.config), *data.warnings):
@@ -74,6 +75,7 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
 def _blueprint(spec: AttemptSpec, texts: Sequence[str], check: Callable[[], None]) -> Blueprint:
     return Blueprint(
         labels=spec.labels,
+        problem_type=spec.problem_type,
         base=spec.base_model_dir,
         texts=texts,
         text=spec.request.text,

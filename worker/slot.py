@@ -169,6 +169,7 @@ class Slot:
             dataset_file=folder / "rows.jsonl",
             dataset=job.dataset,
             labels=job.labels,
+            problem_type=job.problem_type,
             base_model=base_model,
             base_model_dir=place,
             request=job.request,

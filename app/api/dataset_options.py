@@ -17,6 +17,10 @@ SplitColumn = Annotated[
     str | None,
     Query(description="Column with train, validation, test; default `split` if there is one.", max_length=200),
 ]
+LabelDelimiter = Annotated[
+    str | None,
+    Query(description="What parts several labels of a row, such as `|`: makes the dataset multi-label.", max_length=5),
+]
 LabelNames = Annotated[
     str | None,
     Query(

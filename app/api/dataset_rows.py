@@ -35,7 +35,9 @@ class RowReader:
         place = start
         for row, behind in _rows(self._copy(dataset), start):
             place = behind
-            if (split is None or row.split == split) and (label is None or row.label == label):
+            if (split is None or row.split == split) and (
+                label is None or label == row.label or label in (row.labels or [])
+            ):
                 found.append(row)
             if len(found) == limit:
                 break

@@ -53,6 +53,8 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
         | {
             "model": row.model_name,
             "labels": manifest.labels,
+            "problem_type": manifest.problem_type,
+            "thresholds": manifest.thresholds and dict(zip(manifest.labels, manifest.thresholds, strict=True)),
             "dataset": manifest.dataset,
             "hyperparameters": manifest.hyperparameters,
             "validation": manifest.validation,

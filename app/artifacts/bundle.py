@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from app.errors import JobFailure
 from app.schemas.base import Resource
+from app.schemas.datasets import ProblemType
 from app.schemas.families import FamilyName
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
@@ -47,7 +48,9 @@ class Manifest(Resource):
     attempt: int
     created_at: datetime
     family: FamilyName
-    problem_type: Literal["single_label"] = "single_label"
+    problem_type: ProblemType = "single_label"
+    thresholds: list[float] | None = None
+    """Of multi_label: the probability from which a label is given, in the order of ``labels``."""
     labels: Annotated[list[str], Field(min_length=2)]
     """Label names in the order of the logits."""
     text: TextOptions

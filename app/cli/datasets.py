@@ -27,6 +27,14 @@ SplitColumnOption = Annotated[
         help="Column with train, validation, test.", rich_help_panel=PANEL, show_default="split, if there is one"
     ),
 ]
+LabelDelimiterOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What parts several labels of a row, such as '|': makes it multi-label.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
 LabelNamesOption = Annotated[
     str | None,
     typer.Option(
@@ -77,6 +85,7 @@ def upload(
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
     split_column: SplitColumnOption = None,
+    label_delimiter: LabelDelimiterOption = None,
     label_names: LabelNamesOption = None,
     file_format: FormatOption = None,
     validation_fraction: ValidationFractionOption = None,
@@ -92,6 +101,7 @@ def upload(
             text_column=text_column,
             label_column=label_column,
             split_column=split_column,
+            label_delimiter=label_delimiter,
             label_names=label_names_of(label_names),
             format=file_format,
             validation_fraction=validation_fraction,

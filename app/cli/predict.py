@@ -38,7 +38,8 @@ def predictions_table(texts: Sequence[str], predictions: Sequence[Prediction]) -
     """Draw texts beside their labels."""
     table = table_of("label", "score", "text")
     for text, prediction in zip(texts, predictions, strict=True):
-        label = f"[bold]{escape(prediction.label)}[/]"
+        names = [prediction.label] if prediction.labels is None else prediction.labels
+        label = f"[bold]{escape(', '.join(names))}[/]" if names else "[dim]none[/]"
         table.add_row(label, f"{prediction.score:.3f}", escape(text))
         for other, score in list((prediction.scores or {}).items())[1:]:
             table.add_row(f"[dim]{escape(other)}[/]", f"[dim]{score:.3f}[/]", "")

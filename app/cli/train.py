@@ -15,6 +15,7 @@ from app.cli.console import JsonFlag, output, print_json
 from app.cli.datasets import (
     FormatOption,
     LabelColumnOption,
+    LabelDelimiterOption,
     LabelNamesOption,
     SeedOption,
     SplitColumnOption,
@@ -88,6 +89,7 @@ def _train(
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
     split_column: SplitColumnOption = None,
+    label_delimiter: LabelDelimiterOption = None,
     label_names: LabelNamesOption = None,
     file_format: FormatOption = None,
     validation_fraction: ValidationFractionOption = None,
@@ -123,6 +125,7 @@ def _train(
         "text_column": text_column,
         "label_column": label_column,
         "split_column": split_column,
+        "label_delimiter": label_delimiter,
         "label_names": label_names_of(label_names),
         "format": file_format,
         "validation_fraction": validation_fraction,

@@ -17,6 +17,8 @@ class Columns:
     text: str
     label: str
     split: str | None
+    label_delimiter: str | None = None
+    """What parts the labels of a row from each other, where it may have several."""
 
 
 def choose(table: Table, options: DatasetOptions) -> Columns:
@@ -35,7 +37,7 @@ def choose(table: Table, options: DatasetOptions) -> Columns:
             errors=(FieldError("/label_column", "cross-field", "must differ from text_column"),),
         )
     split = options.split_column or ("split" if "split" in table.columns else None)
-    return Columns(options.text_column, options.label_column, split)
+    return Columns(options.text_column, options.label_column, split, options.label_delimiter)
 
 
 def _unknown(table: Table, missing: dict[str, str]) -> AppError:

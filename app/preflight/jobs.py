@@ -12,6 +12,7 @@ from app.preflight.estimate import estimate
 from app.preflight.families import needs_base_model, unfit_options
 from app.preflight.fields import problem
 from app.preflight.memory import Load, estimate_memory, length_in_tokens
+from app.preflight.problem_types import unfit_problem
 from app.preflight.profiles import fill
 from app.preflight.shapes import Shapes
 from app.schemas.datasets import DatasetProfile
@@ -55,7 +56,11 @@ class JobPreflight:
         filled = fill(request, profile)
         request = filled.request
         size = _sized(request.hyperparameters, profile)
-        errors = [*unfit_options(request), *_impossible(request.hyperparameters, profile, size)]
+        errors = [
+            *unfit_options(request),
+            *unfit_problem(request, profile),
+            *_impossible(request.hyperparameters, profile, size),
+        ]
         if errors:
             raise problem(errors)
         base_model = self._base_model(request)

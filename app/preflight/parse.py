@@ -8,6 +8,7 @@ import gc
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from app.errors import AppError, DatasetRefused, FieldError, StorageFull
 from app.preflight import columns, confinement, formats, labels, profile, rows, split
+from app.preflight.label_sets import LabelSets
 from app.preflight.messages import ORDER, OUTCOME, ROWS, UPLOAD, Accepted, Limits, Order, Outcome, Refused
 from app.preflight.tables.body import read_body
 from app.preflight.tables.delimited import read_delimited
@@ -55,13 +57,12 @@ def parse(folder: Path, order: Order) -> Accepted:
     if len(np.unique(examples.digest)) == 1:
         raise _one_text(len(examples))
     named = labels.name_labels(examples.keys, options.label_names)
-    class_of = named.class_of_key[examples.key_of]
-    splits = split.assign(examples, class_of, options.split)
-    labels.refuse_poor(
-        named.names, _counts(class_of, named.names), _counts(class_of[splits == split.TRAIN], named.names)
-    )
-    sha256, size = _write(folder / ROWS, texts, named.names, class_of, splits)
-    described = profile.describe(examples, named.names, class_of, splits)
+    sets = LabelSets.of(examples, named.class_of_key)
+    splits = split.assign(examples, sets.strata(), options.split)
+    classes = len(named.names)
+    labels.refuse_poor(named.names, sets.counts(classes), sets.counts(classes, splits == split.TRAIN))
+    sha256, size = _write(folder / ROWS, texts, _label_fields(named.names, sets), splits)
+    described = profile.describe(examples, named.names, sets, splits)
     described.warnings = [*named.warnings, *described.warnings]
     return Accepted(
         name=options.name,
@@ -97,7 +98,7 @@ def _open_parquet(path: Path, options: DatasetOptions) -> Table:
     table = read_parquet(path, wanted)
     for column, kinds, code in (
         (options.text_column, {"string"}, "invalid-text"),
-        (options.label_column, {"string", "integer"}, "invalid-labels"),
+        (options.label_column, {"string", "integer", "list"}, "invalid-labels"),
     ):
         kind = table.types.get(column)
         if kind is not None and kind not in kinds:
@@ -110,19 +111,23 @@ def _open_parquet(path: Path, options: DatasetOptions) -> Table:
     return table
 
 
-def _counts(class_of: npt.NDArray[np.int32], names: list[str]) -> npt.NDArray[np.int64]:
-    return np.bincount(class_of, minlength=len(names)).astype(np.int64)
-
-
-def _write(
-    path: Path, texts: Path, names: list[str], class_of: npt.NDArray[np.int32], splits: npt.NDArray[np.int8]
-) -> tuple[str, int]:
-    """Write the canonical rows; equal data gives equal bytes. Gives their sha256 and size."""
+def _label_fields(names: list[str], sets: LabelSets) -> Iterator[str]:
+    """Write the part of each row that says its label, or its labels."""
     encoded = [json.dumps(name, ensure_ascii=False) for name in names]
+    if not sets.several:
+        fields = [f'"label":{name}' for name in encoded]
+        yield from (fields[number] for number in sets.class_of.tolist())
+        return
+    for row in sets.as_lists():
+        yield f'"labels":[{",".join(encoded[number] for number in row)}]'
+
+
+def _write(path: Path, texts: Path, label_fields: Iterator[str], splits: npt.NDArray[np.int8]) -> tuple[str, int]:
+    """Write the canonical rows; equal data gives equal bytes. Gives their sha256 and size."""
     digest, size = hashlib.sha256(), 0
     with texts.open(encoding="utf-8", newline="\n") as lines, path.open("wb") as out:
-        for text, label, number in zip(lines, class_of.tolist(), splits.tolist(), strict=True):
-            line = f'{{"text":{text[:-1]},"label":{encoded[label]},"split":"{rows.SPLITS[number]}"}}\n'.encode()
+        for text, label, number in zip(lines, label_fields, splits.tolist(), strict=True):
+            line = f'{{"text":{text[:-1]},{label},"split":"{rows.SPLITS[number]}"}}\n'.encode()
             digest.update(line)
             size += out.write(line)
     texts.unlink()

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from app.preflight.label_sets import LabelSets
 from app.preflight.rows import SPLITS, Examples
 from app.preflight.split import TEST, TRAIN, VALIDATION
 from app.schemas.datasets import DatasetProfile, DataWarning, SplitCounts, SplitName, TextLengths
@@ -16,32 +17,35 @@ Ints = npt.NDArray[np.int32]
 Splits = npt.NDArray[np.int8]
 
 
-def describe(examples: Examples, labels: list[str], class_of: Ints, split: Splits) -> DatasetProfile:
-    """Make the profile; ``class_of`` and ``split`` are by row."""
-    counts = np.stack(
-        [np.bincount(class_of[split == number], minlength=len(labels)) for number in range(len(SPLITS))]
-    )  # (split, label)
+def describe(examples: Examples, labels: list[str], sets: LabelSets, split: Splits) -> DatasetProfile:
+    """Make the profile; ``split`` is by row."""
+    counts = np.stack([sets.counts(len(labels), split == number) for number in range(len(SPLITS))])  # (split, label)
+    totals = np.bincount(split, minlength=len(SPLITS))  # (split,)
+    answers = sets.answers()  # (row,)
     repeated = len(examples) - len(np.unique(examples.digest))
     return DatasetProfile(
         labels=labels,
-        splits=_split_counts(labels, counts),
+        problem_type="multi_label" if sets.several else "single_label",
+        splits=_split_counts(labels, counts, totals),
         text_lengths=_lengths(examples.chars),
         duplicates=repeated,
-        majority_baseline=_majority_baseline(counts),
+        majority_baseline=_majority_baseline(answers, split),
         warnings=[
             *_balance_warnings(labels, counts),
             *_coverage_warnings(labels, counts),
-            *_repetition_warnings(examples, class_of, split, repeated),
+            *_repetition_warnings(examples, answers, split, repeated),
             *_length_warnings(examples.chars),
         ],
     )
 
 
-def _split_counts(labels: list[str], counts: npt.NDArray[np.int64]) -> dict[SplitName, SplitCounts]:
+def _split_counts(
+    labels: list[str], counts: npt.NDArray[np.int64], totals: npt.NDArray[np.int64]
+) -> dict[SplitName, SplitCounts]:
     names: tuple[SplitName, ...] = ("train", "validation", "test")
     return {
-        name: SplitCounts(total=int(row.sum()), by_label={label: int(n) for label, n in zip(labels, row, strict=True)})
-        for name, row in zip(names, counts, strict=True)
+        name: SplitCounts(total=int(total), by_label={label: int(n) for label, n in zip(labels, row, strict=True)})
+        for name, row, total in zip(names, counts, totals, strict=True)
     }
 
 
@@ -50,10 +54,10 @@ def _lengths(chars: npt.NDArray[np.int64]) -> TextLengths:
     return TextLengths(p50=p50, p90=p90, p99=p99, max=int(chars.max()))
 
 
-def _majority_baseline(counts: npt.NDArray[np.int64]) -> float:
-    """Accuracy of the commonest training label on the validation split, or on the training split if there is none."""
-    judged = counts[VALIDATION] if counts[VALIDATION].any() else counts[TRAIN]
-    return float(judged[int(counts[TRAIN].argmax())] / judged.sum())
+def _majority_baseline(answers: Ints, split: Splits) -> float:
+    """Accuracy of the commonest training answer on the validation split, or on the training split if there is none."""
+    judged = answers[split == (VALIDATION if (split == VALIDATION).any() else TRAIN)]
+    return float((judged == np.bincount(answers[split == TRAIN]).argmax()).mean())
 
 
 def _balance_warnings(labels: list[str], counts: npt.NDArray[np.int64]) -> list[DataWarning]:

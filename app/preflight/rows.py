@@ -42,16 +42,18 @@ class Examples:
     keys: list[LabelKey]
     """The label values of the file, in the order they were first seen."""
     key_of: npt.NDArray[np.int32]
-    """Index into ``keys``, by row."""
+    """Index into ``keys``, by row; where rows have several labels, by pair of row and label."""
     split: npt.NDArray[np.int8]
     """0 train, 1 validation, 2 test, -1 not said, by row."""
     chars: npt.NDArray[np.int64]
     """Length of the text, by row."""
     digest: npt.NDArray[np.uint64]
     """Hash of text and seed, by row: equal texts have an equal one, and their order is a shuffle."""
+    labels_per_row: npt.NDArray[np.int32] | None = None
+    """How many labels each row has, in the order of ``key_of``; None: exactly one."""
 
     def __len__(self) -> int:
-        return len(self.key_of)
+        return len(self.split)
 
 
 class _Collector:
@@ -62,22 +64,28 @@ class _Collector:
         self.seed = seed.to_bytes(8, "big")
         self.keys: dict[LabelKey, int] = {}
         self.key_of, self.split = array("i"), array("b")
+        self.sizes, self.several = array("i"), columns.label_delimiter is not None
         self.chars, self.digest = array("q"), array("Q")
         self.breaches = Breaches(unit, {"text": columns.text, "label": columns.label, "split": columns.split})
 
     def add(self, place: int, row: Row, out: TextIO) -> None:
         try:
             text = text_of(row.get(self.columns.text), self.limits.max_text_chars)
-            key = label_of(row.get(self.columns.label))
+            label = row.get(self.columns.label)
+            several = self.columns.label_delimiter is not None or isinstance(label, list)
+            keys = labels_of(label, self.columns.label_delimiter) if several else [label_of(label)]
             split = NO_SPLIT if self.columns.split is None else split_of(row.get(self.columns.split))
         except BrokenRule as broken:
             self.breaches.add(broken.rule, place)
             return
         if self.breaches:
             return
-        if key not in self.keys and len(self.keys) >= self.limits.max_labels:
-            raise _too_many_labels(self.limits.max_labels)
-        self.key_of.append(self.keys.setdefault(key, len(self.keys)))
+        for key in keys:
+            if key not in self.keys and len(self.keys) >= self.limits.max_labels:
+                raise _too_many_labels(self.limits.max_labels)
+            self.key_of.append(self.keys.setdefault(key, len(self.keys)))
+        self.sizes.append(len(keys))
+        self.several = self.several or several
         self.split.append(split)
         self.chars.append(len(text))
         digest = hashlib.blake2b(text.encode(), digest_size=8, key=self.seed).digest()
@@ -97,7 +105,7 @@ def collect(table: Table, columns: Columns, limits: Limits, *, seed: int, texts:
                 raise _too_many_rows(limits.max_rows)
             collector.add(place, row, out)
     collector.breaches.refuse_if_any()
-    if not collector.key_of:
+    if not collector.split:
         code = "empty-dataset" if table.typed else "malformed-csv"
         raise DatasetRefused("The file has no rows.", code=code, remedy="Send at least a few rows a label.")
     return Examples(
@@ -107,6 +115,7 @@ def collect(table: Table, columns: Columns, limits: Limits, *, seed: int, texts:
         np.asarray(collector.split, dtype=np.int8),
         np.asarray(collector.chars, dtype=np.int64),
         np.asarray(collector.digest, dtype=np.uint64),
+        np.asarray(collector.sizes, dtype=np.int32) if collector.several else None,
     )
 
 
@@ -138,6 +147,16 @@ def label_of(value: Any) -> LabelKey:
     if len(value.strip()) > _LONGEST_LABEL:
         raise BrokenRule("label-too-long")
     return value.strip()
+
+
+def labels_of(value: Any, delimiter: str | None) -> list[LabelKey]:
+    """Give the label values of a row that may have any number of them, each once; raises BrokenRule."""
+    if value is None:
+        return []
+    if isinstance(value, str) and delimiter is not None:
+        value = [part for part in value.split(delimiter) if part.strip()]
+    values = value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(label_of(item) for item in values))
 
 
 def split_of(value: Any) -> int:

@@ -9,6 +9,7 @@ from app.schemas.base import LabelName, Resource, StrictModel
 from app.schemas.provenance import Provenance
 
 SplitName = Literal["train", "validation", "test"]
+ProblemType = Literal["single_label", "multi_label"]
 FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet"]
 
 
@@ -34,6 +35,9 @@ class DatasetOptions(StrictModel):
     """Column with the labels."""
     split_column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Column with train, validation (or dev, val, valid, eval) and test; null: the column ``split`` if there is one."""
+    label_delimiter: Annotated[str, Field(min_length=1, max_length=5)] | None = None
+    """What parts several labels of a row, such as ``|``: then a row may have any number of labels, and the dataset is
+    multi-label. A column of lists (JSON, Parquet) needs none. null: a row has one label."""
     label_names: list[LabelName] | dict[str, LabelName] | None = None
     """Names for the label values of the file: a list (names of 0, 1, 2, ...; also the label order) or a mapping."""
     format: FileFormat | None = None
@@ -47,8 +51,8 @@ class DatasetRow(StrictModel):
 
     text: str
     """The text to classify; it must not be empty."""
-    label: str | int
-    """Its label: a name, or an integer."""
+    label: str | int | list[str | int]
+    """Its label: a name, or an integer; a list of them, also an empty one, in a multi-label dataset."""
     split: SplitName | None = None
     """Where it belongs; null: it is decided by the split policy."""
 
@@ -98,6 +102,8 @@ class DatasetProfile(Resource):
 
     labels: list[str]
     """Label names in index order."""
+    problem_type: ProblemType = "single_label"
+    """multi_label: a row may have any number of labels."""
     splits: dict[SplitName, SplitCounts]
     """Rows by split and label."""
     text_lengths: TextLengths
@@ -105,7 +111,7 @@ class DatasetProfile(Resource):
     duplicates: int
     """Rows whose text occurs earlier in the file."""
     majority_baseline: float
-    """Accuracy of always answering the commonest training label, on the validation split."""
+    """Accuracy of always answering the commonest training label (set of labels), on the validation split."""
     warnings: list[DataWarning]
     """What a careful person would look at first."""
 
@@ -115,8 +121,10 @@ class StoredRow(Resource):
 
     text: str
     """The text."""
-    label: str
-    """The name of its label."""
+    label: str | None = None
+    """The name of its label; null in a multi-label dataset."""
+    labels: list[str] | None = None
+    """The names of its labels, in a multi-label dataset."""
     split: SplitName
     """The split it belongs to."""
 

@@ -9,6 +9,7 @@ from app.schemas.base import All, Auto, LabelName, StrictModel
 from app.schemas.schedules import Scheduler, SchedulerOptions
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Probability = Annotated[float, Field(gt=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 SCALAR_METRICS = (
@@ -20,6 +21,9 @@ SCALAR_METRICS = (
     "precision_weighted",
     "recall_macro",
     "recall_weighted",
+    "f1_micro",
+    "precision_micro",
+    "recall_micro",
 )
 PER_CLASS_METRICS = ("f1", "precision", "recall")
 METRIC_PATTERN = rf"^({'|'.join(SCALAR_METRICS)}|({'|'.join(PER_CLASS_METRICS)}):.{{1,200}})$"
@@ -73,7 +77,11 @@ class Hyperparameters(StrictModel):
     label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over all classes."""
     class_weights: Literal["none", "balanced"] | Auto | dict[LabelName, PositiveFloat] = "none"
-    """Loss weight of each class: balanced is total / (classes * count) on the training split."""
+    """Loss weight of each class: balanced is total / (classes * count) on the training split. Of multi_label, how much
+    a row counts that has the label: balanced is rows without it / rows with it."""
+    thresholds: Probability | Literal["tuned"] | dict[LabelName, Probability] = 0.5
+    """Of multi_label: the probability from which a label is given, one for all or by label (0.5 where none is named).
+    tuned: for each label the one with the highest F1 on the validation split, found after training."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Dropout before the classification head; null: what the base model says."""
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = "auto"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from app.schemas.base import Auto, Metadata, ModelName, Resource, StrictModel
-from app.schemas.datasets import SplitName
+from app.schemas.datasets import ProblemType, SplitName
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.families import EncoderOptions, Family, FamilyName, FamilyOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
@@ -67,6 +67,9 @@ class TrainJobRequest(StrictModel):
     """What kind of network: encoder (a pretrained transformer with a classification head) or textcnn (a convolutional
     network trained from scratch). A name, or an object with ``type`` and what is to differ from that family's defaults.
     """
+    problem_type: ProblemType | Auto = "auto"
+    """single_label: every text has exactly one label; multi_label: any number of them, each decided by itself. auto:
+    what the dataset is."""
     base_model: Annotated[
         str,
         Field(

@@ -30,7 +30,7 @@ class Evaluation(Resource):
     loss: float
     """Mean cross-entropy."""
     accuracy: float
-    """Share of rows with the right label."""
+    """Share of rows with the right label; of multi_label, with all labels right."""
     f1_macro: float
     """Mean F1 of the labels, each counting the same."""
     f1_weighted: float
@@ -43,10 +43,18 @@ class Evaluation(Resource):
     """Mean recall of the labels, each counting the same."""
     recall_weighted: float
     """Mean recall of the labels, each counting by its rows."""
+    f1_micro: float | None = None
+    """F1 over all decisions of all labels together; of single_label the same as accuracy."""
+    precision_micro: float | None = None
+    """Precision over all decisions of all labels together."""
+    recall_micro: float | None = None
+    """Recall over all decisions of all labels together."""
+    hamming_loss: float | None = None
+    """Share of wrong decisions, over all labels of all rows; only of multi_label."""
     per_class: list[ClassScores]
     """Scores label by label."""
     confusion_matrix: list[list[int]]
-    """Rows are true labels, columns predicted ones, both in the order of ``per_class``."""
+    """Rows are true labels, columns predicted ones, both in the order of ``per_class``; empty for multi_label."""
 
 
 class MetricPoint(Resource):

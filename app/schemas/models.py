@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from app.schemas.base import Resource, StrictModel
+from app.schemas.datasets import ProblemType
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
 from app.schemas.metrics import Evaluation
 
@@ -94,6 +95,10 @@ class Version(VersionSummary):
     """The model it is a version of."""
     labels: list[str]
     """Label names in index order."""
+    problem_type: ProblemType = "single_label"
+    """Whether a text has one label or any number of them."""
+    thresholds: dict[str, float] | None = None
+    """Of multi_label: the probability from which each label is given."""
     dataset: DatasetRef
     """The data it was trained on."""
     hyperparameters: dict[str, Any]

@@ -36,6 +36,8 @@ class Prediction(Resource):
     """The most probable label."""
     score: float
     """Its probability, 0 to 1."""
+    labels: list[str] | None = None
+    """Of a multi-label version: every label whose probability reaches its threshold, most probable first."""
     scores: dict[str, float] | None = None
     """Probabilities by label, most probable first."""
     tokens: int

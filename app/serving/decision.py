@@ -1,14 +1,28 @@
 """From logits to answers: probabilities, the label, and as many scores as the client asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.artifacts.bundle import Manifest
 from app.schemas.predictions import Prediction
 from app.text.tokenizer import Encoded
 
 Logits = NDArray[np.float32]
+Decide = Callable[[Logits, Encoded, int | None, bool], list[Prediction]]
+"""Answers from logits, (batch, labels), for the texts that were encoded; as many scores as asked for."""
+
+
+def decision_of(manifest: Manifest) -> Decide:
+    """Give the way a version decides, chosen once and for all."""
+    if manifest.problem_type == "multi_label":
+        thresholds = np.asarray(manifest.thresholds or [0.5] * len(manifest.labels))
+        return partial(_decide_sets, manifest.labels, thresholds)
+    return lambda logits, encoded, top_k, all_scores: decide(
+        logits, manifest.labels, encoded, top_k=top_k, return_all_scores=all_scores
+    )
 
 
 def probabilities(logits: Logits) -> NDArray[np.float64]:
@@ -42,5 +56,42 @@ def decide(
         )
         for best, values, tokens, truncated in zip(
             order.tolist(), ranked, encoded.tokens, encoded.truncated, strict=True
+        )
+    ]
+
+
+def each_probability(logits: Logits) -> NDArray[np.float64]:
+    """Turn logits into probabilities by the sigmoid, each label by itself, in float64. Both are (batch, labels)."""
+    result: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+    return result
+
+
+def _decide_sets(
+    labels: Sequence[str],
+    thresholds: NDArray[np.float64],
+    logits: Logits,
+    encoded: Encoded,
+    top_k: int | None,
+    return_all_scores: bool,
+) -> list[Prediction]:
+    """Answer with every label that reaches its threshold."""
+    scores = each_probability(logits)
+    order = np.argsort(-scores, axis=-1, kind="stable")  # (batch, labels)
+    given = np.take_along_axis(scores >= thresholds, order, axis=-1).tolist()
+    ranked = np.take_along_axis(scores, order, axis=-1).tolist()
+    shown = len(labels) if return_all_scores else min(top_k or 0, len(labels))
+    return [
+        Prediction(
+            label=labels[best[0]],
+            score=values[0],
+            labels=[labels[index] for index, reached in zip(best, reaches, strict=True) if reached],
+            scores={labels[index]: value for index, value in list(zip(best, values, strict=True))[:shown]}
+            if shown
+            else None,
+            tokens=tokens,
+            truncated=truncated,
+        )
+        for best, values, reaches, tokens, truncated in zip(
+            order.tolist(), ranked, given, encoded.tokens, encoded.truncated, strict=True
         )
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.artifacts.bundle import TOKENIZER, Bundle, Manifest
 from app.errors import JobFailure
 from app.schemas.predictions import Prediction
-from app.serving.decision import Logits, decide
+from app.serving.decision import Logits, decision_of
 from app.serving.onnx_file import MappedModel, UnsafeModel, map_model
 from app.text.tokenizer import TextEncoder
 
@@ -26,6 +26,7 @@ class Predictor:
         self.encoder = encoder
         self.manifest = manifest
         self.labels = manifest.labels
+        self.decide = decision_of(manifest)
         self.mapped_bytes = model.mapped_bytes
         self._session = session
         self._tables = model.tables
@@ -74,7 +75,7 @@ class Predictor:
         if not texts:
             return []
         encoded = self.encoder.encode(texts)
-        return decide(self.logits(encoded.ids), self.labels, encoded, top_k=top_k, return_all_scores=return_all_scores)
+        return self.decide(self.logits(encoded.ids), encoded, top_k, return_all_scores)
 
     def _check_shape(self) -> None:
         """Try two texts of different lengths: the smallest batch that a wrong graph cannot answer."""

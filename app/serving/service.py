@@ -8,7 +8,6 @@ import numpy as np
 
 from app.schemas.predictions import PredictRequest, PredictResponse, Timing
 from app.serving.batcher import Batcher
-from app.serving.decision import decide
 from app.serving.pool import LoadedVersion, Pool
 from app.settings import Settings
 from app.telemetry import PREDICT_SECONDS, PREDICT_TEXTS
@@ -40,13 +39,8 @@ class PredictionService:
             encoded = await self._encode(version, texts)
             tokenize_ms = (time.perf_counter() - begun) * 1e3
             rows = await self._batcher.run(version.predictor, version.gauge, encoded.ids)
-        predictions = decide(
-            np.stack([row.logits for row in rows]),
-            version.predictor.labels,
-            encoded,
-            top_k=request.top_k,
-            return_all_scores=request.return_all_scores,
-        )
+        logits = np.stack([row.logits for row in rows])
+        predictions = version.predictor.decide(logits, encoded, request.top_k, request.return_all_scores)
         timing = Timing(
             queue_ms=max(row.queue_ms for row in rows),
             tokenize_ms=tokenize_ms,

@@ -41,7 +41,29 @@ def toy_rows(count: int, *, split: str = "train", seed: int = 0, labels: Sequenc
     return rows
 
 
-def write_rows(file: Path, rows: Sequence[Row]) -> Path:
+@dataclass
+class SetRow:
+    """One row of the toy task with any number of labels."""
+
+    text: str
+    labels: list[str]
+    split: str
+
+
+def toy_sets(count: int, *, split: str = "train", seed: int = 0) -> list[SetRow]:
+    """Draw rows with words of none, some or all of the labels."""
+    source = random.Random(f"sets-{seed}-{split}")
+    rows = []
+    for index in range(count):
+        labels = [label for place, label in enumerate(LABELS) if index >> place & 1]
+        words = source.choices(FILLER, k=source.randint(1, 12))
+        words += [word for label in labels for word in source.choices(WORDS[label], k=3)]
+        source.shuffle(words)
+        rows.append(SetRow(" ".join(words), labels, split))
+    return rows
+
+
+def write_rows(file: Path, rows: Sequence[Row | SetRow]) -> Path:
     """Write rows as the service stores them."""
     file.write_text("".join(json.dumps(vars(row)) + "\n" for row in rows), encoding="utf-8")
     return file
@@ -115,7 +137,7 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
     """Make the spec of an attempt on the toy task; hyperparameters as keywords."""
 
     def make(
-        rows: Sequence[Row],
+        rows: Sequence[Row | SetRow],
         *,
         labels: Sequence[str] = LABELS,
         base: Path | None = tiny_base,
@@ -139,6 +161,7 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
             dataset_file=file,
             dataset=DatasetRef(id="ds_toy", sha256=sha256_of(file), counts={"train": len(rows)}),
             labels=list(labels),
+            problem_type="multi_label" if isinstance(rows[0], SetRow) else "single_label",
             base_model=BaseModelRef(id="tiny", source="folder" if base else "none"),
             base_model_dir=base,
             request=TrainJobRequest.model_validate(

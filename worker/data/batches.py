@@ -49,7 +49,8 @@ class Batches:
         """Pad the texts of ``rows`` to the longest of them."""
         feed = self._encoder.feed(self.ids(rows))
         inputs = {name: torch.from_numpy(array) for name, array in feed.items()}
-        return Batch(inputs, torch.from_numpy(self._split.labels[rows]))
+        labels = torch.from_numpy(self._split.labels[rows])
+        return Batch(inputs, labels.float() if labels.ndim == 2 else labels)
 
     def ids(self, rows: Rows) -> list[NDArray[np.int64]]:
         """Give the ids of ``rows``, one array a text."""

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import JobFailure
 from app.text.tokenizer import TextEncoder
-from worker.data.rows import Rows
+from worker.data.rows import Rows, indices
 
 CHUNK = 4096
 """Texts that are tokenized at a time: what the tokenizer makes of them takes far more memory than the ids."""
@@ -21,7 +22,7 @@ class Encoded:
 
     tokens: NDArray[np.int32]  # (all tokens,)
     starts: NDArray[np.int64]  # (texts + 1,)
-    labels: NDArray[np.int64]  # (texts,)
+    labels: NDArray[Any]  # (texts,); of multi_label (texts, labels), 1 for a label that the text has
     truncated: int
     """Texts that lost their end to ``max_length``."""
 
@@ -38,8 +39,10 @@ class Encoded:
         return self.tokens[self.starts[row] : self.starts[row + 1]].astype(np.int64)
 
 
-def encode(rows: Rows, encoder: TextEncoder, *, vocabulary: int, check: Callable[[], None]) -> Encoded:
+def encode(rows: Rows, encoder: TextEncoder, *, vocabulary: int, check: Callable[[], None], labels: int = 0) -> Encoded:
     """Tokenize a split; ``check`` is called now and then and may raise to stop.
+
+    ``labels`` is how many there are, where rows may have several.
 
     Raises JobFailure ``tokenizer-mismatch`` when the tokenizer knows ids for which the model has no embedding.
     """
@@ -56,7 +59,16 @@ def encode(rows: Rows, encoder: TextEncoder, *, vocabulary: int, check: Callable
     if tokens.max(initial=0) >= vocabulary:
         raise _mismatch(int(tokens.max()), vocabulary)
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-    return Encoded(tokens, starts, np.array(rows.labels, dtype=np.int64), truncated)
+    return Encoded(tokens, starts, _targets(rows, labels), truncated)
+
+
+def _targets(rows: Rows, labels: int) -> NDArray[Any]:
+    if not labels:
+        return np.array(rows.labels, dtype=np.int64)
+    marks = np.zeros((len(rows.labels), labels), dtype=np.uint8)  # (texts, labels)
+    for row, target in enumerate(rows.labels):
+        marks[row, list(indices([target]))] = 1
+    return marks
 
 
 def token_lengths(texts: Sequence[str], encoder: TextEncoder, *, check: Callable[[], None]) -> NDArray[np.int64]:

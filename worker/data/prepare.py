@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import FieldError, JobFailure, nearest
-from app.schemas.datasets import SplitName
+from app.schemas.datasets import ProblemType, SplitName
 from app.schemas.hyperparameters import Hyperparameters, Resolution, ResolvedHyperparameters
 from app.schemas.jobs import JobWarning
 from app.schemas.text import TextOptions, TokenizerSettings
@@ -16,7 +17,7 @@ from app.text.tokenizer import TextEncoder
 from worker.data.batches import Batches
 from worker.data.encode import Encoded, encode, token_lengths
 from worker.data.resolve import Answers, Facts, ModelFacts, resolve
-from worker.data.rows import Rows
+from worker.data.rows import Rows, indices
 
 SAMPLE = 20_000
 """Training texts whose length is measured at most; their 99th percentile is as good as that of all."""
@@ -47,6 +48,7 @@ def prepare(
     wishes: Hyperparameters,
     model: ModelFacts,
     check: Callable[[], None],
+    problem_type: ProblemType = "single_label",
 ) -> Prepared:
     """Make the batches of every split; ``check`` is called now and then and may raise to stop.
 
@@ -60,10 +62,16 @@ def prepare(
         return TextEncoder.from_files(content, settings, text)
 
     lengths = token_lengths(_sample(rows["train"].texts), encoder(model.position_limit), check=check)
-    answers = resolve(wishes, Facts(_counts(rows["train"], labels), lengths, model))
+    answers = resolve(wishes, _facts(rows["train"], labels, lengths, model, problem_type))
     chosen = encoder(answers.hyperparameters.max_length)
     splits = {
-        name: encode(split, chosen, vocabulary=model.vocabulary, check=check)
+        name: encode(
+            split,
+            chosen,
+            vocabulary=model.vocabulary,
+            check=check,
+            labels=len(labels) if problem_type == "multi_label" else 0,
+        )
         for name, split in rows.items()
         if split.texts
     }
@@ -91,8 +99,15 @@ def _sample(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _counts(train: Rows, labels: Sequence[str]) -> dict[str, int]:
-    counts = Counter(train.labels)
+    counts = Counter(indices(train.labels))
     return {label: counts[index] for index, label in enumerate(labels)}
+
+
+def _facts(
+    train: Rows, labels: Sequence[str], lengths: NDArray[np.int64], model: ModelFacts, problem_type: ProblemType
+) -> Facts:
+    rows = len(train.texts) if problem_type == "multi_label" else None
+    return Facts(_counts(train, labels), lengths, model, rows)
 
 
 def _check_metric(metric: str, labels: Sequence[str]) -> None:

@@ -49,11 +49,19 @@ class Facts:
     token_lengths: NDArray[np.int64]
     """Tokens of the training texts, or of a sample of them, before truncation."""
     model: ModelFacts
+    multi_label_rows: int | None = None
+    """Training rows, where a row may have any number of labels."""
 
     @property
     def rows(self) -> int:
         """Training rows."""
-        return sum(self.class_counts.values())
+        return sum(self.class_counts.values()) if self.multi_label_rows is None else self.multi_label_rows
+
+    def balanced_weights(self) -> dict[str, float]:
+        """Weigh the classes so that each counts the same. Raises JobFailure ``class-without-rows``."""
+        if self.multi_label_rows is None:
+            return balanced_weights(self.class_counts)
+        return positive_weights(self.class_counts, self.multi_label_rows)
 
 
 @dataclass(slots=True)
@@ -96,7 +104,7 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
         "warmup_steps": warmup_steps,
         "lr_scheduler_kwargs": schedule.model_dump(),
         "warmup_ratio": None,
-        "class_weights": _class_weights(wishes, facts.class_counts, ledger),
+        "class_weights": _class_weights(wishes, facts, ledger),
         "dropout": _dropout(wishes, facts, ledger),
         "precision": _precision(wishes, facts, ledger),
     }
@@ -111,6 +119,21 @@ def windows_per_epoch(rows: int, batch_size: int, accumulation: int) -> int:
 
 def balanced_weights(class_counts: Mapping[str, int]) -> dict[str, float]:
     """Weigh each class by total / (classes * count). Raises JobFailure ``class-without-rows``."""
+    _refuse_empty(class_counts)
+    total, classes = sum(class_counts.values()), len(class_counts)
+    return {label: total / (classes * count) for label, count in class_counts.items()}
+
+
+def positive_weights(class_counts: Mapping[str, int], rows: int) -> dict[str, float]:
+    """Weigh the rows that have a label by those that have it not. Raises JobFailure ``class-without-rows``.
+
+    A label that every row has weighs as if one had it not.
+    """
+    _refuse_empty(class_counts)
+    return {label: max(1, rows - count) / count for label, count in class_counts.items()}
+
+
+def _refuse_empty(class_counts: Mapping[str, int]) -> None:
     empty = [label for label, count in class_counts.items() if count == 0]
     if empty:
         raise JobFailure(
@@ -121,8 +144,6 @@ def balanced_weights(class_counts: Mapping[str, int]) -> dict[str, float]:
                 FieldError("/hyperparameters/class_weights", "class-without-rows", "a label has no training rows"),
             ),
         )
-    total, classes = sum(class_counts.values()), len(class_counts)
-    return {label: total / (classes * count) for label, count in class_counts.items()}
 
 
 def _max_length(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> int:
@@ -232,14 +253,12 @@ def _warmup(wishes: Hyperparameters, total_steps: int, ledger: _Ledger) -> int:
     return wishes.warmup_steps
 
 
-def _class_weights(
-    wishes: Hyperparameters, counts: Mapping[str, int], ledger: _Ledger
-) -> dict[str, float] | Literal["none"]:
-    wish = wishes.class_weights
+def _class_weights(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> dict[str, float] | Literal["none"]:
+    wish, counts = wishes.class_weights, facts.class_counts
     if isinstance(wish, dict):
         return _named_weights(wish, counts)
     if wish == "balanced":
-        return balanced_weights(counts)
+        return facts.balanced_weights()
     if wish == "none":
         return "none"
     rarest, commonest = min(counts.values()), max(counts.values())
@@ -249,8 +268,9 @@ def _class_weights(
         )
         ledger.note("class_weights", "none", reason)
         return "none"
-    weights = balanced_weights(counts)
-    reason = f"the commonest class has {commonest / rarest:.1f} times the rows of the rarest: total / (classes * count)"
+    weights = facts.balanced_weights()
+    formula = "total / (classes * count)" if facts.multi_label_rows is None else "rows without it / rows with it"
+    reason = f"the commonest class has {commonest / rarest:.1f} times the rows of the rarest: {formula}"
     ledger.entries.append(Resolution(field="class_weights", value=weights, reason=reason))
     return weights
 

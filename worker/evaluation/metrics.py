@@ -44,6 +44,9 @@ def score(matrix: Counts, labels: Sequence[str], *, split: str, loss: float) -> 
         precision_weighted=_weighted(scores.precision, scores.support),
         recall_macro=float(scores.recall.mean()),
         recall_weighted=_weighted(scores.recall, scores.support),
+        f1_micro=float(np.trace(matrix) / max(1, examples)),  # with one label a row, all three are the accuracy
+        precision_micro=float(np.trace(matrix) / max(1, examples)),
+        recall_micro=float(np.trace(matrix) / max(1, examples)),
         per_class=[
             ClassScores(
                 label=label,

@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from app.errors import JobFailure
+from app.schemas.datasets import ProblemType
 from app.schemas.text import TextOptions
 
 
@@ -16,6 +17,7 @@ class Blueprint:
 
     labels: Sequence[str]
     """Label names in the order of the logits."""
+    problem_type: ProblemType
     base: Path | None
     """Folder of the base model; None when the job has none."""
     texts: Sequence[str]

@@ -12,6 +12,13 @@ from worker.models.network import Blueprint, Network
 
 def build(options: FamilyOptions, blueprint: Blueprint) -> Network:
     """Make the network of a family. Seed torch before: what is new in it is random. Raises JobFailure."""
+    network = _network(options, blueprint)
+    several = blueprint.problem_type == "multi_label"
+    network.model.config.problem_type = "multi_label_classification" if several else "single_label_classification"
+    return network
+
+
+def _network(options: FamilyOptions, blueprint: Blueprint) -> Network:
     match options:
         case EncoderOptions():
             return encoder.build(blueprint)

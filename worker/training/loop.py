@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.errors import JobFailure
+from app.schemas.datasets import ProblemType
 from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
 from worker.batch import Batch
@@ -23,6 +24,7 @@ from worker.training.events import Evaluated, Split, Step, Stopped, StopReason, 
 from worker.training.freezing import Freezing
 from worker.training.losses import WindowLoss
 from worker.training.meter import Meter
+from worker.training.multi_label import LabelwiseLoss
 from worker.training.optimizer import encoder_rate, make_optimizer, set_beta1, set_factor
 from worker.training.precision import LEAST_SCALE, Arithmetic
 from worker.training.schedulers import Schedule
@@ -71,6 +73,7 @@ class Training:
         evaluate: Evaluate | None,
         depths: Mapping[str, int] | None = None,
         forward: nn.Module | None = None,
+        problem_type: ProblemType = "single_label",
     ) -> None:
         """Take a model that is on ``device`` already; ``evaluate`` None: no validation, the last weights are the best.
 
@@ -89,7 +92,8 @@ class Training:
         self._freezing = Freezing(model, head, depths or {}, wishes)
         self._optimizer = make_optimizer(model, head, wishes, depths)
         self._schedule = Schedule.of(wishes, total_steps)
-        self._loss = WindowLoss.of(wishes, labels, device)
+        kind = WindowLoss if problem_type == "single_label" else LabelwiseLoss
+        self._loss = kind.of(wishes, labels, device)
         self._stopping = Stopping(
             wishes.metric_for_best_model, wishes.early_stopping_patience, wishes.early_stopping_threshold
         )

@@ -1,4 +1,4 @@
-"""Reads plain string and integer columns of a Parquet file; anything nested or of an extension type is refused.
+"""Reads string and integer columns of a Parquet file, and lists of these; anything else is refused.
 
 The only module of the app that imports pyarrow, and it runs only in the parsing process.
 """
@@ -38,6 +38,8 @@ def read_parquet(path: Path, wanted: list[str]) -> Table:
 def _plain_type(kind: pa.DataType) -> str:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return "list" if _plain_type(kind.value_type) in {"string", "integer"} else "other"
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return "string"
     if pa.types.is_integer(kind):

@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[str | bytes, dict[str, Any], str, str | None]] = {
     "boolean labels": ('[{"text":"a","label":true},{"text":"b","label":false}]', {}, "invalid-labels", "boolean-label"),
     "float labels": ('[{"text":"a","label":1.0},{"text":"b","label":0.0}]', {}, "invalid-labels", "float-label"),
     "missing labels": ('[{"text":"a","label":null},{"text":"b"}]', {}, "invalid-labels", "missing-label"),
-    "list as label": ('[{"text":"a","label":["x"]}]', {}, "invalid-labels", "label-type"),
+    "list as label": ('[{"text":"a","label":[["x"]]}]', {}, "invalid-labels", "label-type"),
     "long label": (csv("a" * 300, "b"), {}, "invalid-labels", "label-too-long"),
     "empty text": ("text,label\n ,a\nb,b\n", {}, "empty-text", "empty-text"),
     "text is a number": ('[{"text":3,"label":"a"}]', {}, "invalid-text", "text-type"),

@@ -139,7 +139,7 @@ def test_parquet_reads_strings_and_integers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "column",
     [
-        pa.array([["a"], ["b"]]),
+        pa.array([[[1.5]], [[2.5]]]),
         pa.array([{"x": "a"}, {"x": "b"}]),
         pa.array([b"a", b"b"]),
         pa.array([1, 2], pa.timestamp("s")),

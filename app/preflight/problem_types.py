@@ -1,0 +1,38 @@
+"""Whether a job's rows have one label or any number of them, and what then makes no sense."""
+
+from collections.abc import Iterator
+
+from app.errors import FieldError
+from app.schemas.datasets import DatasetProfile, ProblemType
+from app.schemas.jobs import TrainJobRequest
+
+_RULE = "unfit-option"
+
+
+def problem_type_of(request: TrainJobRequest, profile: DatasetProfile) -> ProblemType:
+    """Say what the job will train: what was asked for, else what the dataset is."""
+    return profile.problem_type if request.problem_type == "auto" else request.problem_type
+
+
+def unfit_problem(request: TrainJobRequest, profile: DatasetProfile) -> Iterator[FieldError]:
+    """Find what the dataset's labels do not allow."""
+    if request.problem_type == "single_label" and profile.problem_type == "multi_label":
+        yield FieldError(
+            "/problem_type",
+            _RULE,
+            "must be multi_label: rows of this dataset have any number of labels",
+            ["auto", "multi_label"],
+            "Leave it out, or upload a dataset with one label a row.",
+        )
+    wish = request.hyperparameters.thresholds
+    place = "/hyperparameters/thresholds"
+    if problem_type_of(request, profile) == "single_label" and wish != 0.5:
+        yield FieldError(
+            place,
+            _RULE,
+            "is for multi_label: with one label a row the most probable label is the answer",
+            remedy="Leave it out, or set problem_type to multi_label.",
+        )
+    unknown = [name for name in wish if name not in profile.labels] if isinstance(wish, dict) else []
+    if unknown:
+        yield FieldError(place, _RULE, "names a label that the dataset does not have", profile.labels[:50])

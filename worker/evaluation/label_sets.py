@@ -1,0 +1,121 @@
+"""Scores of sets of labels: each label a yes or no of its own, decided by its threshold."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from app.schemas.metrics import ClassScores, Evaluation
+from worker.batch import Batch
+
+Logits = NDArray[np.float32]
+Truth = NDArray[np.bool_]
+EVEN = 0.5
+
+
+@torch.inference_mode()
+def answers(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[None]],
+    check: Callable[[], None],
+) -> tuple[Logits, Truth]:
+    """Ask the model about every row; logits and truth, each (rows, labels). Leaves it in evaluation mode."""
+    model.eval()
+    logits, truth = [], []
+    for batch in batches:
+        check()
+        moved = batch.to(device)
+        with autocast():
+            logits.append(model(**moved.inputs).logits.float())
+        truth.append(moved.labels)
+    return torch.cat(logits).cpu().numpy(), torch.cat(truth).cpu().numpy().astype(bool)
+
+
+def probabilities(logits: Logits) -> NDArray[np.float64]:
+    """Turn logits into probabilities by the sigmoid, each label by itself."""
+    exact = logits.astype(np.float64)
+    result: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -exact))
+    return result
+
+
+def score_sets(
+    logits: Logits, truth: Truth, labels: Sequence[str], thresholds: Sequence[float], *, split: str
+) -> Evaluation:
+    """Judge answers, (rows, labels), each label given where its probability reaches its threshold.
+
+    ``accuracy`` is that of the whole set: every label right. Undefined ratios are 0. The loss is plain binary
+    cross-entropy, the mean over all labels of all rows.
+    """
+    given = probabilities(logits) >= np.asarray(thresholds)  # (rows, labels)
+    hits, given_rows, support = (given & truth).sum(axis=0), given.sum(axis=0), truth.sum(axis=0)
+    precision, recall = _ratio(hits, given_rows), _ratio(hits, support)
+    f1 = _ratio(2 * hits, given_rows + support)
+    exact = logits.astype(np.float64)
+    loss = float((np.logaddexp(0.0, exact) - exact * truth).mean())
+    return Evaluation(
+        split=split,
+        examples=len(truth),
+        loss=loss,
+        accuracy=float((given == truth).all(axis=1).mean()),
+        hamming_loss=float((given != truth).mean()),
+        f1_micro=float(_ratio(2 * hits.sum(), given_rows.sum() + support.sum())),
+        precision_micro=float(_ratio(hits.sum(), given_rows.sum())),
+        recall_micro=float(_ratio(hits.sum(), support.sum())),
+        f1_macro=float(f1.mean()),
+        f1_weighted=_weighted(f1, support),
+        precision_macro=float(precision.mean()),
+        precision_weighted=_weighted(precision, support),
+        recall_macro=float(recall.mean()),
+        recall_weighted=_weighted(recall, support),
+        per_class=[
+            ClassScores(
+                label=label,
+                precision=float(precision[index]),
+                recall=float(recall[index]),
+                f1=float(f1[index]),
+                support=int(support[index]),
+            )
+            for index, label in enumerate(labels)
+        ],
+        confusion_matrix=[],
+    )
+
+
+def best_thresholds(logits: Logits, truth: Truth) -> list[float]:
+    """Give each label the threshold with the highest F1 on these rows; 0.5 for a label that no row has.
+
+    Of equally good ones, the nearest to 0.5. A threshold lies halfway between two probabilities that occur.
+    """
+    scores = probabilities(logits)
+    return [_best_threshold(scores[:, label], truth[:, label]) for label in range(scores.shape[1])]
+
+
+def _best_threshold(scores: NDArray[np.float64], truth: Truth) -> float:
+    positives = int(truth.sum())
+    if positives == 0:
+        return EVEN
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    hits = np.cumsum(truth[order])
+    f1 = 2 * hits / (np.arange(1, len(ranked) + 1) + positives)  # of giving the label to the first 1, 2, ... rows
+    below = np.append(ranked[1:], 0.0)
+    cuts = np.flatnonzero(ranked > below)  # equal scores cannot be told apart
+    best = cuts[f1[cuts] >= f1[cuts].max() - 1e-12]
+    middles = (ranked[best] + below[best]) / 2
+    return float(middles[np.argmin(np.abs(middles - EVEN))])
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    numbers = np.asarray(part, dtype=np.float64)
+    return np.divide(numbers, whole, out=np.zeros_like(numbers), where=np.asarray(whole) > 0)
+
+
+def _weighted(values: NDArray[np.float64], support: NDArray[np.int64]) -> float:
+    total = int(support.sum())
+    return float(values @ support / total) if total else 0.0

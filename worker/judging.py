@@ -1,0 +1,70 @@
+"""Judging answers, whatever the labels are: one a row, or any number of them with a threshold each."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from app.schemas.hyperparameters import ResolvedHyperparameters
+from app.schemas.metrics import Evaluation
+from worker.data.batches import Batches
+from worker.evaluation.evaluate import evaluate
+from worker.evaluation.label_sets import EVEN, answers, best_thresholds, score_sets
+from worker.evaluation.metrics import confusion_matrix, score
+from worker.events import AttemptSpec
+from worker.training.loop import Autocast
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How the answers of one job are judged."""
+
+    labels: Sequence[str]
+    device: torch.device
+    batch_size: int
+    check: Callable[[], None]
+    """Called before each batch; may raise to stop."""
+    thresholds: list[float] | None
+    """Of multi_label: the probability from which each label is given; None: a row has one label."""
+
+    @classmethod
+    def of(
+        cls, spec: AttemptSpec, wishes: ResolvedHyperparameters, device: torch.device, check: Callable[[], None]
+    ) -> "Judge":
+        """Make the judge of a job; thresholds that are still to be tuned are 0.5."""
+        thresholds = None if spec.problem_type == "single_label" else _fixed(wishes, spec.labels)
+        return cls(spec.labels, device, wishes.eval_batch_size, check, thresholds)
+
+    def evaluate(self, model: nn.Module, batches: Batches, split: str, autocast: Autocast = nullcontext) -> Evaluation:
+        """Score every row of a split. Leaves the model in evaluation mode."""
+        ordered = batches.by_length(self.batch_size)
+        if self.thresholds is None:
+            return evaluate(
+                model, ordered, self.labels, split=split, device=self.device, autocast=autocast, check=self.check
+            )
+        logits, truth = answers(model, ordered, device=self.device, autocast=autocast, check=self.check)
+        return score_sets(logits, truth, self.labels, self.thresholds, split=split)
+
+    def score(self, logits: NDArray[np.float32], truth: NDArray[np.generic]) -> Evaluation:
+        """Score answers of the validation split that someone else got; single_label: without a loss."""
+        if self.thresholds is None:
+            matrix = confusion_matrix(truth.astype(np.int64), logits.argmax(axis=1), len(self.labels))
+            return score(matrix, self.labels, split="validation", loss=0.0)
+        return score_sets(logits, truth.astype(bool), self.labels, self.thresholds, split="validation")
+
+    def tuned(self, model: nn.Module, batches: Batches) -> "Judge":
+        """Give the judge whose thresholds are best for a trained model on the rows of ``batches``."""
+        ordered = batches.by_length(self.batch_size)
+        logits, truth = answers(model, ordered, device=self.device, autocast=nullcontext, check=self.check)
+        return replace(self, thresholds=best_thresholds(logits, truth))
+
+
+def _fixed(wishes: ResolvedHyperparameters, labels: Sequence[str]) -> list[float]:
+    wish = wishes.thresholds
+    if isinstance(wish, dict):
+        return [wish.get(label, EVEN) for label in labels]
+    return [EVEN if wish == "tuned" else wish] * len(labels)
