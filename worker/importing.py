@@ -54,11 +54,7 @@ class Importer:
     def _serve(self) -> None:
         while not self._draining.is_set():
             try:
-                claim = self._database.run(
-                    lambda session: imports.claim_next(
-                        session, owner=self._owner, lease_seconds=self._settings.lease_seconds
-                    )
-                )
+                claim = self._claim()
                 if claim is not None:
                     self._work(claim)
                     continue
@@ -67,6 +63,15 @@ class Importer:
             except Exception:  # the thread must outlive any fault: nobody would start it again
                 log.exception("import_fault")
             self._draining.wait(self._settings.poll_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+
+    def _claim(self) -> ImportClaim | None:
+        """Take an import, if any has not ended; to look first keeps an idle worker from locking the database."""
+        with self._database.transaction(read_only=True) as session:
+            if not imports.waiting(session):
+                return None
+        return self._database.run(
+            lambda session: imports.claim_next(session, owner=self._owner, lease_seconds=self._settings.lease_seconds)
+        )
 
     def _work(self, claim: ImportClaim) -> None:
         """Carry one import to its end; a worker that dies on the way leaves it to the next, by its lease."""
