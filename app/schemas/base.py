@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+# Patterns of fields spell out A-Za-z0-9_: pydantic compiles each to an automaton, and a repeated Unicode \w takes
+# tens of megabytes of every process.
+
 Auto = Literal["auto"]
 All = Literal["all"]
 

@@ -17,11 +17,15 @@ IMPORT_ENDED: frozenset[ImportStatus] = frozenset({"succeeded", "failed"})
 
 HubDatasetId = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?$"),
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?$"),
     Field(examples=["cardiffnlp/tweet_sentiment_multilingual"]),
 ]
-HubConfig = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.-]{0,199}$"), Field(examples=["english"])]
-HubRevision = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w./-]{0,199}$"), Field(examples=["main"])]
+HubConfig = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$"), Field(examples=["english"])
+]
+HubRevision = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}$"), Field(examples=["main"])
+]
 Column = Annotated[str, Field(min_length=1, max_length=200)]
 
 
