@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy.orm import Session
 
@@ -67,6 +67,16 @@ class BaseModels:
                 place, revision = self._own(ref, folder), ref.revision
         check_folder(ref.id, place)
         return place, ref.model_copy(update={"revision": revision})
+
+    def refer(self, name: str, revision: str | None) -> BaseModelRef:
+        """Give the reference that a name was pinned to when the job was made, by the same rules."""
+        if name == PACKAGED_BASE_MODEL:
+            return BaseModelRef(id=name, source="package")
+        if name in self._settings.base_models:
+            return BaseModelRef(id=name, source="folder")
+        source: Literal["version", "hub"] = "version" if name.startswith("model:") else "hub"
+        # The revision is the version that an alias meant; the alias may have moved since.
+        return BaseModelRef(id=name.partition("@")[0], source=source, revision=revision)
 
     def _configured(self, name: str) -> Path:
         place = self._settings.base_models.get(name)

@@ -14,6 +14,8 @@ class Batch:
     """What the model is called with, by name: ``input_ids`` and ``attention_mask``, each (pieces, seq) int64."""
     labels: Tensor
     """Index of each text's label, (batch,) int64; of multi_label (batch, labels) float, 1 where it has the label."""
+    teacher: Tensor | None = None  # (batch, labels)
+    """Logits of the teacher, when there is one."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -33,7 +35,8 @@ class Batch:
         if device.type == "cpu":
             return self
         inputs = {name: _moved(tensor, device) for name, tensor in self.inputs.items()}
-        return Batch(inputs, _moved(self.labels, device))
+        teacher = None if self.teacher is None else _moved(self.teacher, device)
+        return Batch(inputs, _moved(self.labels, device), teacher)
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:

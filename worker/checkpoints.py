@@ -19,8 +19,6 @@ from worker.tracking.recorder import Recorder
 log = get_logger(__name__)
 
 ROOT = "checkpoints"
-KEPT = 2
-"""The newest one, and one to fall back on should it be damaged."""
 
 
 @dataclass(frozen=True, order=True)
@@ -60,7 +58,7 @@ class Checkpoints:
         try:
             put(self._artifacts, event.folder, stored)
             self._recorder.hear(event)
-            for old in list_whole(self._artifacts, self._claim.job_id)[KEPT:]:
+            for old in list_whole(self._artifacts, self._claim.job_id)[event.kept :]:
                 remove(self._artifacts, old.prefix)
         except (AppError, OSError) as error:
             log.warning("checkpoint_not_kept", step=event.step, error=type(error).__name__)

@@ -77,6 +77,10 @@ class AttemptSpec(Message):
     """How often training is saved; None: only when asked to stop and save."""
     resume_from: Path | None = None
     """Verified checkpoint to go on from; None: start anew."""
+    teacher_dir: Path | None = None
+    """Folder of the teacher of a distillation."""
+    synonyms_dir: Path | None = None
+    """The operator's word lists for augmentation."""
     cache_dir: Path | None = None
     """Folder that outlives attempts, for what was measured of this machine; None: nothing is remembered."""
 
@@ -155,6 +159,8 @@ class Checkpointed(Message):
     step: int
     folder: Path
     """Whole, in the attempt's ``work_dir``; from now on the parent's."""
+    kept: int = 2
+    """How many of the job's checkpoints are to stay; two: the newest, and one to fall back on should it be damaged."""
 
 
 class Warned(Message):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from app.artifacts.bundle import MANIFEST, TOKENIZER, WEIGHTS, Manifest, describe_files, sha256_of
+from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker.data.batches import Batches
@@ -86,7 +87,7 @@ def _gate(spec: AttemptSpec, setup: Setup, judge: Judge) -> Gate | None:
     # A loss has no scale on which half a point means anything.
     best = setup.data.hyperparameters.metric_for_best_model
     metric = "f1_macro" if best == "loss" else best
-    bounds = Bounds(metric, wishes.max_metric_drop, wishes.min_label_agreement)
+    bounds = Bounds(in_one_name(metric), wishes.max_metric_drop, wishes.min_label_agreement)
 
     def measure(logits: Logits, truth: NDArray[np.int64]) -> float:
         return read_metric(judge.score(logits, truth), metric)

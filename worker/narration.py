@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 
+from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker import events
-from worker.training.events import Evaluated, Split, Step, Stopped, TrainingEvent
-from worker.training.stopping import read_metric
+from worker.training.events import Evaluated, SaveDue, Split, Step, Stopped, TrainingEvent
+from worker.training.stopping import Metric, read_metric
 
 QUIET_SECONDS = 5.0
 
@@ -18,7 +19,7 @@ class Narrator:
     def __init__(self, emit: Callable[[events.Event], None]) -> None:
         self._emit = emit
         self._total_steps = 0
-        self._metric = ""
+        self._metric: Metric = ""
         self._best = (0, 0.0)
         self._newest: events.Stepped | None = None
         self._spoke = time.monotonic()
@@ -44,6 +45,8 @@ class Narrator:
                 if event.improved:
                     self._best = (event.step, event.epoch)
                 self.say(self._evaluated(event.evaluation, event.step, event.epoch, improved=event.improved))
+            case SaveDue():
+                pass  # what was saved is told when it is
             case Split():
                 self.warn(_split(event))
             case Stopped():
@@ -79,7 +82,7 @@ class Narrator:
             step=step,
             epoch=epoch,
             evaluation=evaluation,
-            metric_name=self._metric,
+            metric_name=in_one_name(self._metric),
             metric_value=read_metric(evaluation, self._metric),
             improved=improved,
         )

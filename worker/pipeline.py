@@ -18,9 +18,10 @@ from worker.models.head import head_parameters
 from worker.narration import Narrator
 from worker.saving import Saving
 from worker.setup import Setup, set_up
+from worker.teaching import Classroom, Taught, ask
 from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
-from worker.training.loop import Evaluate, Training
+from worker.training.loop import Evaluate, Source, Training
 
 
 def run(
@@ -90,7 +91,7 @@ class _Attempt:
         compiled = self._compile(setup)
         training = Training(
             setup.model,
-            setup.data.train,
+            self._source(setup),
             setup.data.hyperparameters,
             labels=self._spec.labels,
             head=head_parameters(setup.model),
@@ -110,12 +111,27 @@ class _Attempt:
                 if isinstance(event, Evaluated) and event.improved:
                     saving.best = event.evaluation
                 if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
-                    saving.save_if_due()
+                    saving.save_if_due(event)
         except Interrupted:
             if self._should_save():
                 saving.save()
             raise
         return saving.best
+
+    def _source(self, setup: Setup) -> Source:
+        """Give what training draws from, with a teacher's answers where there is one."""
+        data, folder = setup.data, self._spec.teacher_dir
+        options = data.hyperparameters.distillation
+        if options is None or folder is None:
+            return data.lessons
+        room = Classroom(
+            setup.device,
+            data.hyperparameters.eval_batch_size,
+            self._spec.request.text,
+            self._spec.work_dir,
+            self._check,
+        )
+        return Taught(data.lessons, ask(folder, options, data.rows, self._spec.labels, room))
 
     def _compile(self, setup: Setup) -> nn.Module:
         if not setup.data.hyperparameters.torch_compile:

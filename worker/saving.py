@@ -8,6 +8,7 @@ from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker.events import AttemptSpec, Checkpointed, Resumed
 from worker.narration import Narrator
+from worker.training.events import SaveDue, TrainingEvent
 from worker.training.loop import Training
 
 
@@ -18,6 +19,7 @@ class Saving:
         self._spec = spec
         self._training = training
         self._narrator = narrator
+        self._wishes = training.wishes
         self._saved_at = time.monotonic()
         self._saved_step = 0
         self.best: Evaluation | None = None
@@ -35,10 +37,12 @@ class Saving:
         self._saved_step = self._training.step
         self._narrator.say(Resumed(step=self._training.step))
 
-    def save_if_due(self) -> None:
-        """Save when the last time is long enough ago."""
+    def save_if_due(self, event: TrainingEvent) -> None:
+        """Save when the event says so, or where time decides, when the last time is long enough ago."""
+        if isinstance(event, SaveDue):
+            self.save()
         pause = self._spec.checkpoint_seconds
-        if pause is not None and time.monotonic() - self._saved_at >= pause:
+        if self._wishes.save_strategy == "auto" and pause is not None and time.monotonic() - self._saved_at >= pause:
             self.save()
 
     def save(self) -> None:
@@ -48,6 +52,6 @@ class Saving:
             folder = self._spec.work_dir / f"checkpoint-{step:09d}"
             notes: dict[str, Any] = {"best": None if self.best is None else self.best.model_dump(mode="json")}
             self._training.save(folder, fingerprint=self._spec.fingerprint, notes=notes)
-            self._narrator.say(Checkpointed(step=step, folder=folder))
+            self._narrator.say(Checkpointed(step=step, folder=folder, kept=self._wishes.save_total_limit))
             self._saved_step = step
         self._saved_at = time.monotonic()

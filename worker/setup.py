@@ -56,6 +56,7 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
         model=facts,
         check=check,
         problem_type=spec.problem_type,
+        synonyms_dir=spec.synonyms_dir,
     )
     _shape(network.model, data, device)
     for warning in (*_warnings(network.model.config), *data.warnings):

@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.orm import Session
 
@@ -11,6 +12,7 @@ from app.artifacts.keys import ISSUES
 from app.artifacts.store import ArtifactStore
 from app.errors import AppError, Unavailable
 from app.logging import bound, get_logger
+from app.schemas.jobs import TrainJobRequest
 from app.settings import Settings
 from app.store import jobs
 from app.store.claims import Claim
@@ -157,6 +159,7 @@ class Slot:
         if job.base_model.source == "hub":
             lease.recorder.say(f"Preparing: getting {job.base_model.id} from the cache or the hub.")
         place, base_model = tools.base_models.find(job.base_model, folder, lambda: self._must_stop(lease))
+        teacher_dir = self._teacher(lease, job.request, folder)
         scratch = folder / "scratch"
         scratch.mkdir()
         identity = fingerprint(job.request_sha256, job.dataset.sha256, base_model)
@@ -179,7 +182,20 @@ class Slot:
             checkpoint_seconds=tools.settings.checkpoint_seconds,
             resume_from=saved,
             bundle_dir=folder / "bundle",
+            teacher_dir=teacher_dir,
+            synonyms_dir=tools.settings.synonyms_dir,
         )
+
+    def _teacher(self, lease: Lease, request: TrainJobRequest, folder: Path) -> Path | None:
+        """Bring the teacher of a distillation here, if the job has one."""
+        options = request.hyperparameters.distillation
+        if options is None:
+            return None
+        lease.recorder.say(f"Preparing: getting the teacher {options.teacher}.")
+        place = folder / "teacher"
+        place.mkdir()
+        ref = self._tools.base_models.refer(options.teacher, options.revision)
+        return self._tools.base_models.find(ref, place, lambda: self._must_stop(lease))[0]
 
     def _must_stop(self, lease: Lease) -> bool:
         return lease.lost() or lease.cancel_requested.is_set() or self._tools.draining.is_set()

@@ -21,6 +21,9 @@ LabelDelimiter = Annotated[
     str | None,
     Query(description="What parts several labels of a row, such as `|`: makes the dataset multi-label.", max_length=5),
 ]
+DifficultyColumn = Annotated[
+    str | None, Query(description="Column with a number for each row: how hard it is.", max_length=200)
+]
 LabelNames = Annotated[
     str | None,
     Query(

@@ -35,6 +35,10 @@ LabelDelimiterOption = Annotated[
         show_default=False,
     ),
 ]
+DifficultyColumnOption = Annotated[
+    str | None,
+    typer.Option(help="Column with a number: how hard a row is.", rich_help_panel=PANEL, show_default="none is kept"),
+]
 LabelNamesOption = Annotated[
     str | None,
     typer.Option(
@@ -86,6 +90,7 @@ def upload(
     label_column: LabelColumnOption = None,
     split_column: SplitColumnOption = None,
     label_delimiter: LabelDelimiterOption = None,
+    difficulty_column: DifficultyColumnOption = None,
     label_names: LabelNamesOption = None,
     file_format: FormatOption = None,
     validation_fraction: ValidationFractionOption = None,
@@ -102,6 +107,7 @@ def upload(
             label_column=label_column,
             split_column=split_column,
             label_delimiter=label_delimiter,
+            difficulty_column=difficulty_column,
             label_names=label_names_of(label_names),
             format=file_format,
             validation_fraction=validation_fraction,

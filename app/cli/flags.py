@@ -30,8 +30,9 @@ def parameters() -> list[inspect.Parameter]:
 def values(given: Mapping[str, Value]) -> dict[str, Any]:
     """Turn the flags that were given into values; what they may be is checked by the schema."""
     read = {name: _value(name, text) for name, text in given.items() if text is not None}
-    # --eval-steps alone says clearly enough what is meant.
-    return {"eval_strategy": "steps"} | read if read.get("eval_steps") is not None else read
+    # --eval-steps alone says clearly enough what is meant, and so does --save-steps.
+    meant = {f"{what}_strategy": "steps" for what in ("eval", "save") if read.get(f"{what}_steps") is not None}
+    return meant | read
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from app.cli import flags
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, output, print_json
 from app.cli.datasets import (
+    DifficultyColumnOption,
     FormatOption,
     LabelColumnOption,
     LabelDelimiterOption,
@@ -90,6 +91,7 @@ def _train(
     label_column: LabelColumnOption = None,
     split_column: SplitColumnOption = None,
     label_delimiter: LabelDelimiterOption = None,
+    difficulty_column: DifficultyColumnOption = None,
     label_names: LabelNamesOption = None,
     file_format: FormatOption = None,
     validation_fraction: ValidationFractionOption = None,
@@ -126,6 +128,7 @@ def _train(
         "label_column": label_column,
         "split_column": split_column,
         "label_delimiter": label_delimiter,
+        "difficulty_column": difficulty_column,
         "label_names": label_names_of(label_names),
         "format": file_format,
         "validation_fraction": validation_fraction,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from app.schemas.datasets import DatasetProfile
+from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import TERMINAL, Job
 from app.schemas.metrics import Evaluation
 
@@ -58,6 +59,8 @@ class Facts:
     def metric_name(self) -> str:
         """Name the metric that picks the checkpoint."""
         name = self.hyperparameters.get("metric_for_best_model")
+        if isinstance(name, dict) and name and all(type(weight) in (int, float) for weight in name.values()):
+            return in_one_name(name)
         return name if isinstance(name, str) else "f1_macro"
 
     @property

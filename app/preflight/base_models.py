@@ -1,11 +1,13 @@
 """Finds out what the name of a base model means, and pins it: a job must not change its start while it waits."""
 
 import fnmatch
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from app.errors import AppError, FieldError, Unprocessable, nearest
 from app.preflight.hub import Hub, UnknownRepository
+from app.schemas.distillation import DistillationOptions
 from app.schemas.families import FamilyOptions, TextCNNOptions
 from app.schemas.jobs import PACKAGED_BASE_MODEL, BaseModelRef
 from app.settings import Settings
@@ -31,6 +33,7 @@ WELL_KNOWN = (
 )
 """Only for guessing what a misspelt name meant."""
 _OWN = "model:"
+_TEACHER = "/hyperparameters/distillation/teacher"
 
 
 class BaseModels:
@@ -41,8 +44,23 @@ class BaseModels:
         self._database = database
         self._hub = Hub(settings)
 
-    def pin(self, name: str, family: FamilyOptions) -> BaseModelRef:
-        """Give the reference with its revision; ``family`` is what is to be made of it.
+    def pin_teacher(self, options: DistillationOptions) -> DistillationOptions:
+        """Give the options with the teacher's revision written out.
+
+        Raises Unprocessable ``unknown-base-model`` and the like, Unavailable ``hub-unreachable``.
+        """
+        own = options.teacher.startswith(_OWN)
+        name = options.teacher
+        if own and options.revision is not None:
+            name = f"{_OWN}{_parts(name.removeprefix(_OWN))[0]}:{options.revision}"
+        try:
+            revision = self.pin(name, None).revision
+        except Unprocessable as error:
+            raise replace(error, errors=tuple(replace(one, pointer=_TEACHER) for one in error.errors)) from None
+        return options.model_copy(update={"revision": (revision if own else options.revision) or revision})
+
+    def pin(self, name: str, family: FamilyOptions | None) -> BaseModelRef:
+        """Give the reference with its revision; ``family`` is what is to be made of it, None: it is used as it is.
 
         Raises Unprocessable ``unknown-base-model`` and the like, Unavailable ``hub-unreachable``. No network is
         touched for a name that the operator did not allow.
@@ -55,13 +73,13 @@ class BaseModels:
             return self._own_version(name, family)
         return self._from_hub(name)
 
-    def _own_version(self, name: str, family: FamilyOptions) -> BaseModelRef:
+    def _own_version(self, name: str, family: FamilyOptions | None) -> BaseModelRef:
         model, alias, number = _parts(name.removeprefix(_OWN))
         with self._database.transaction(read_only=True) as session:
             version = models.resolve(session, model, alias=alias, version=number)
             if version is None:
                 raise _unknown(name, self._own_names(session))
-            if not _suits(str(version.manifest.get("family")), family):
+            if family is not None and not _suits(str(version.manifest.get("family")), family):
                 raise _unfit(str(version.manifest.get("family")), family)
             return BaseModelRef(id=f"{_OWN}{model}", source="version", revision=str(version.version))
 

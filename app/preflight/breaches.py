@@ -51,6 +51,13 @@ RULES = {
         "have a label of more than 200 characters",
         "Is label_column the right column?",
     ),
+    "no-difficulty": Rule(
+        "invalid-difficulty",
+        "difficulty",
+        "has no number that says how hard it is",
+        "have no number that says how hard they are",
+        "Give every row a number, or leave out difficulty_column.",
+    ),
     "invalid-split": Rule("invalid-split", "split", "names an unknown split", "name an unknown split", _SPLITS),
 }
 

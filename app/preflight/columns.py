@@ -26,6 +26,8 @@ def choose(table: Table, options: DatasetOptions) -> Columns:
     wanted = {"text_column": options.text_column, "label_column": options.label_column}
     if options.split_column is not None:
         wanted["split_column"] = options.split_column
+    if options.difficulty_column is not None:
+        wanted["difficulty_column"] = options.difficulty_column
     missing = {option: name for option, name in wanted.items() if name not in table.columns}
     if missing:
         raise _unknown(table, missing)

@@ -1,23 +1,30 @@
 """How long a run is, in optimizer steps, as far as it can be known before the texts are tokenized."""
 
-import math
+from collections.abc import Mapping
 
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.plans import Estimate
+from app.schemas.steps import Pace
 
 
-def estimate(wishes: Hyperparameters, *, train_rows: int, validation_rows: int) -> Estimate:
-    """Size the run; where ``auto`` depends on the length of the texts, assume that they are long (more steps)."""
-    batch_size = _batch_size(wishes, train_rows)
-    steps_per_epoch = math.ceil(math.ceil(train_rows / batch_size) / wishes.gradient_accumulation_steps)
-    epochs = _epochs(wishes, train_rows, steps_per_epoch)
-    total = steps_per_epoch * epochs
+def estimate(wishes: Hyperparameters, *, train_rows: Mapping[str, int], validation_rows: int) -> Estimate:
+    """Size the run by the training rows of each label.
+
+    Where it depends on the texts, assume what makes more steps: they are long, and all of them can be augmented.
+    """
+    rows = sum(train_rows.values())
+    batch_size = _batch_size(wishes, rows)
+    copies = wishes.augmentation.augmentation_factor if wishes.augmentation and wishes.augmentation.enabled else 0
+    groups = [count * (1 + copies) for count in train_rows.values()]
+    pace = Pace(groups, batch_size, wishes.gradient_accumulation_steps, wishes.curriculum)
+    epochs = _epochs(wishes, rows, pace)
+    total = pace.run(epochs)
     return Estimate(
-        train_rows=train_rows,
+        train_rows=rows,
         validation_rows=validation_rows,
         batch_size=batch_size,
         num_train_epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=pace.full_epoch(),
         total_steps=total if wishes.max_steps is None else min(total, wishes.max_steps),
     )
 
@@ -28,9 +35,9 @@ def _batch_size(wishes: Hyperparameters, rows: int) -> int:
     return 8 if rows < 200 else 16
 
 
-def _epochs(wishes: Hyperparameters, rows: int, steps_per_epoch: int) -> int:
+def _epochs(wishes: Hyperparameters, rows: int, pace: Pace) -> int:
     if wishes.max_steps is not None:
-        return math.ceil(wishes.max_steps / steps_per_epoch)
+        return pace.epochs_for(wishes.max_steps)
     if wishes.num_train_epochs != "auto":
         return wishes.num_train_epochs
     return 10 if rows < 5_000 else 5 if rows < 20_000 else 3

@@ -15,6 +15,7 @@ from app.preflight.memory import Load, estimate_memory, length_in_tokens
 from app.preflight.problem_types import unfit_problem
 from app.preflight.profiles import fill
 from app.preflight.shapes import Shapes
+from app.preflight.strict_json import pointer
 from app.schemas.datasets import DatasetProfile
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.jobs import BaseModelRef, ExportOptions, JobWarning, TrainJobRequest
@@ -65,6 +66,7 @@ class JobPreflight:
             raise problem(errors)
         base_model = self._base_model(request)
         self._check_length(request, base_model)
+        request = self._with_teacher(request)
         return Prepared(
             request=request,
             request_sha256=fingerprint(request.model_dump(mode="json")),
@@ -78,6 +80,14 @@ class JobPreflight:
             ],
             resolutions=filled.resolutions,
         )
+
+    def _with_teacher(self, request: TrainJobRequest) -> TrainJobRequest:
+        """Pin the teacher of a distillation too: it must not change while the job waits."""
+        options = request.hyperparameters.distillation
+        if options is None:
+            return request
+        pinned = {"distillation": self._base_models.pin_teacher(options)}
+        return request.model_copy(update={"hyperparameters": request.hyperparameters.model_copy(update=pinned)})
 
     def _base_model(self, request: TrainJobRequest) -> BaseModelRef:
         if needs_base_model(request):
@@ -143,15 +153,25 @@ def _need_validation(profile: DatasetProfile) -> None:
 
 
 def _sized(wishes: Hyperparameters, profile: DatasetProfile) -> Estimate:
-    train, validation = profile.splits["train"].total, profile.splits["validation"].total
+    train, validation = profile.splits["train"].groups(), profile.splits["validation"].total
     return estimate(wishes, train_rows=train, validation_rows=validation)
 
 
 def _impossible(wishes: Hyperparameters, profile: DatasetProfile, size: Estimate) -> Iterator[FieldError]:
     """Find the hyperparameters that cannot work with this dataset, whatever happens."""
-    yield from _metric_label(wishes.metric_for_best_model, profile.labels)
+    metric = wishes.metric_for_best_model
+    for name in [metric] if isinstance(metric, str) else metric:
+        yield from _metric_label(name, profile.labels, "" if isinstance(metric, str) else pointer((name,)))
     if isinstance(wishes.class_weights, dict):
         yield from _weighted_labels(wishes.class_weights, profile.labels)
+    if wishes.curriculum is not None and wishes.curriculum.difficulty == "column" and not profile.has_difficulties:
+        yield FieldError(
+            "/hyperparameters/curriculum/difficulty",
+            _RULE,
+            "needs a number for each row, and the dataset has none",
+            ["length", "probe_loss"],
+            "Use length or probe_loss, or upload the dataset with a difficulty_column.",
+        )
     total = size.total_steps
     if wishes.warmup_steps is not None and wishes.warmup_steps >= total:
         yield _too_many_steps("warmup_steps", total - 1, total, "the learning rate would never reach its peak")
@@ -178,12 +198,12 @@ def _too_many_steps(name: str, most: int, total: int, otherwise: str) -> FieldEr
     )
 
 
-def _metric_label(metric: str, labels: list[str]) -> Iterator[FieldError]:
+def _metric_label(metric: str, labels: list[str], place: str) -> Iterator[FieldError]:
     kind, colon, label = metric.partition(":")
     if colon and label not in labels:
         near = nearest(label, labels)
         yield FieldError(
-            "/hyperparameters/metric_for_best_model",
+            f"/hyperparameters/metric_for_best_model{place}",
             _RULE,
             "names a label that the dataset does not have",
             [f"{kind}:{known}" for known in labels[:50]],

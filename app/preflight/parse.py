@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from app.errors import AppError, DatasetRefused, FieldError, StorageFull
 from app.preflight import columns, confinement, formats, labels, profile, rows, split
+from app.preflight.difficulties import Difficulties
 from app.preflight.label_sets import LabelSets
 from app.preflight.messages import ORDER, OUTCOME, ROWS, UPLOAD, Accepted, Limits, Order, Outcome, Refused
 from app.preflight.tables.body import read_body
@@ -53,7 +54,9 @@ def parse(folder: Path, order: Order) -> Accepted:
     table, options, file_format = _open(folder / UPLOAD, order.options, limits)
     chosen = columns.choose(table, options)
     texts = folder / "texts"
-    examples = rows.collect(table, chosen, limits, seed=options.split.seed, texts=texts)
+    difficulties = Difficulties(options.difficulty_column, table.unit)
+    examples = rows.collect(difficulties.beside(table), chosen, limits, seed=options.split.seed, texts=texts)
+    difficulties.refuse_if_any()
     if len(np.unique(examples.digest)) == 1:
         raise _one_text(len(examples))
     named = labels.name_labels(examples.keys, options.label_names)
@@ -61,8 +64,10 @@ def parse(folder: Path, order: Order) -> Accepted:
     splits = split.assign(examples, sets.strata(), options.split)
     classes = len(named.names)
     labels.refuse_poor(named.names, sets.counts(classes), sets.counts(classes, splits == split.TRAIN))
-    sha256, size = _write(folder / ROWS, texts, _label_fields(named.names, sets), splits)
+    fields = map("".join, zip(_label_fields(named.names, sets), difficulties.fields(), strict=False))
+    sha256, size = _write(folder / ROWS, texts, fields, splits)
     described = profile.describe(examples, named.names, sets, splits)
+    described.has_difficulties = options.difficulty_column is not None
     described.warnings = [*named.warnings, *described.warnings]
     return Accepted(
         name=options.name,
@@ -95,6 +100,7 @@ def _open_parquet(path: Path, options: DatasetOptions) -> Table:
     from app.preflight.tables.parquet import read_parquet
 
     wanted = [options.text_column, options.label_column, options.split_column or "split"]
+    wanted += [options.difficulty_column] if options.difficulty_column else []
     table = read_parquet(path, wanted)
     for column, kinds, code in (
         (options.text_column, {"string"}, "invalid-text"),

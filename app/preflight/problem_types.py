@@ -24,6 +24,8 @@ def unfit_problem(request: TrainJobRequest, profile: DatasetProfile) -> Iterator
             ["auto", "multi_label"],
             "Leave it out, or upload a dataset with one label a row.",
         )
+    if problem_type_of(request, profile) == "multi_label":
+        yield from _single_label_only(request)
     wish = request.hyperparameters.thresholds
     place = "/hyperparameters/thresholds"
     if problem_type_of(request, profile) == "single_label" and wish != 0.5:
@@ -36,3 +38,15 @@ def unfit_problem(request: TrainJobRequest, profile: DatasetProfile) -> Iterator
     unknown = [name for name in wish if name not in profile.labels] if isinstance(wish, dict) else []
     if unknown:
         yield FieldError(place, _RULE, "names a label that the dataset does not have", profile.labels[:50])
+
+
+def _single_label_only(request: TrainJobRequest) -> Iterator[FieldError]:
+    wishes = request.hyperparameters
+    for name, wished in (("loss", wishes.loss == "focal"), ("distillation", wishes.distillation is not None)):
+        if wished:
+            yield FieldError(
+                f"/hyperparameters/{name}",
+                _RULE,
+                "is for one label a row: it compares labels with each other",
+                remedy="Leave it out, or set problem_type to single_label if the dataset allows it.",
+            )

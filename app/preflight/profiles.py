@@ -50,12 +50,14 @@ def fill(request: TrainJobRequest, data: DatasetProfile) -> Filled:
 
 def _decided(wishes: Hyperparameters) -> frozenset[str]:
     given = frozenset(wishes.model_fields_set)
+    if wishes.lr_scheduler_type == "one_cycle":  # warms up by itself
+        given |= {"warmup_steps"}
     return given.union(*(group for group in _TOGETHER if group & given))
 
 
 def _total_steps(wishes: Hyperparameters, defaults: Mapping[str, Any], data: DatasetProfile) -> int:
     without_steps = {name: value for name, value in defaults.items() if name not in _IN_STEPS}
-    train, validation = data.splits["train"].total, data.splits["validation"].total
+    train, validation = data.splits["train"].groups(), data.splits["validation"].total
     return estimate(_merged(wishes, without_steps), train_rows=train, validation_rows=validation).total_steps
 
 

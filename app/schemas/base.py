@@ -10,6 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Auto = Literal["auto"]
 All = Literal["all"]
 
+# A Hugging Face id or another plain name, or model:NAME[@ALIAS|:N].
+BASE_MODEL_PATTERN = (
+    r"^(model:[a-z0-9][a-z0-9._-]{0,62}(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?"
+    r"|[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?)$"
+)
+
 ModelName = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"),

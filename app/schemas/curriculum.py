@@ -1,5 +1,7 @@
 """Curriculum: training begins with the easier rows and takes in harder ones epoch by epoch."""
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -14,9 +16,7 @@ class CurriculumOptions(StrictModel):
 
     difficulty: Difficulty = "length"
     """length: longer texts are harder; probe_loss: what a naive Bayes probe that never saw the row finds unlikely;
-    column: a number in each row."""
-    column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Column of the dataset with a number for each training row, greater is harder; required by difficulty column."""
+    column: the numbers that the dataset was uploaded with, as its difficulty_column; greater is harder."""
     initial_difficulty: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Share of the rows, the easiest of them, that the first epoch uses."""
     final_difficulty: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -33,8 +33,22 @@ class CurriculumOptions(StrictModel):
                 f"initial_difficulty ({self.initial_difficulty}) must not be above final_difficulty "
                 f"({self.final_difficulty})"
             )
-        if self.difficulty == "column" and self.column is None:
-            raise ValueError("difficulty 'column' needs column; give it, or use difficulty 'length'")
-        if self.difficulty != "column" and self.column is not None:
-            raise ValueError("column needs difficulty 'column'")
         return self
+
+    def share(self, epoch: int, epochs: int) -> float:
+        """Give the share of the rows that ``epoch``, counted from 0, uses in a run of ``epochs``."""
+        last = min(self.num_epochs, epochs) - 1
+        if epoch >= last:
+            return self.final_difficulty
+        return self.initial_difficulty + (self.final_difficulty - self.initial_difficulty) * epoch / last
+
+    def size(self, groups: Sequence[int], epoch: int, epochs: int) -> int:
+        """Count the rows of an epoch; ``groups`` counts the rows of each label."""
+        wanted = self.share(epoch, epochs)
+        return sum(taken(wanted, rows) for rows in (groups if self.by_label else [sum(groups)]))
+
+
+def taken(share: float, rows: int) -> int:
+    """Count the easiest rows of a group that make up a share of it: one at least."""
+    # Rounded first: 0.3 of ten rows are three, though 0.1 + 0.2 is a little more than 0.3.
+    return min(rows, max(1, math.ceil(round(share * rows, 9))))

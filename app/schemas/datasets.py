@@ -38,6 +38,9 @@ class DatasetOptions(StrictModel):
     label_delimiter: Annotated[str, Field(min_length=1, max_length=5)] | None = None
     """What parts several labels of a row, such as ``|``: then a row may have any number of labels, and the dataset is
     multi-label. A column of lists (JSON, Parquet) needs none. null: a row has one label."""
+    difficulty_column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Column with a number for each row, greater is harder, for jobs with a curriculum by difficulty column; null: none
+    is kept."""
     label_names: list[LabelName] | dict[str, LabelName] | None = None
     """Names for the label values of the file: a list (names of 0, 1, 2, ...; also the label order) or a mapping."""
     format: FileFormat | None = None
@@ -55,6 +58,8 @@ class DatasetRow(StrictModel):
     """Its label: a name, or an integer; a list of them, also an empty one, in a multi-label dataset."""
     split: SplitName | None = None
     """Where it belongs; null: it is decided by the split policy."""
+    difficulty: float | None = None
+    """How hard it is; kept when difficulty_column says ``difficulty``."""
 
 
 class DatasetRows(DatasetOptions):
@@ -71,6 +76,10 @@ class SplitCounts(Resource):
     """Rows."""
     by_label: dict[str, int]
     """Rows by label."""
+
+    def groups(self) -> dict[str, int]:
+        """Give the rows by label where each row has one; else all of them together."""
+        return self.by_label if sum(self.by_label.values()) == self.total else {"": self.total}
 
 
 class TextLengths(Resource):
@@ -112,6 +121,8 @@ class DatasetProfile(Resource):
     """Rows whose text occurs earlier in the file."""
     majority_baseline: float
     """Accuracy of always answering the commonest training label (set of labels), on the validation split."""
+    has_difficulties: bool = False
+    """Whether each row has a number that a curriculum can go by."""
     warnings: list[DataWarning]
     """What a careful person would look at first."""
 
@@ -127,6 +138,8 @@ class StoredRow(Resource):
     """The names of its labels, in a multi-label dataset."""
     split: SplitName
     """The split it belongs to."""
+    difficulty: float | None = None
+    """How hard it is, if the dataset was uploaded with a difficulty_column."""
 
 
 class Dataset(Resource):

@@ -1,11 +1,15 @@
 """How a model is fine-tuned: names as in Hugging Face TrainingArguments, every default written out."""
 
 import math
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from app.schemas.augmentation import AugmentationOptions
 from app.schemas.base import All, Auto, LabelName, StrictModel
+from app.schemas.curriculum import CurriculumOptions
+from app.schemas.distillation import DistillationOptions
 from app.schemas.schedules import Scheduler, SchedulerOptions
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -25,8 +29,21 @@ SCALAR_METRICS = (
     "precision_micro",
     "recall_micro",
 )
+WEIGHABLE = SCALAR_METRICS[1:]
+WEIGHTS_MAY_MISS = 1e-6
+LONGEST_METRIC_NAME = 150
 PER_CLASS_METRICS = ("f1", "precision", "recall")
 METRIC_PATTERN = rf"^({'|'.join(SCALAR_METRICS)}|({'|'.join(PER_CLASS_METRICS)}):.{{1,200}})$"
+MetricName = Annotated[str, Field(pattern=METRIC_PATTERN, examples=["f1_macro", "accuracy", "loss", "recall:negative"])]
+WeightedMetrics = Annotated[dict[str, PositiveFloat], Field(min_length=1, max_length=100)]
+
+
+def in_one_name(metric: str | dict[str, float]) -> str:
+    """Name a metric for people and for the history: ``0.6*f1:yes + 0.4*f1:no``."""
+    if isinstance(metric, str):
+        return metric
+    name = " + ".join(f"{weight:g}*{part}" for part, weight in metric.items())
+    return name if len(name) <= LONGEST_METRIC_NAME else f"weighted mean of {len(metric)} metrics"
 
 
 class Hyperparameters(StrictModel):
@@ -74,6 +91,10 @@ class Hyperparameters(StrictModel):
     """Warm-up in optimizer steps; excludes warmup_ratio."""
     max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Gradients are scaled down to this norm; null: no clipping."""
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    """focal: cross-entropy that counts rows less the better they are answered already (Lin et al., 2017)."""
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] | None = None
+    """Exponent of the focal loss: 0 is cross-entropy; null: 2."""
     label_smoothing_factor: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over all classes."""
     class_weights: Literal["none", "balanced"] | Auto | dict[LabelName, PositiveFloat] = "none"
@@ -95,6 +116,12 @@ class Hyperparameters(StrictModel):
     warning."""
     deterministic: bool = False
     """True: only kernels that give the same bits every time. False: the fastest ones, tried out by cuDNN."""
+    distillation: DistillationOptions | None = None
+    """Learn from a teacher's answers too; null: from the labels alone."""
+    augmentation: AugmentationOptions | None = None
+    """Add altered copies of the training texts; null: none."""
+    curriculum: CurriculumOptions | None = None
+    """Begin with the easier rows of the training split; null: all rows in every epoch."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
     """Decides the fresh head, the order of the batches and the dropout."""
     logging_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 10
@@ -103,11 +130,18 @@ class Hyperparameters(StrictModel):
     """Evaluate after every epoch, or every eval_steps."""
     eval_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Optimizer steps between two evaluations; required by eval_strategy steps, refused otherwise."""
-    metric_for_best_model: Annotated[
-        str, Field(pattern=METRIC_PATTERN, examples=["f1_macro", "accuracy", "loss", "recall:negative"])
-    ] = "f1_macro"
+    save_strategy: Literal["auto", "epoch", "steps", "no"] = "auto"
+    """When training is saved, so that a lost worker costs little: auto: as often as the service is set to, by time;
+    epoch, steps: after every epoch or every save_steps; no: only when a worker is shut down. The best weights are kept
+    in any case."""
+    save_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Optimizer steps between two saves; required by save_strategy steps, refused otherwise."""
+    save_total_limit: Annotated[int, Field(ge=1, le=100)] = 2
+    """Saves that are kept while the job runs; older ones are removed."""
+    metric_for_best_model: MetricName | WeightedMetrics = "f1_macro"
     """Metric on the validation split that picks the best checkpoint: one of the scalar metrics, or f1:LABEL,
-    precision:LABEL, recall:LABEL. Only loss is better when smaller."""
+    precision:LABEL, recall:LABEL; or several with weights that add up to 1, such as {"f1:adult": 0.4, "f1_macro": 0.6}.
+    Only loss is better when smaller."""
     early_stopping_patience: Annotated[int, Field(ge=1, le=1000)] | None = 3
     """Evaluations without improvement after which training stops; null: never."""
     early_stopping_threshold: Annotated[float, Field(ge=0)] = 0.0
@@ -121,11 +155,30 @@ class Hyperparameters(StrictModel):
             raise ValueError("eval_strategy 'steps' needs eval_steps; give it, or use eval_strategy 'epoch'")
         if self.eval_strategy == "epoch" and self.eval_steps is not None:
             raise ValueError("eval_steps needs eval_strategy 'steps'")
+        if (self.save_strategy == "steps") != (self.save_steps is not None):
+            raise ValueError("save_strategy 'steps' and save_steps belong together; give both or neither")
         if self.max_steps is not None and self.warmup_steps is not None and self.warmup_steps >= self.max_steps:
             raise ValueError(f"warmup_steps ({self.warmup_steps}) must be smaller than max_steps ({self.max_steps})")
+        if self.focal_gamma is not None and self.loss != "focal":
+            raise ValueError("focal_gamma needs loss 'focal'")
         self._check_schedule()
         self._check_freezing()
+        self._check_metric()
         return self
+
+    def _check_metric(self) -> None:
+        if isinstance(self.metric_for_best_model, str):
+            return
+        for name in self.metric_for_best_model:
+            if re.fullmatch(METRIC_PATTERN, name) is None:
+                raise ValueError(
+                    f"metric_for_best_model: its keys are metrics such as {', '.join(WEIGHABLE[:3])}, f1:LABEL"
+                )
+            if name == "loss":
+                raise ValueError("metric_for_best_model: loss is better when smaller and cannot be weighed with others")
+        total = sum(self.metric_for_best_model.values())
+        if abs(total - 1) > WEIGHTS_MAY_MISS:
+            raise ValueError(f"metric_for_best_model: the weights add up to {total:g}, not to 1")
 
     def _check_freezing(self) -> None:
         if self.unfreeze_schedule is None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.schemas.base import Auto, Metadata, ModelName, Resource, StrictModel
+from app.schemas.base import BASE_MODEL_PATTERN, Auto, Metadata, ModelName, Resource, StrictModel
 from app.schemas.datasets import ProblemType, SplitName
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.families import EncoderOptions, Family, FamilyName, FamilyOptions
@@ -22,10 +22,6 @@ TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
 ServedFormat = Literal["onnx", "onnx-int8", "onnx-fp16"]
 ExportFormat = Literal[ServedFormat, "torchscript", "torch-export", "safetensors"]
 
-BASE_MODEL_PATTERN = (
-    r"^(model:[a-z0-9][a-z0-9._-]{0,62}(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?"
-    r"|[A-Za-z0-9][A-Za-z0-9_.-]{0,95}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,95})?)$"
-)
 DEFAULT_BASE_MODEL = "distilbert-base-uncased"
 PACKAGED_BASE_MODEL = "minilm-l6"
 

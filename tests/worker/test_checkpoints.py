@@ -30,12 +30,14 @@ def checkpoint(folder: Path, step: int, fingerprint: str = "f") -> Path:
     return place
 
 
-def keep_all(store: FileStore, folder: Path, attempt: int, steps: list[int], *, wanted: bool = True) -> Recorder:
+def keep_all(
+    store: FileStore, folder: Path, attempt: int, steps: list[int], *, wanted: bool = True, kept: int = 2
+) -> Recorder:
     """Let an attempt save at these steps."""
     recorder = Recorder()
     checkpoints = Checkpoints(store, Claim(JOB, attempt, "wrk_1"), recorder)
     for step in steps:
-        checkpoints.keep(Checkpointed(step=step, folder=checkpoint(folder, step)))
+        checkpoints.keep(Checkpointed(step=step, folder=checkpoint(folder, step), kept=kept))
     checkpoints.close(wanted=wanted)
     return recorder
 
@@ -46,6 +48,13 @@ def test_the_newest_two_are_kept_and_nothing_stays_on_the_disk(store: FileStore,
     assert list((tmp_path / "work").iterdir()) == []
     keep_all(store, tmp_path / "work", 2, [20])
     assert list_whole(store, JOB) == [Stored(2, 20, JOB), Stored(1, 100, JOB)]
+
+
+def test_as_many_are_kept_as_the_job_asks_for(store: FileStore, tmp_path: Path) -> None:
+    keep_all(store, tmp_path / "work", 1, [5, 10, 100], kept=3)
+    assert [stored.step for stored in list_whole(store, JOB)] == [100, 10, 5]
+    keep_all(store, tmp_path / "work", 2, [20, 30], kept=1)
+    assert list_whole(store, JOB) == [Stored(2, 30, JOB)]
 
 
 def test_the_newest_is_found(store: FileStore, tmp_path: Path) -> None:

@@ -312,3 +312,9 @@ def test_a_damaged_checkpoint_costs_its_time_only(make_spec: MakeSpec, recording
     run(spec, recording, never)
     assert [event.code for event in recording.of(Warned)] == ["resume-fallback"]
     assert recording.of(BundleReady)
+
+
+def test_saves_when_the_job_says_so(make_spec: MakeSpec, recording: Recording) -> None:
+    spec = make_spec(ROWS, num_train_epochs=2, save_strategy="steps", save_steps=10, save_total_limit=5)
+    run(spec.model_copy(update={"checkpoint_seconds": 0.0}), recording, never)
+    assert [(event.step, event.kept) for event in recording.of(Checkpointed)] == [(10, 5), (20, 5)]

@@ -48,3 +48,12 @@ def test_a_hub_model_is_trained_published_and_served(world, hub, tmp_path):
     )
     assert right / len(texts) == pytest.approx(job.evaluations["test"]["accuracy"])
     assert json.dumps(texts[0])[1:-1] not in json.dumps([data for _, data in world.history(job_id)])
+
+    # The version teaches another student, by the alias that its reference was pinned from.
+    teacher = {"teacher": "model:toy@champion", "revision": "1", "alpha": 0.9}
+    distilled = wishes | {"num_train_epochs": 1, "distillation": teacher}
+    student = world.wait(
+        world.submit(base_model=base, dataset=dataset, hyperparameters=distilled), "succeeded", seconds=240.0
+    )
+    assert student.hyperparameters["distillation"]["revision"] == "1"
+    assert len(world.versions()) == 2

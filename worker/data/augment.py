@@ -17,6 +17,7 @@ from worker.data.synonyms import Synonyms, WordList
 from worker.data.words import Sentence, Word, has_spaces_between_words, parse
 
 Random = np.random.Generator
+ROWS_BETWEEN_CHECKS = 1000
 
 NO_SPACES = "no-spaces-between-words"
 TOO_SHORT = "too-short"
@@ -47,6 +48,7 @@ class Augmented:
     """The training rows with their altered copies behind them, and what became of each wish."""
 
     rows: Rows
+    """Difficulties, if any, are those of the originals."""
     origin: NDArray[np.int64]  # (rows,)
     """For each row the index of the row it was made from; originals point at themselves."""
     made: Mapping[AugmentationTechnique, int]
@@ -57,12 +59,19 @@ class Augmented:
     """Copies that were not made because nothing could alter the text, by reason."""
 
 
-def augment(rows: Rows, options: AugmentationOptions, seed: int, synonyms: Synonyms) -> Augmented:
-    """Add the copies that ``options`` ask for; texts that cannot be altered keep no copy of themselves."""
+def augment(
+    rows: Rows, options: AugmentationOptions, seed: int, synonyms: Synonyms, check: Callable[[], None] = lambda: None
+) -> Augmented:
+    """Add the copies that ``options`` ask for; texts that cannot be altered keep no copy of themselves.
+
+    ``check`` is called now and then and may raise to stop.
+    """
     copies, origin = Rows(), list(range(len(rows.texts)))
     made: Counter[AugmentationTechnique] = Counter()
     passed_over, left_alone = Counter[str](), Counter[str]()
     for row, (text, label) in enumerate(zip(rows.texts, rows.labels, strict=True)):
+        if row % ROWS_BETWEEN_CHECKS == 0:
+            check()
         for copy in range(options.augmentation_factor if options.enabled else 0):
             altered = _altered(text, options, np.random.default_rng([seed, row, copy]), synonyms, passed_over)
             if isinstance(altered, str):
@@ -73,7 +82,7 @@ def augment(rows: Rows, options: AugmentationOptions, seed: int, synonyms: Synon
             copies.texts.append(new_text)
             copies.labels.append(label)
             origin.append(row)
-    together = Rows(rows.texts + copies.texts, rows.labels + copies.labels)
+    together = Rows(rows.texts + copies.texts, rows.labels + copies.labels, rows.difficulties)
     return Augmented(together, np.array(origin, dtype=np.int64), made, passed_over, left_alone)
 
 

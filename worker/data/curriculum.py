@@ -3,26 +3,16 @@
 Bengio, Louradour, Collobert and Weston, "Curriculum Learning", 2009.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.schemas.curriculum import CurriculumOptions
+from app.schemas.curriculum import CurriculumOptions, taken
 from worker.batch import Batch
 from worker.data.batches import Batches, bucketed
 
 Indices = NDArray[np.int64]
-
-
-def share(options: CurriculumOptions, epoch: int, epochs: int) -> float:
-    """Give the share of the rows that ``epoch``, counted from 0, uses in a run of ``epochs``."""
-    last = min(options.num_epochs, epochs) - 1
-    if epoch >= last:
-        return options.final_difficulty
-    grown = (options.final_difficulty - options.initial_difficulty) * epoch / last
-    return options.initial_difficulty + grown
 
 
 class Curriculum:
@@ -39,18 +29,13 @@ class Curriculum:
 
     def rows(self, epoch: int) -> Indices:
         """Give the rows of an epoch, ascending; each epoch has those of the one before and no fewer."""
-        wanted = share(self._options, epoch, self._epochs)
-        # Rounded first: 0.3 of ten rows are three, though 0.1 + 0.2 is a little more than 0.3.
-        taken = [group[: max(1, math.ceil(round(wanted * len(group), 9)))] for group in self._groups]
-        return np.sort(np.concatenate(taken)) if taken else np.zeros(0, dtype=np.int64)
+        wanted = self._options.share(epoch, self._epochs)
+        used = [group[: taken(wanted, len(group))] for group in self._groups]
+        return np.sort(np.concatenate(used)) if used else np.zeros(0, dtype=np.int64)
 
     def sizes(self) -> list[int]:
         """Count the rows of every epoch of the run."""
         return [len(self.rows(epoch)) for epoch in range(self._epochs)]
-
-    def total_steps(self, batch_size: int, accumulation: int) -> int:
-        """Count the optimizer steps of the whole run."""
-        return sum(math.ceil(math.ceil(rows / batch_size) / accumulation) for rows in self.sizes())
 
 
 class CurriculumBatches:

@@ -1,14 +1,11 @@
 """How hard each training row is, as one number a row: its length, the loss of a probe, or a column of the dataset."""
 
-import json
-import math
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import FieldError, JobFailure, nearest
+from app.errors import FieldError, JobFailure
 from worker.data.encode import Encoded
 
 Difficulties = NDArray[np.float64]  # (rows,)
@@ -24,18 +21,18 @@ def by_length(split: Encoded) -> Difficulties:
     return split.lengths.astype(np.float64)
 
 
-def by_column(file: Path, column: str) -> Difficulties:
-    """Read a number of each training row from the rows on disk, in their order.
-
-    Raises JobFailure ``difficulty-column-missing`` or ``difficulty-not-a-number``.
-    """
-    values: list[float] = []
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            row = json.loads(line)
-            if row["split"] == "train":
-                values.append(_number(row, column, number))
-    return np.array(values, dtype=np.float64)
+def by_column(numbers: Sequence[float], rows: int) -> Difficulties:
+    """Take the numbers that the rows were uploaded with. Raises JobFailure ``no-difficulties``."""
+    if len(numbers) != rows:
+        raise JobFailure(
+            detail=f"{len(numbers)} of {rows} training rows have a number that says how hard they are.",
+            code="no-difficulties",
+            remedy="Upload the dataset with a difficulty_column, or use difficulty 'length' or 'probe_loss'.",
+            errors=(
+                FieldError("/hyperparameters/curriculum/difficulty", "no-difficulties", "needs numbers in the rows"),
+            ),
+        )
+    return np.array(numbers, dtype=np.float64)
 
 
 def by_probe_loss(split: Encoded, *, classes: int, seed: int) -> Difficulties:
@@ -93,23 +90,3 @@ def _chunks(lengths: NDArray[np.int64], classes: int) -> list[NDArray[np.int64]]
     """Cut rows into runs of few enough tokens, one row at least."""
     run_of = (np.cumsum(lengths) - lengths) // max(1, _CELLS // classes)
     return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(run_of)) + 1)
-
-
-def _number(row: dict[str, Any], column: str, number: int) -> float:
-    if column not in row:
-        meant = nearest(column, row)
-        raise JobFailure(
-            detail=f"Line {number} of the dataset has no column {column!r} to order the curriculum by.",
-            code="difficulty-column-missing",
-            remedy=f"Did you mean {meant!r}?" if meant else "Use difficulty 'length' or 'probe_loss'.",
-            errors=(FieldError("/curriculum/column", "difficulty-column-missing", "no such column in the dataset"),),
-        )
-    value = row[column]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise JobFailure(
-            detail=f"Line {number} of the dataset has no finite number in the column {column!r}.",
-            code="difficulty-not-a-number",
-            remedy="Give every training row a number there, or use difficulty 'length' or 'probe_loss'.",
-            errors=(FieldError("/curriculum/column", "difficulty-not-a-number", "must hold numbers"),),
-        )
-    return float(value)

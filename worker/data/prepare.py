@@ -1,7 +1,7 @@
 """From rows to batches: decide every ``auto``, tokenize."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,16 @@ from app.schemas.hyperparameters import Hyperparameters, Resolution, ResolvedHyp
 from app.schemas.jobs import JobWarning
 from app.schemas.text import TextOptions, TokenizerSettings
 from app.text.tokenizer import TextEncoder
+from worker.data import warnings
 from worker.data.batches import Batches
+from worker.data.curriculum import CurriculumBatches
 from worker.data.encode import Encoded, encode, token_lengths
-from worker.data.resolve import Answers, Facts, ModelFacts, resolve
+from worker.data.lessons import add_copies, order
+from worker.data.resolve import Facts, ModelFacts, resolve
 from worker.data.rows import Rows, indices
 
 SAMPLE = 20_000
 """Training texts whose length is measured at most; their 99th percentile is as good as that of all."""
-MUCH_TRUNCATED = 0.05
-EXTREME_WEIGHTS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Prepared:
     """Everything training needs to know of the data."""
 
     train: Batches
+    """The rows of the training split, altered copies behind them."""
+    lessons: Batches | CurriculumBatches
+    """The same as training is to draw from it."""
+    rows: Rows
+    """The same as texts."""
     validation: Batches | None
     test: Batches | None
     encoder: TextEncoder
@@ -49,12 +55,16 @@ def prepare(
     model: ModelFacts,
     check: Callable[[], None],
     problem_type: ProblemType = "single_label",
+    synonyms_dir: Path | None = None,
 ) -> Prepared:
     """Make the batches of every split; ``check`` is called now and then and may raise to stop.
 
+    Only the training split is augmented and ordered; ``synonyms_dir`` has the operator's word lists for that.
     Raises JobFailure for data or wishes that cannot work together.
     """
     _check_metric(wishes.metric_for_best_model, labels)
+    copied = add_copies(rows["train"], wishes.augmentation, seed=wishes.seed, synonyms_dir=synonyms_dir, check=check)
+    rows = rows | {"train": copied.rows}
     content = tokenizer.read_bytes()
 
     def encoder(max_length: int) -> TextEncoder:
@@ -75,15 +85,23 @@ def prepare(
         for name, split in rows.items()
         if split.texts
     }
+    train = Batches(splits["train"], chosen)
+    ordered = order(train, splits["train"], copied, answers.hyperparameters, classes=len(labels))
     return Prepared(
-        train=Batches(splits["train"], chosen),
+        train=train,
+        lessons=ordered.batches,
+        rows=copied.rows,
         validation=_batches(splits, "validation", chosen),
         test=_batches(splits, "test", chosen),
         encoder=chosen,
         hyperparameters=answers.hyperparameters,
-        resolutions=answers.resolutions,
+        resolutions=[*answers.resolutions, *copied.resolutions, *ordered.resolutions],
         total_steps=answers.total_steps,
-        warnings=[*_warnings(splits, answers.hyperparameters), *_never_reached(answers)],
+        warnings=[
+            *copied.warnings,
+            *warnings.of_splits(splits, answers.hyperparameters),
+            *warnings.never_reached(answers),
+        ],
     )
 
 
@@ -110,62 +128,20 @@ def _facts(
     return Facts(_counts(train, labels), lengths, model, rows)
 
 
-def _check_metric(metric: str, labels: Sequence[str]) -> None:
-    _, _, label = metric.partition(":")
-    if not label or label in labels:
-        return
+def _check_metric(chosen: str | dict[str, float], labels: Sequence[str]) -> None:
+    for metric in [chosen] if isinstance(chosen, str) else chosen:
+        _, _, label = metric.partition(":")
+        if label and label not in labels:
+            raise _unknown_label(metric, label, labels)
+
+
+def _unknown_label(metric: str, label: str, labels: Sequence[str]) -> JobFailure:
     meant = nearest(label, labels)
-    raise JobFailure(
-        detail=f"metric_for_best_model is {metric!r}, but the dataset has no label {label!r}.",
+    return JobFailure(
+        detail=f"metric_for_best_model has {metric!r}, but the dataset has no label {label!r}.",
         code="unknown-label",
         remedy=f"Did you mean {meant!r}?" if meant else "Name one of the dataset's labels, or use 'f1_macro'.",
         errors=(
             FieldError("/hyperparameters/metric_for_best_model", "unknown-label", "unknown", allowed=list(labels)),
         ),
     )
-
-
-def _warnings(splits: dict[SplitName, Encoded], decided: ResolvedHyperparameters) -> Iterator[JobWarning]:
-    train = splits["train"]
-    if "validation" not in splits:
-        yield JobWarning(
-            code="no-validation-split",
-            detail="Without validation rows there is no early stopping and no best checkpoint: the last state is kept.",
-            remedy="Upload the dataset with a validation_fraction above 0.",
-        )
-    if train.truncated > MUCH_TRUNCATED * len(train):
-        yield JobWarning(
-            code="texts-truncated",
-            detail=f"{train.truncated} of {len(train)} training texts are longer than max_length "
-            f"{decided.max_length} and lose their end.",
-            remedy="Raise max_length if the base model allows it, or shorten the texts.",
-        )
-    weights = decided.class_weights
-    if isinstance(weights, dict) and max(weights.values()) > EXTREME_WEIGHTS * min(weights.values()):
-        yield JobWarning(
-            code="extreme-class-weights",
-            detail=f"The rarest class weighs more than {EXTREME_WEIGHTS:g} times as much as the commonest one.",
-            remedy="Collect more rows of the rare class, or give milder class_weights; watch precision of that class.",
-        )
-
-
-def _never_reached(answers: Answers) -> Iterator[JobWarning]:
-    """Say what the run is too short for."""
-    decided = answers.hyperparameters
-    late = [epoch for epoch in decided.unfreeze_schedule or {} if int(epoch) >= decided.num_train_epochs]
-    if late:
-        yield JobWarning(
-            code="never-unfrozen",
-            detail=f"unfreeze_schedule names epoch {late[0]}, but the last one of this run is "
-            f"{decided.num_train_epochs - 1}, counted from 0.",
-            remedy="Train for more epochs, or unfreeze earlier.",
-        )
-    first = decided.lr_scheduler_kwargs.T_0 if decided.lr_scheduler_kwargs is not None else None
-    left = answers.total_steps - decided.warmup_steps
-    if first is not None and first >= left:
-        yield JobWarning(
-            code="no-restart",
-            detail=f"T_0 is {first}, but only {left} optimizer steps come after the warm-up: the learning rate never "
-            "starts anew.",
-            remedy=f"Set T_0 below {left}, or leave it out for three cycles.",
-        )

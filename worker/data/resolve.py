@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from app.errors import FieldError, JobFailure, nearest
 from app.schemas.hyperparameters import Hyperparameters, Precision, Resolution, ResolvedHyperparameters
 from app.schemas.schedules import SchedulerOptions
+from app.schemas.steps import Pace
 
 T = TypeVar("T", int, float, str)
 DEFAULT_WARMUP_RATIO = 0.1
 FROZEN_BASE_RATE = 1e-3
 """Learning rate of a head on a frozen base."""
+FOCAL_GAMMA = 2.0
 CYCLES = 3
 """Of cosine_with_restarts, where the client does not say how long the first one is."""
 IMBALANCE = 3.0
@@ -90,9 +92,10 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
     ledger = _Ledger()
     max_length = _max_length(wishes, facts, ledger)
     batch_size = _batch_size(wishes, facts, max_length, ledger)
-    steps_per_epoch = windows_per_epoch(facts.rows, batch_size, wishes.gradient_accumulation_steps)
-    epochs = _epochs(wishes, facts.rows, steps_per_epoch, ledger)
-    total_steps = wishes.max_steps or epochs * steps_per_epoch
+    groups = tuple(facts.class_counts.values()) if facts.multi_label_rows is None else (facts.multi_label_rows,)
+    pace = Pace(groups, batch_size, wishes.gradient_accumulation_steps, wishes.curriculum)
+    epochs = _epochs(wishes, facts.rows, pace, ledger)
+    total_steps = wishes.max_steps or pace.run(epochs)
     warmup_steps = _warmup(wishes, total_steps, ledger)
     schedule = _schedule(wishes, total_steps - warmup_steps, ledger)
     decided = {
@@ -104,17 +107,13 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
         "warmup_steps": warmup_steps,
         "lr_scheduler_kwargs": schedule.model_dump(),
         "warmup_ratio": None,
+        "focal_gamma": _focal_gamma(wishes, ledger),
         "class_weights": _class_weights(wishes, facts, ledger),
         "dropout": _dropout(wishes, facts, ledger),
         "precision": _precision(wishes, facts, ledger),
     }
     hyperparameters = ResolvedHyperparameters.model_validate(wishes.model_dump() | decided)
     return Answers(hyperparameters, ledger.entries, total_steps)
-
-
-def windows_per_epoch(rows: int, batch_size: int, accumulation: int) -> int:
-    """Count the optimizer steps of one epoch; the last window may be short and counts all the same."""
-    return math.ceil(math.ceil(rows / batch_size) / accumulation)
 
 
 def balanced_weights(class_counts: Mapping[str, int]) -> dict[str, float]:
@@ -178,12 +177,12 @@ def _batch_size(wishes: Hyperparameters, facts: Facts, max_length: int, ledger: 
     return ledger.note("batch_size", 32, f"{facts.rows} training rows of at most {max_length} tokens")
 
 
-def _epochs(wishes: Hyperparameters, rows: int, steps_per_epoch: int, ledger: _Ledger) -> int:
+def _epochs(wishes: Hyperparameters, rows: int, pace: Pace, ledger: _Ledger) -> int:
     if wishes.max_steps is not None:
-        epochs = math.ceil(wishes.max_steps / steps_per_epoch)
+        epochs = pace.epochs_for(wishes.max_steps)
         if epochs == wishes.num_train_epochs:
             return epochs
-        reason = f"max_steps {wishes.max_steps} decides, at {steps_per_epoch} steps an epoch"
+        reason = f"max_steps {wishes.max_steps} decides, at {pace.full_epoch()} steps an epoch"
         return ledger.note("num_train_epochs", epochs, reason)
     if wishes.num_train_epochs != "auto":
         return wishes.num_train_epochs
@@ -251,6 +250,12 @@ def _warmup(wishes: Hyperparameters, total_steps: int, ledger: _Ledger) -> int:
             ),
         )
     return wishes.warmup_steps
+
+
+def _focal_gamma(wishes: Hyperparameters, ledger: _Ledger) -> float | None:
+    if wishes.loss == "focal" and wishes.focal_gamma is None:
+        return ledger.note("focal_gamma", FOCAL_GAMMA, "the value that its authors found best")
+    return wishes.focal_gamma
 
 
 def _class_weights(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> dict[str, float] | Literal["none"]:

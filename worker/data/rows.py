@@ -22,6 +22,8 @@ class Rows:
 
     texts: list[str] = field(default_factory=list)
     labels: list[Target] = field(default_factory=list)
+    difficulties: list[float] = field(default_factory=list)
+    """How hard each row is; empty when the dataset does not say."""
 
 
 def read_rows(file: Path, labels: Sequence[str], problem_type: ProblemType = "single_label") -> dict[SplitName, Rows]:
@@ -37,6 +39,8 @@ def read_rows(file: Path, labels: Sequence[str], problem_type: ProblemType = "si
             raise _changed(number)
         splits[split].texts.append(text)
         splits[split].labels.append(target)
+        if "difficulty" in row:
+            splits[split].difficulties.append(float(row["difficulty"]))
     if not splits["train"].texts:
         raise JobFailure(
             detail="The dataset has no row in its training split.",

@@ -1,5 +1,6 @@
 """The model families: which module makes the model that a job asks for."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from transformers import PreTrainedModel
 
 from app.schemas.families import EncoderOptions, FamilyOptions, TextCNNOptions
 from worker.models import encoder, textcnn
-from worker.models.network import Blueprint, Network
+from worker.models.network import Blueprint, Loaded, Network
 
 
 def build(options: FamilyOptions, blueprint: Blueprint) -> Network:
@@ -24,6 +25,12 @@ def _network(options: FamilyOptions, blueprint: Blueprint) -> Network:
             return encoder.build(blueprint)
         case TextCNNOptions():
             return textcnn.build(options, blueprint)
+
+
+def load_trained(folder: Path, labels: Sequence[str]) -> Loaded:
+    """Load a trained classifier of any family, told by its ``config.json``. Raises JobFailure."""
+    is_textcnn = json.loads((folder / "config.json").read_bytes()).get("model_type") == textcnn.MODEL_TYPE
+    return textcnn.load(folder, labels) if is_textcnn else encoder.load(folder, labels)
 
 
 def reload(options: FamilyOptions, folder: Path, labels: Sequence[str]) -> PreTrainedModel:

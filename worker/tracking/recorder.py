@@ -260,7 +260,7 @@ def _step_points(event: Stepped) -> list[Point]:
 
 
 def _evaluation_points(event: Evaluated) -> list[Point]:
-    values: dict[str, float | None] = dict(scalars(event.evaluation))
+    values: dict[str, float | None] = {event.metric_name: event.metric_value, **scalars(event.evaluation)}
     if len(event.evaluation.per_class) <= MOST_LABEL_CURVES:
         values |= {f"f1:{scores.label}": scores.f1 for scores in event.evaluation.per_class}
     return _points("eval", event, values)

@@ -50,6 +50,13 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveDue:
+    """The run has come to a step at which it is to be saved."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Training ended; the model now holds the best weights."""
 
@@ -58,4 +65,4 @@ class Stopped:
     best_step: int
 
 
-TrainingEvent = Step | Evaluated | Split | Stopped
+TrainingEvent = Step | Evaluated | Split | SaveDue | Stopped

@@ -20,12 +20,13 @@ from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.events import Interrupted
 from worker.training.checkpoint import BEST, best_of, load_state, load_weights, save_state, save_weights
-from worker.training.events import Evaluated, Split, Step, Stopped, StopReason, TrainingEvent
+from worker.training.distillation import Distillation
+from worker.training.events import Evaluated, SaveDue, Split, Step, Stopped, StopReason, TrainingEvent
 from worker.training.freezing import Freezing
 from worker.training.losses import WindowLoss
-from worker.training.meter import Meter
+from worker.training.meter import EXPLODED_NORM, Meter
 from worker.training.multi_label import LabelwiseLoss
-from worker.training.optimizer import encoder_rate, make_optimizer, set_beta1, set_factor
+from worker.training.optimizer import encoder_rate, make_optimizer, peak_rate, set_beta1, set_factor
 from worker.training.precision import LEAST_SCALE, Arithmetic
 from worker.training.schedulers import Schedule
 from worker.training.stopping import Stopping, read_metric
@@ -92,13 +93,17 @@ class Training:
         self._freezing = Freezing(model, head, depths or {}, wishes)
         self._optimizer = make_optimizer(model, head, wishes, depths)
         self._schedule = Schedule.of(wishes, total_steps)
+        self._peak = peak_rate(self._optimizer)
         kind = WindowLoss if problem_type == "single_label" else LabelwiseLoss
         self._loss = kind.of(wishes, labels, device)
+        self._distillation = None if wishes.distillation is None else Distillation(wishes.distillation)
         self._stopping = Stopping(
             wishes.metric_for_best_model, wishes.early_stopping_patience, wishes.early_stopping_threshold
         )
         self._place = Place()
         self._windows: list[Sequence[Rows]] = []
+        self._curves_of_epoch: dict[str, float] = {}
+        self._curves: dict[str, float] = {}  # of the newest step, which may have been the last of its epoch
         self._parts = 1  # of a batch, one forward pass each; more once memory ran out
         self._meter = Meter(device)
 
@@ -120,6 +125,8 @@ class Training:
             yield from self._advance()
             if self._meter.due(self._place.step, self.wishes.logging_steps, self._total_steps):
                 yield self._report()
+            if self._save_is_due():
+                yield SaveDue(self._place.step)
         yield self._finish()
 
     def save(self, folder: Path, *, fingerprint: str, notes: Mapping[str, Any] | None = None) -> None:
@@ -172,6 +179,7 @@ class Training:
         size = self.wishes.gradient_accumulation_steps
         self._windows = [batches[start : start + size] for start in range(0, len(batches), size)]
         self._freezing.enter(self._place.epoch)
+        self._curves_of_epoch = self._further_curves()
 
     @property
     def _epoch(self) -> float:
@@ -206,6 +214,7 @@ class Training:
             return False
         loss, examples = gathered
         step = self._place.step
+        self._curves = self._curves_of_epoch
         self._set_rates(step)
         self._meter.add(loss, self._update(), examples=examples, step=step + 1)
         return True
@@ -220,17 +229,21 @@ class Training:
         parts = [part for rows in window for part in np.array_split(rows, min(self._parts, len(rows)))]
         batches = [self._source.load(part).to(self._device) for part in parts]
         weight = self._loss.total_weight(torch.cat([batch.labels for batch in batches]))
+        texts = sum(len(batch) for batch in batches)
         loss = torch.zeros((), device=self._device)
         for batch in batches:
-            share = self._share(batch, weight)
+            share = self._share(batch, weight, texts)
             self.arithmetic.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
-        return loss, sum(len(batch) for batch in batches)
+        return loss, texts
 
-    def _share(self, batch: Batch, weight: Tensor) -> Tensor:
+    def _share(self, batch: Batch, weight: Tensor, texts: int) -> Tensor:
         with self.arithmetic.autocast():
             output = self._forward(**batch.inputs)
-        return self._loss.share(output.logits, batch.labels, weight)  # (batch, labels) -> ()
+        share = self._loss.share(output.logits, batch.labels, weight)  # (batch, labels) -> ()
+        if self._distillation is None:
+            return share
+        return self._distillation.mix(share, output.logits, batch.teacher, texts)
 
     def _update(self) -> Tensor:
         """Clip and apply the gathered gradients; give their norm, of the true gradients also under a loss scale."""
@@ -263,11 +276,16 @@ class Training:
             examples_per_second=reading.examples_per_second,
             eta_seconds=self._seconds_left(reading.seconds_per_step),
             logged=reading.logged,
-            values=self._further_curves(),
+            values=self._curves,
         )
 
     def _further_curves(self) -> dict[str, float]:
-        return {"trainable_parameters": self._freezing.open_parameters()} if self._freezing.active else {}
+        values: dict[str, float] = {}
+        if self._freezing.active:
+            values["trainable_parameters"] = self._freezing.open_parameters()
+        if self.wishes.curriculum is not None:
+            values["curriculum_rows"] = sum(len(rows) for window in self._windows for rows in window)
+        return values
 
     def _seconds_left(self, seconds_per_step: float) -> float:
         left = self._total_steps - self._place.step
@@ -275,18 +293,36 @@ class Training:
         return left * seconds_per_step + evaluations * self._meter.newest_pause
 
     def _refuse_divergence(self, scale: float | None) -> None:
-        bad_step = self._meter.first_bad_step(norms=not self.arithmetic.scaled)
-        if bad_step is None and (scale is None or scale >= LEAST_SCALE):
-            return
-        rate, step = encoder_rate(self._optimizer), bad_step or self._place.step
+        # Under a loss scale an overflow of the gradients is no divergence: such a step is skipped.
+        bad_step, exploded = self._meter.first_bad_step(norms=not self.arithmetic.scaled), self._meter.exploded_step()
+        if scale is not None and scale < LEAST_SCALE and bad_step is None:
+            bad_step = self._place.step
+        if exploded is not None and (bad_step is None or exploded < bad_step):
+            raise self._diverged(exploded, f"the norm of its gradients is above {EXPLODED_NORM:g}: they exploded")
+        if bad_step is not None:
+            raise self._diverged(bad_step, "the loss or its gradients are no longer finite")
+
+    def _diverged(self, step: int, what: str) -> JobFailure:
+        rate = self._schedule.factor(step - 1) * self._peak
         fp16 = " or set precision to 'bf16' or 'fp32'" if self.arithmetic.scaled else ""
-        raise JobFailure(
-            detail=f"Training diverged at step {step}: the loss or its gradients are no longer finite "
-            f"(learning rate {rate:.3g} at step {self._place.step}).",
+        clip = "" if self.wishes.max_grad_norm is not None else ", set max_grad_norm to 1.0"
+        return JobFailure(
+            detail=f"Training diverged at step {step}: {what} (learning rate {rate:.3g}).",
             code="training-diverged",
-            remedy=f"Lower learning_rate (a tenth is a good try), lengthen the warm-up{fp16}.",
+            remedy=f"Lower learning_rate (a tenth is a good try), lengthen the warm-up{clip}{fp16}.",
             extra={"step": step, "learning_rate": rate},
         )
+
+    def _save_is_due(self) -> bool:
+        if self._place.step >= self._total_steps:
+            return False
+        match self.wishes.save_strategy:
+            case "steps":
+                return self._place.step % (self.wishes.save_steps or 1) == 0
+            case "epoch":
+                return self._place.window == 0
+            case _:
+                return False
 
     def _evaluation_is_due(self) -> bool:
         place = self._place

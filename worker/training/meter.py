@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 SIGN_OF_LIFE_SECONDS = 2.0
+EXPLODED_NORM = 1e6
+"""A gradient norm above this is no gradient of a mean loss any more: healthy ones stay below a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Meter:
         self._norm = torch.zeros((), device=device)
         self._bad_loss = torch.zeros((), dtype=torch.int64, device=device)  # first step without a finite loss; 0: none
         self._bad_norm = torch.zeros((), dtype=torch.int64, device=device)
+        self._exploded = torch.zeros((), dtype=torch.int64, device=device)
         self._steps = 0
         self._timed_steps = 0
         self._examples = 0
@@ -47,8 +50,9 @@ class Meter:
         """Take note of one optimizer step."""
         self._loss += loss
         self._norm = norm.detach()
-        self._bad_loss = _first(self._bad_loss, loss, step)
-        self._bad_norm = _first(self._bad_norm, norm, step)
+        self._bad_loss = _first(self._bad_loss, ~torch.isfinite(loss), step)
+        self._bad_norm = _first(self._bad_norm, ~torch.isfinite(norm), step)
+        self._exploded = _first(self._exploded, norm.isfinite() & (norm > EXPLODED_NORM), step)
         self._steps += 1
         self._timed_steps += 1
         self._examples += examples
@@ -82,6 +86,10 @@ class Meter:
         steps = [int(self._bad_loss)] + ([int(self._bad_norm)] if norms else [])
         return min((step for step in steps if step), default=None)
 
+    def exploded_step(self) -> int | None:
+        """Give the first step whose gradient was finite and far too large."""
+        return int(self._exploded) or None
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Stop the clock meanwhile, so that evaluations do not count as slow steps."""
@@ -101,6 +109,5 @@ class Meter:
         self._steps = state["steps"]
 
 
-def _first(known: Tensor, value: Tensor, step: int) -> Tensor:
-    bad = (known == 0) & ~torch.isfinite(value)
-    return torch.where(bad, torch.full_like(known, step), known)
+def _first(known: Tensor, bad: Tensor, step: int) -> Tensor:
+    return torch.where((known == 0) & bad, torch.full_like(known, step), known)

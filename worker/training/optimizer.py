@@ -45,6 +45,11 @@ def encoder_rate(optimizer: torch.optim.Optimizer) -> float:
     return float(optimizer.param_groups[0]["lr"])
 
 
+def peak_rate(optimizer: torch.optim.Optimizer) -> float:
+    """Read what ``encoder_rate`` is at the peak of the schedule."""
+    return float(optimizer.param_groups[0][PEAK])
+
+
 def _groups(
     model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters, depths: Mapping[str, int]
 ) -> list[dict[str, Any]]:

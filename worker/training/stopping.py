@@ -6,9 +6,17 @@ from typing import Any
 
 from app.schemas.metrics import Evaluation
 
+Metric = str | dict[str, float]
 
-def read_metric(evaluation: Evaluation, name: str) -> float:
-    """Read a scalar metric by name, or ``f1:LABEL``, ``precision:LABEL``, ``recall:LABEL``."""
+
+def read_metric(evaluation: Evaluation, metric: Metric) -> float:
+    """Read a scalar metric, or ``f1:LABEL``, ``precision:LABEL``, ``recall:LABEL``; add several up by their weights."""
+    if isinstance(metric, str):
+        return _read(evaluation, metric)
+    return sum(weight * _read(evaluation, name) for name, weight in metric.items())
+
+
+def _read(evaluation: Evaluation, name: str) -> float:
     kind, _, label = name.partition(":")
     if not label:
         return float(getattr(evaluation, kind))
@@ -23,7 +31,7 @@ class Stopping:
     the threshold, so many small gains that add up to it count as one.
     """
 
-    metric: str
+    metric: Metric
     patience: int | None
     threshold: float
     best: float | None = None

@@ -9,7 +9,7 @@ from app.preflight.tables.json_rows import table_of
 from app.preflight.tables.table import Table
 from app.schemas.datasets import DatasetOptions, DatasetRow, DatasetRows
 
-_COLUMNS = (("text_column", "text"), ("label_column", "label"), ("split_column", "split"))
+_COLUMNS = (("text_column", "text"), ("label_column", "label"), ("split_column", "split"), ("difficulty_column", ""))
 
 
 def read_body(value: dict[str, Any], asked: DatasetOptions) -> tuple[Table, DatasetOptions]:

@@ -38,6 +38,11 @@ def test_evaluating_every_so_many_steps_needs_one_flag() -> None:
     assert (wishes.eval_strategy, wishes.eval_steps) == ("steps", 50)
 
 
+def test_saving_every_so_many_steps_needs_one_flag() -> None:
+    wishes = Hyperparameters.model_validate(flags.values({"save_steps": "50"}))
+    assert (wishes.save_strategy, wishes.save_steps) == ("steps", 50)
+
+
 def test_what_a_flag_takes_is_said_in_short() -> None:
     kinds = {name: flags.kind_of(field) for name, field in Hyperparameters.model_json_schema()["properties"].items()}
     assert kinds["num_train_epochs"] == "INTEGER|auto"

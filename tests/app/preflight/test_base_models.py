@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import AppError
 from app.preflight.base_models import BaseModels
+from app.schemas.distillation import DistillationOptions
 from app.schemas.families import EncoderOptions, FamilyOptions, TextCNNOptions
 from app.schemas.jobs import BaseModelRef
 from app.settings import Settings
@@ -151,3 +152,35 @@ def test_a_version_starts_only_what_it_can(pin, sqlite_store) -> None:
         version.manifest = version.manifest | {"family": "encoder"}
     assert refusal(pin, "model:mood", family=TextCNNOptions()).code == "unfit-base-model"
     assert pin("model:mood", TextCNNOptions(tokenizer="base_model")).revision == "1"
+
+
+@pytest.fixture
+def pin_teacher(sqlite_store, make_settings: Callable[..., Settings]) -> Callable[..., DistillationOptions]:
+    def run(teacher: str, **options) -> DistillationOptions:
+        wish = DistillationOptions(teacher=teacher, **options)
+        return BaseModels(make_settings(), sqlite_store.database).pin_teacher(wish)
+
+    return run
+
+
+def test_a_teacher_is_pinned_as_a_base_model_is(pin_teacher) -> None:
+    assert pin_teacher("distilbert-base-uncased").revision == COMMIT
+    assert pin_teacher("distilbert-base-uncased", revision="f" * 40).revision == "f" * 40
+    assert pin_teacher("minilm-l6").revision is None
+
+
+def test_a_teacher_of_ours_is_pinned_to_its_version(pin_teacher, sqlite_store) -> None:
+    for _ in range(2):
+        sqlite_store.publish(sqlite_store.running())
+    sqlite_store.do(models.set_alias, "mood", "old", 1)
+    assert pin_teacher("model:mood").revision == "2"
+    pinned = pin_teacher("model:mood@old")
+    assert (pinned.teacher, pinned.revision) == ("model:mood@old", "1")
+    assert pin_teacher("model:mood@old", revision="2").revision == "2"
+
+
+def test_an_unknown_teacher_is_refused_at_its_own_place(pin_teacher) -> None:
+    with pytest.raises(AppError) as caught:
+        pin_teacher("model:nobody")
+    assert caught.value.code == "unknown-base-model"
+    assert [error.pointer for error in caught.value.errors] == ["/hyperparameters/distillation/teacher"]

@@ -28,9 +28,15 @@ MODEL = ModelFacts(
     epochs=st.one_of(st.just("auto"), st.integers(1, 50)),
     accumulation=st.integers(1, 8),
     max_steps=st.one_of(st.none(), st.integers(1, 10_000)),
+    curriculum=st.one_of(st.none(), st.fixed_dictionaries({"num_epochs": st.integers(1, 12)})),
 )
 def test_agrees_with_the_worker(
-    rows: int, batch_size: int | str, epochs: int | str, accumulation: int, max_steps: int | None
+    rows: int,
+    batch_size: int | str,
+    epochs: int | str,
+    accumulation: int,
+    max_steps: int | None,
+    curriculum: dict[str, int] | None,
 ) -> None:
     wishes = Hyperparameters.model_validate(
         {
@@ -38,10 +44,11 @@ def test_agrees_with_the_worker(
             "num_train_epochs": epochs,
             "gradient_accumulation_steps": accumulation,
             "max_steps": max_steps,
+            "curriculum": curriculum,
         }
     )
     answers = resolve(wishes, Facts({"a": rows - 1, "b": 1}, np.asarray([500]), MODEL))
-    size = estimate(wishes, train_rows=rows, validation_rows=1)
+    size = estimate(wishes, train_rows={"a": rows - 1, "b": 1}, validation_rows=1)
     assert size.batch_size == answers.hyperparameters.batch_size
     assert size.num_train_epochs == answers.hyperparameters.num_train_epochs
     assert size.total_steps == answers.total_steps
@@ -51,4 +58,4 @@ def test_agrees_with_the_worker(
 def test_short_texts_never_take_more_steps(rows: int) -> None:
     wishes = Hyperparameters()
     answers = resolve(wishes, Facts({"a": rows - 1, "b": 1}, np.asarray([12]), MODEL))
-    assert estimate(wishes, train_rows=rows, validation_rows=1).total_steps >= answers.total_steps
+    assert estimate(wishes, train_rows={"a": rows - 1, "b": 1}, validation_rows=1).total_steps >= answers.total_steps

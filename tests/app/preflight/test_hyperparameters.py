@@ -38,6 +38,13 @@ def broken(**hyperparameters: Any) -> FieldError:
         ({"unfreeze_schedule": {"1": "most"}}, "/unfreeze_schedule/1", '"all"'),
         ({"unfreeze_schedule": {"two": 1}}, "", "are epochs"),
         ({"unfreeze_schedule": {}}, "/unfreeze_schedule", "1"),
+        ({"save_steps": 10}, "", "belong together"),
+        ({"save_strategy": "steps"}, "", "belong together"),
+        ({"focal_gamma": 2.0}, "", "focal_gamma needs loss 'focal'"),
+        ({"metric_for_best_model": {"f1:a": 0.5, "f1:b": 0.4}}, "", "add up to 0.9, not to 1"),
+        ({"metric_for_best_model": {"f1:a": 0.5, "loss": 0.5}}, "", "better when smaller"),
+        ({"metric_for_best_model": {"f1": 1.0}}, "", "its keys are metrics"),
+        ({"metric_for_best_model": {"f1:a": 1.5, "f1:b": -0.5}}, "/metric_for_best_model/f1:b", "above 0"),
         ({"lr_scheduler_kwargs": {"T_0": 0}}, "/lr_scheduler_kwargs/T_0", "from 1 to 10000000"),
     ],
 )

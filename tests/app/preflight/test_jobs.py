@@ -81,7 +81,17 @@ def test_a_dataset_without_validation_rows_cannot_be_trained_on(prepare) -> None
 @pytest.mark.parametrize(
     ("wishes", "pointer", "remedy"),
     [
+        (
+            {"curriculum": {"difficulty": "column"}},
+            "curriculum/difficulty",
+            "Use length or probe_loss, or upload the dataset with a difficulty_column.",
+        ),
         ({"metric_for_best_model": "f1:spm"}, "metric_for_best_model", "Did you mean f1:spam?"),
+        (
+            {"metric_for_best_model": {"f1:spm": 0.5, "f1_macro": 0.5}},
+            "metric_for_best_model/f1:spm",
+            "Did you mean f1:spam?",
+        ),
         (
             {"warmup_steps": 20, "num_train_epochs": 2, "batch_size": 32},
             "warmup_steps",
@@ -130,3 +140,10 @@ def test_texts_longer_than_the_base_model_reads_are_refused(prepare: Callable[..
     assert (problem.code, problem.errors[0].pointer) == ("invalid-hyperparameter", "/hyperparameters/max_length")
     assert problem.remedy == 'Use at most 512, or "auto".'
     assert prepare(max_length=512).request.hyperparameters.max_length == 512
+
+
+def test_a_teacher_is_pinned_in_the_request_that_is_stored(prepare) -> None:
+    wish = {"teacher": "distilbert-base-uncased"}
+    pinned = prepare(distillation=wish).request.hyperparameters.distillation
+    assert pinned.revision == "0123456789abcdef0123456789abcdef01234567"
+    assert (pinned.temperature, pinned.alpha) == (4.0, 0.7)

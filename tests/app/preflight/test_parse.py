@@ -192,3 +192,36 @@ def test_the_profile_warns(tmp_path: Path) -> None:
     assert profile.duplicates == 3
     assert profile.majority_baseline == 0.5
     assert (profile.text_lengths.p50, profile.text_lengths.max) == (6, 7)
+
+
+@pytest.mark.parametrize("numbers", [["1", "2.5", "-3", "0"], [1, 2.5, -3, 0]])
+def test_difficulties_are_kept_with_their_rows(tmp_path: Path, numbers: list[Any]) -> None:
+    rows = [{"text": f"row {i}", "label": "ab"[i % 2], "hard": number} for i, number in enumerate(numbers)]
+    accepted = run(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), difficulty_column="hard")
+    assert accepted.profile.has_difficulties
+    assert [(row["text"], row["difficulty"]) for row in stored(tmp_path)] == [
+        ("row 0", 1.0), ("row 1", 2.5), ("row 2", -3.0), ("row 3", 0.0)
+    ]  # fmt: skip
+
+
+def test_without_the_option_a_column_of_that_name_is_not_kept(tmp_path: Path) -> None:
+    accepted = run(tmp_path, "text,label,difficulty\na,x,1\nb,y,hard\nc,x,2\nd,y,3\n")
+    assert not accepted.profile.has_difficulties
+    assert all("difficulty" not in row for row in stored(tmp_path))
+
+
+@pytest.mark.parametrize("wrong", ["", "hard", "nan", "inf"])
+def test_a_row_without_a_number_is_located(tmp_path: Path, wrong: str) -> None:
+    error = refusal(tmp_path, f"text,label,hard\na,x,1\nb,y,{wrong}\nc,x,2\nd,y,3\n", difficulty_column="hard")
+    assert error.code == "invalid-difficulty"
+    assert [found.pointer for found in error.errors] == ["/lines/3/hard"]
+
+
+def test_an_unknown_difficulty_column_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, csv("a", "b", "a", "b"), difficulty_column="hard").code == "unknown-column"
+
+
+def test_rows_in_a_body_may_say_how_hard_they_are(tmp_path: Path) -> None:
+    rows = [{"text": f"row {i}", "label": "ab"[i % 2], "difficulty": i} for i in range(4)]
+    run(tmp_path, json.dumps({"rows": rows, "difficulty_column": "difficulty"}))
+    assert [row["difficulty"] for row in stored(tmp_path)] == [0.0, 1.0, 2.0, 3.0]

@@ -99,3 +99,9 @@ def test_a_null_of_a_profile_is_told_as_null() -> None:
     filled = fill(request(profile="twitter-bert"), data(9000))
     assert filled.request.hyperparameters.early_stopping_patience is None
     assert {each.field: each.value for each in filled.resolutions}["early_stopping_patience"] == "null"
+
+
+def test_a_schedule_that_warms_up_by_itself_drops_the_warm_up_of_the_profile() -> None:
+    filled = fill(request(profile="research", hyperparameters={"lr_scheduler_type": "one_cycle"}), data(100_000))
+    assert filled.request.hyperparameters.warmup_steps is None
+    assert "warmup_steps" not in [resolution.field for resolution in filled.resolutions]

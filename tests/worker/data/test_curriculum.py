@@ -12,10 +12,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from app.schemas.curriculum import CurriculumOptions
+from app.schemas.steps import Pace
 from app.schemas.text import TextOptions, TokenizerSettings
 from app.text.tokenizer import TextEncoder
 from worker.data.batches import Batches
-from worker.data.curriculum import Curriculum, CurriculumBatches, share
+from worker.data.curriculum import Curriculum, CurriculumBatches
 from worker.data.encode import encode
 from worker.data.rows import Rows
 
@@ -34,7 +35,7 @@ def options(draw: st.DrawFn) -> CurriculumOptions:
 
 
 def test_the_share_grows_evenly_from_the_first_epoch_to_the_last() -> None:
-    shares = [share(CurriculumOptions(), epoch, 12) for epoch in range(12)]
+    shares = [CurriculumOptions().share(epoch, 12) for epoch in range(12)]
     assert shares == pytest.approx([0.3, *(0.3 + 0.7 * epoch / 9 for epoch in range(1, 9)), 1.0, 1.0, 1.0])
 
 
@@ -42,7 +43,7 @@ def test_the_share_grows_evenly_from_the_first_epoch_to_the_last() -> None:
     ("num_epochs", "epochs", "expected"), [(10, 3, [0.3, 0.65, 1.0]), (1, 2, [1, 1]), (10, 1, [1])]
 )
 def test_a_shorter_run_ends_with_all_rows_too(num_epochs: int, epochs: int, expected: list[float]) -> None:
-    shares = [share(CurriculumOptions(num_epochs=num_epochs), epoch, epochs) for epoch in range(epochs)]
+    shares = [CurriculumOptions(num_epochs=num_epochs).share(epoch, epochs) for epoch in range(epochs)]
     assert shares == pytest.approx(expected)
 
 
@@ -64,7 +65,7 @@ def test_every_epoch_holds_the_one_before_and_the_easiest_rows_of_its_size(
         for label in set(labels.tolist()) if options.by_label else (None,):
             group = np.ones(len(data), dtype=bool) if label is None else labels == label
             used = np.isin(np.arange(len(data)), rows) & group
-            assert used.sum() == pytest.approx(share(options, epoch, epochs) * group.sum(), abs=1)
+            assert used.sum() == pytest.approx(options.share(epoch, epochs) * group.sum(), abs=1)
             assert difficulty[used].max() <= difficulty[group & ~used].min(initial=math.inf)
     if options.final_difficulty == 1:
         assert len(before) == len(data)
@@ -79,9 +80,31 @@ def test_by_label_keeps_the_hard_label_in_the_first_epoch() -> None:
 
 
 def test_steps_are_counted_epoch_by_epoch() -> None:
-    curriculum = Curriculum(np.arange(10.0), np.zeros(10, dtype=np.int64), CurriculumOptions(num_epochs=3), epochs=4)
+    options = CurriculumOptions(num_epochs=3)
+    curriculum = Curriculum(np.arange(10.0), np.zeros(10, dtype=np.int64), options, epochs=4)
     assert curriculum.sizes() == [3, 7, 10, 10]
-    assert curriculum.total_steps(batch_size=2, accumulation=2) == 1 + 2 + 3 + 3
+    assert Pace([10], 2, 2, options).run(4) == 1 + 2 + 3 + 3
+
+
+@calm
+@given(
+    options(),
+    st.integers(1, 30),
+    st.lists(st.integers(0, 40), min_size=1, max_size=5).filter(any),
+    st.integers(1, 9),
+    st.integers(1, 4),
+)
+def test_steps_known_from_counts_are_those_of_the_batches(
+    options: CurriculumOptions, epochs: int, groups: list[int], batch_size: int, accumulation: int
+) -> None:
+    labels = np.repeat(np.arange(len(groups)), groups)
+    curriculum = Curriculum(np.random.default_rng(0).random(len(labels)), labels, options, epochs=epochs)
+    windows = [len(range(0, len(range(0, size, batch_size)), accumulation)) for size in curriculum.sizes()]
+    pace = Pace(groups, batch_size, accumulation, options)
+    assert pace.run(epochs) == sum(windows)
+    enough = pace.epochs_for(sum(windows))
+    assert pace.run(enough) >= sum(windows)
+    assert enough <= epochs
 
 
 def test_batches_hold_just_the_rows_of_their_epoch() -> None:
@@ -105,8 +128,6 @@ def test_batches_hold_just_the_rows_of_their_epoch() -> None:
     ("fields", "word"),
     [
         ({"initial_difficulty": 0.9, "final_difficulty": 0.5}, "above"),
-        ({"difficulty": "column"}, "needs column"),
-        ({"column": "hardness"}, "needs difficulty"),
         ({"initial_difficulty": 0.0}, "greater than 0"),
     ],
 )

@@ -1,8 +1,5 @@
 """Difficulty by length, by the loss of a probe, and by a column."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.naive_bayes import MultinomialNB
@@ -76,32 +73,12 @@ def test_tiny_and_empty_texts_have_a_finite_loss(texts: list[list[int]]) -> None
     assert np.isfinite(losses).all() and len(losses) == len(texts)
 
 
-def write(file: Path, *rows: dict[str, object]) -> Path:
-    file.write_text("".join(json.dumps({"text": "x", "label": "a"} | row) + "\n" for row in rows), encoding="utf-8")
-    return file
+def test_numbers_of_the_dataset_are_taken_as_they_are() -> None:
+    assert by_column([2, 0.5], 2).tolist() == [2, 0.5]
 
 
-def test_a_column_is_read_for_the_training_rows_only(tmp_path: Path) -> None:
-    file = write(
-        tmp_path / "rows.jsonl",
-        {"split": "train", "hard": 2},
-        {"split": "test"},
-        {"split": "train", "hard": 0.5},
-    )
-    assert by_column(file, "hard").tolist() == [2, 0.5]
-
-
-@pytest.mark.parametrize("value", [True, "3", None, float("nan"), [1]])
-def test_a_column_without_numbers_is_refused(tmp_path: Path, value: object) -> None:
-    file = write(tmp_path / "rows.jsonl", {"split": "train", "hard": value})
+@pytest.mark.parametrize("numbers", [[], [1.0]])
+def test_rows_without_numbers_are_refused(numbers: list[float]) -> None:
     with pytest.raises(JobFailure) as failure:
-        by_column(file, "hard")
-    assert failure.value.code == "difficulty-not-a-number"
-
-
-def test_a_missing_column_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    file = write(tmp_path / "rows.jsonl", {"split": "train", "hardness": 1})
-    with pytest.raises(JobFailure) as failure:
-        by_column(file, "hardnes")
-    assert failure.value.code == "difficulty-column-missing"
-    assert failure.value.remedy == "Did you mean 'hardness'?"
+        by_column(numbers, 2)
+    assert failure.value.code == "no-difficulties"

@@ -6,29 +6,38 @@ from typing import Any
 import pytest
 
 from app.errors import JobFailure
+from app.schemas.datasets import ProblemType, SplitName
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.text import TextOptions
 from tests.worker.data.test_resolve import MODEL
 from tests.worker.toy_task import LABELS, Row, toy_rows, write_rows
 from worker.data.prepare import Prepared, prepare
 from worker.data.resolve import ModelFacts
-from worker.data.rows import read_rows
+from worker.data.rows import Rows, read_rows
 from worker.events import Interrupted
 
 SPLITS = [*toy_rows(60), *toy_rows(12, split="validation"), *toy_rows(9, split="test")]
 
 
 def prepared(
-    folder: Path, base: Path, rows: list[Row], *, labels: list[str] = LABELS, model: ModelFacts = MODEL, **wishes: Any
+    folder: Path,
+    base: Path,
+    rows: list[Row] | dict[SplitName, Rows],
+    *,
+    labels: list[str] = LABELS,
+    model: ModelFacts = MODEL,
+    problem_type: ProblemType = "single_label",
+    **wishes: Any,
 ) -> Prepared:
     return prepare(
-        read_rows(write_rows(folder / "rows.jsonl", rows), labels),
+        rows if isinstance(rows, dict) else read_rows(write_rows(folder / "rows.jsonl", rows), labels),
         labels,
         tokenizer=base / "tokenizer.json",
         text=TextOptions(),
         wishes=Hyperparameters(**wishes),
         model=replace_vocabulary(model),
         check=lambda: None,
+        problem_type=problem_type,
     )
 
 

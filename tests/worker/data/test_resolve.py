@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from app.errors import JobFailure
 from app.schemas.hyperparameters import Hyperparameters
-from worker.data.resolve import Answers, Facts, ModelFacts, balanced_weights, resolve, windows_per_epoch
+from app.schemas.steps import Pace
+from worker.data.resolve import Answers, Facts, ModelFacts, balanced_weights, resolve
 
 MODEL = ModelFacts(
     position_limit=512,
@@ -92,7 +93,7 @@ def test_steps_count_short_windows() -> None:
 @given(rows=st.integers(1, 500), batch=st.integers(1, 60), accumulation=st.integers(1, 9))
 def test_windows_are_what_the_loop_cuts(rows: int, batch: int, accumulation: int) -> None:
     batches = range(0, rows, batch)
-    assert windows_per_epoch(rows, batch, accumulation) == len(range(0, len(batches), accumulation))
+    assert Pace([rows], batch, accumulation).full_epoch() == len(range(0, len(batches), accumulation))
 
 
 def test_max_steps_decides_over_epochs() -> None:

@@ -47,6 +47,8 @@ class Texts:
     ids: NDArray[np.int64]  # (rows, seq)
     order: Sequence[Sequence[int]] | None = None
     planned: list[int] = field(default_factory=list)
+    taught: bool = False
+    """Whether a teacher, who is not always right, has said something of each text."""
 
     def plan(self, batch_size: int, *, seed: int, epoch: int) -> list[NDArray[np.int64]]:
         self.planned.append(epoch)
@@ -56,7 +58,9 @@ class Texts:
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
         ids = torch.from_numpy(self.ids[rows])
-        return Batch({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, (ids == 1).any(1).long())
+        labels = (ids == 1).any(1).long()
+        teacher = torch.stack([ids[:, 0] * -0.3, ids[:, 1] * 0.2], dim=1) if self.taught else None
+        return Batch({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, labels, teacher)
 
 
 def texts(count: int, order: Sequence[Sequence[int]] | None = None) -> Texts:

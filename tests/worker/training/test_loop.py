@@ -12,7 +12,7 @@ from torch import Tensor
 from app.errors import JobFailure
 from tests.worker.training.small import Small, Texts, never, scripted, small_run, texts
 from worker.events import Interrupted
-from worker.training.events import Evaluated, Split, Step, Stopped, TrainingEvent
+from worker.training.events import Evaluated, SaveDue, Split, Step, Stopped, TrainingEvent
 from worker.training.loop import Training
 
 
@@ -199,3 +199,44 @@ def test_clipping_bounds_the_step(tmp_path: Path) -> None:
 def test_source_yields_the_labels_of_its_texts() -> None:
     source: Texts = texts(50)
     assert 10 < int(source.load(source.plan(50, seed=0, epoch=0)[0]).labels.sum()) < 40
+
+
+def test_exploding_gradients_stop_the_run_although_they_are_finite_and_clipped(tmp_path: Path) -> None:
+    model = Small(dropout=0.0)
+    training = small_run(tmp_path, texts(12), model=model, total_steps=60, warmup_steps=2, logging_steps=10)
+    with pytest.raises(JobFailure) as caught:
+        for event in training.run(never):
+            if event.step == 1:
+                # The loss stays finite, the way back through the norm does not stay reasonable.
+                with torch.no_grad():
+                    model.classifier.weight.mul_(1e9)
+    assert caught.value.code == "training-diverged"
+    assert "exploded" in caught.value.detail
+    assert caught.value.extra == {"step": 2, "learning_rate": 0.005}
+    assert "a tenth" in (caught.value.remedy or "")
+
+
+def test_steps_that_fp16_skips_are_no_divergence(tmp_path: Path) -> None:
+    """The scale begins far too high: gradients overflow, the step is skipped, the scale is halved, training goes on."""
+    model = Small(dropout=0.0)
+    training = small_run(tmp_path, texts(12), model=model, total_steps=12, precision="fp16", logging_steps=1)
+    training.arithmetic.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+    steps = of(list(training.run(never)), Step)
+    assert steps[0].grad_norm is None
+    assert steps[0].loss_scale == 2.0**39
+    assert steps[-1].step == 12
+    assert all(math.isfinite(step.loss) for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"save_strategy": "no"}, []),
+        ({"save_strategy": "epoch"}, [3, 6, 9]),  # twelve rows in batches of four: three steps an epoch
+        ({"save_strategy": "steps", "save_steps": 4}, [4, 8]),
+    ],
+)
+def test_says_when_to_save_and_not_at_the_end(tmp_path: Path, changes: Any, expected: list[int]) -> None:
+    events = list(small_run(tmp_path, texts(12), total_steps=12, **changes).run(never))
+    assert [event.step for event in of(events, SaveDue)] == expected

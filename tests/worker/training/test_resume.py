@@ -22,6 +22,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "frozen-base": {"freeze_base": True},
     "unfreezing": {"unfreeze_schedule": {"2": 1, "4": "all"}},
     "layers": {"layerwise_lr_decay": 0.5},
+    "focal": {"loss": "focal", "focal_gamma": 2.0, "class_weights": {"no": 0.5, "yes": 2.0}},
+    "curriculum": {"curriculum": {"num_epochs": 5, "initial_difficulty": 0.4}, "num_train_epochs": 7},
+    "distilled": {"distillation": {"teacher": "model:large"}},
     "polynomial": {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"power": 2.0, "min_lr_ratio": 0.1}},
 }
 
@@ -38,9 +41,11 @@ def run_of(folder: Path, way: dict[str, Any]) -> Training:
         "logging_steps": 1,
         "early_stopping_patience": None,
     }
+    source = texts(12)
+    source.taught = "distillation" in way
     return small_run(
         folder,
-        texts(12),
+        source,
         total_steps=STEPS,
         evaluate=judge_by_weights,
         depths={"embedding.weight": 0, "norm.weight": 1, "norm.bias": 1},
