@@ -42,7 +42,7 @@ class Saving:
         if isinstance(event, SaveDue):
             self.save()
         pause = self._spec.checkpoint_seconds
-        if self._wishes.save_strategy == "auto" and pause is not None and time.monotonic() - self._saved_at >= pause:
+        if self._wishes.save_strategy == "time" and pause is not None and time.monotonic() - self._saved_at >= pause:
             self.save()
 
     def save(self) -> None:

@@ -130,8 +130,8 @@ class Hyperparameters(StrictModel):
     """Evaluate after every epoch, or every eval_steps."""
     eval_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Optimizer steps between two evaluations; required by eval_strategy steps, refused otherwise."""
-    save_strategy: Literal["auto", "epoch", "steps", "no"] = "auto"
-    """When training is saved, so that a lost worker costs little: auto: as often as the service is set to, by time;
+    save_strategy: Literal["time", "epoch", "steps", "no"] = "time"
+    """When training is saved, so that a lost worker costs little: time: as often as the service is set to;
     epoch, steps: after every epoch or every save_steps; no: only when a worker is shut down. The best weights are kept
     in any case."""
     save_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None

@@ -44,6 +44,8 @@ def test_the_dataset_decides_unless_asked(asked: str, dataset: ProblemType, trai
         (request(problem_type=SINGLE), MULTI, "/problem_type"),
         (request(hyperparameters={"thresholds": "tuned"}), SINGLE, "/hyperparameters/thresholds"),
         (request(hyperparameters={"thresholds": {"c": 0.3}}), MULTI, "/hyperparameters/thresholds"),
+        (request(hyperparameters={"loss": "focal"}), MULTI, "/hyperparameters/loss"),
+        (request(hyperparameters={"distillation": {"teacher": "model:x"}}), MULTI, "/hyperparameters/distillation"),
     ],
 )
 def test_what_the_labels_do_not_allow_is_refused(job: TrainJobRequest, dataset: ProblemType, place: str) -> None:
