@@ -273,5 +273,6 @@ def _points(group: str, event: Stepped | Evaluated, values: Mapping[str, float |
 
 
 def scalars(evaluation: Evaluation) -> dict[str, float]:
-    """Give the scores that are single numbers, by name."""
-    return {name: getattr(evaluation, name) for name in SCALARS}
+    """Give the scores that are single numbers, by name; some exist for sets of labels alone."""
+    values = {name: getattr(evaluation, name) for name in SCALARS}
+    return {name: value for name, value in values.items() if value is not None}
