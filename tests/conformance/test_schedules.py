@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.schemas.schedules import Scheduler, SchedulerOptions
@@ -95,6 +95,7 @@ def test_restarts_begin_after_the_warm_up() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(total=4, pct_start=0.25, strategy="cos", div=25.0, final=1e4, three_phase=False)
 @given(
     total=st.integers(4, 300),
     pct_start=st.floats(0.02, 0.48),
@@ -114,17 +115,20 @@ def test_one_cycle_is_that_of_torch(
         "three_phase": three_phase,
     }
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=PEAK)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, total_steps=total, **options)
     mine = Schedule("one_cycle", SchedulerOptions(**options), warmup_steps=0, total_steps=total)
     ends = [pct_start * total - 1, 2 * pct_start * total - 2]
-    ascending = not three_phase or ends[0] <= ends[1]  # in shorter runs torch's phases end before they begin
+    # A first phase of no length makes torch divide by zero; in short runs its phases end before they begin.
+    comparable = ends[0] != 0 and (not three_phase or ends[0] <= ends[1])
+    scheduler = (
+        torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, total_steps=total, **options) if comparable else None
+    )
     for step in range(total):
-        if ascending:
+        if scheduler is not None:
             assert mine.factor(step) == pytest.approx(scheduler.get_last_lr()[0] / PEAK, abs=1e-9)
             assert mine.beta1(step) == pytest.approx(optimizer.param_groups[0]["betas"][0], abs=1e-9)
         assert 0 <= mine.factor(step) <= 1
         optimizer.step()
-        if step < total - 1:
+        if scheduler is not None and step < total - 1:
             scheduler.step()
 
 

@@ -34,11 +34,11 @@ def test_refuses(data: bytes, status: int, code: str) -> None:
 
 @pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000])
 def test_refuses_bottomless_nesting_at_once(data: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(AppError) as caught:
         parse(data)
     assert caught.value.code == "malformed-json"
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_keeps_every_other_character() -> None:
