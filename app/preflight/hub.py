@@ -1,18 +1,14 @@
 """Asks the Hugging Face hub which commit a model's name means now, or finds a copy downloaded earlier."""
 
-import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from app.errors import AppError, Unavailable, Unprocessable
+from app.preflight.hub_answers import Answer, NoAnswer, ask
 from app.settings import Settings
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LONGEST_ANSWER = 8 * 1024 * 1024
 
 
 class UnknownRepository(LookupError):
@@ -33,25 +29,19 @@ class Hub:
         Raises UnknownRepository, Unprocessable ``no-safetensors`` and the like for models that cannot be used,
         Unavailable ``hub-unreachable``.
         """
-        try:
-            status, body = self._get(f"{self._endpoint}/api/models/{repository}")
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-            raise _unreachable() from None
-        if status in {401, 403, 404}:
+        answer = self._ask(f"api/models/{repository}")
+        if answer.status in {401, 403, 404}:
             raise UnknownRepository(repository)
-        commit = body.get("sha")
-        if status != 200 or not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+        commit = answer.body.get("sha")
+        if answer.status != 200 or not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
             raise _unreachable()
-        _check_files(repository, body.get("siblings"))
+        _check_files(repository, answer.body.get("siblings"))
         return commit
 
     def config_of(self, repository: str, commit: str) -> dict[str, Any]:
         """Give a model's config.json. Raises Unavailable ``hub-unreachable``."""
-        try:
-            status, body = self._get(f"{self._endpoint}/{repository}/resolve/{commit}/config.json")
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-            raise _unreachable() from None
-        return body if status == 200 else {}
+        answer = self._ask(f"{repository}/resolve/{commit}/config.json")
+        return answer.body if answer.status == 200 else {}
 
     def snapshot(self, repository: str, commit: str) -> Path:
         """Give the folder where a copy on this machine would be, in the layout of huggingface_hub."""
@@ -65,20 +55,11 @@ class Hub:
             return None
         return commit
 
-    def _get(self, url: str) -> tuple[int, dict[str, Any]]:
-        """Fetch a JSON object of bounded size in bounded time."""
-        deadline = time.monotonic() + self._timeout
-        chunks = bytearray()
-        with httpx.stream("GET", url, timeout=self._timeout, follow_redirects=True) as response:
-            for chunk in response.iter_bytes():
-                chunks += chunk
-                if time.monotonic() > deadline or len(chunks) > _LONGEST_ANSWER:
-                    raise TimeoutError
+    def _ask(self, path: str) -> Answer:
         try:
-            body = json.loads(chunks)
-        except ValueError:
-            body = {}
-        return response.status_code, body if isinstance(body, dict) else {}
+            return ask(f"{self._endpoint}/{path}", self._timeout)
+        except NoAnswer:
+            raise _unreachable() from None
 
 
 def _read_line(path: Path) -> str:

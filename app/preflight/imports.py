@@ -1,8 +1,7 @@
 """What can be found wrong with an import before a worker is asked: the hub that does not answer, above all."""
 
-import httpx
-
 from app.errors import AppError, FieldError, Unavailable, Unprocessable
+from app.preflight.hub_answers import NoAnswer, ask
 from app.schemas.sources import (
     TRUSTPILOT_DATASET,
     TWITTER_DATASET,
@@ -29,18 +28,14 @@ def check(wanted: ImportSource, settings: Settings) -> None:
     if not settings.hub_enabled:
         raise _disabled(dataset)
     try:
-        answer = httpx.get(
-            f"{settings.hub_endpoint.rstrip('/')}/api/datasets/{dataset}",
-            timeout=settings.hub_timeout_seconds,
-            follow_redirects=True,
-        )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        answer = ask(f"{settings.hub_endpoint.rstrip('/')}/api/datasets/{dataset}", settings.hub_timeout_seconds)
+    except NoAnswer as error:
         raise _unreachable(dataset, settings) from error
     if answer.headers.get("X-Error-Code") == "GatedRepo":
         return  # a worker may have a token that we have not
-    if answer.status_code in (401, 403, 404):
+    if answer.status in (401, 403, 404):
         raise _unknown(dataset)
-    if not answer.is_success:
+    if not 200 <= answer.status < 300:
         raise _unreachable(dataset, settings)
 
 

@@ -1,13 +1,17 @@
 """A report as one HTML page: styles and drawings inside, nothing loaded from anywhere, no script."""
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from app.reports import wording
+from app.reports import templates
 from app.reports.charts import Chart, Level, Mark, draw, legend_key
 from app.reports.heatmap import draw_matrix, drawable
 from app.schemas.reports import CurvePoint, Report, ReportedCurve
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 OTHER_CHARTS = {
     "Learning rate": ("train/learning_rate",),
@@ -51,16 +55,7 @@ def _among(curves: dict[str, ReportedCurve], names: tuple[str, ...] | list[str])
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("app.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    filters = (wording.score, wording.percent, wording.count, wording.number, wording.duration, wording.size)
-    environment.filters |= {function.__name__: function for function in (*filters, wording.setting)}
+    environment = templates.environment()
     environment.globals |= {
         "draw": draw,
         "draw_matrix": draw_matrix,

@@ -1,13 +1,18 @@
 """A report as Markdown, for a repository, a wiki or a terminal."""
 
+from __future__ import annotations
+
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.reports import wording
+from app.reports import templates
 from app.schemas.reports import Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _LIST_MARK = re.compile(r"^(\d*)([-+.)](?=\s|$)|[-=](?=[-=\s]*$))")
 """What would begin a list, or underline a heading, at the beginning of a line."""
@@ -31,24 +36,5 @@ def escaped(value: object) -> Markup:
 
 @cache
 def environment() -> Environment:
-    """Make what renders Markdown templates: every value is escaped, undefined names are errors."""
-    environment = Environment(
-        loader=PackageLoader("app.reports"),
-        autoescape=True,
-        finalize=escaped,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    filters = (
-        wording.score,
-        wording.percent,
-        wording.count,
-        wording.number,
-        wording.duration,
-        wording.setting,
-        wording.size,
-    )
-    environment.filters |= {function.__name__: function for function in filters}
-    return environment
+    """Make what renders Markdown templates."""
+    return templates.environment(escaped)

@@ -45,7 +45,7 @@ class Machine:
         return psutil.Process(self.command.process.pid).children(recursive=True)
 
     def api_pid(self) -> int:
-        return next(child.pid for child in self.children() if child.cmdline()[-2:] == ["app", "api"])
+        return next(child.pid for child in self.children() if child.cmdline()[-1] == "app.server")
 
 
 @pytest.fixture

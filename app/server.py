@@ -1,0 +1,48 @@
+"""``python -m app.server``: the HTTP API in this process, as the settings have it.
+
+Apart from the command line, whose libraries a server would hold for nothing as long as it lives.
+"""
+
+# ruff: noqa: E402 - what is loaded first decides what the rest loads.
+
+import signal
+import sys
+from types import FrameType
+
+# structlog loads rich, 6 MB, for tracebacks in colour, which our log lines never have.
+sys.modules["rich"] = None  # type: ignore[assignment]
+
+import uvicorn
+
+from app.logging import configure
+from app.main import create_app
+from app.settings import Settings, get_settings
+
+DRAIN_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the idle time-outs of common load balancers, so that it is they who close a connection."""
+
+
+def serve(settings: Settings) -> None:
+    """Answer until SIGTERM or Ctrl-C, then finish what has begun."""
+    configure(settings)
+    signal.signal(signal.SIGTERM, _already_heard)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def _already_heard(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: uvicorn raises the signal again after its orderly end, which would make that look like a crash."""
+
+
+if __name__ == "__main__":
+    serve(get_settings())
