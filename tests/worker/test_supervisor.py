@@ -169,7 +169,7 @@ def test_the_log_of_a_crash_is_kept_for_the_operator(world):
 
 def test_a_hung_child_is_taken_for_stalled(world):
     job_id = world.submit("first:hang")
-    world.supervisor(stall_seconds=1.5)
+    world.supervisor(stall_seconds=3.0)
     job = world.wait(job_id, "succeeded")
     assert job.crash_count == 1
     assert "no progress" in world.history(job_id, "status")[2][1]["reason"]
