@@ -23,6 +23,7 @@ from worker.export.exporter import Exporter, choose_served
 from worker.export.gate import Bounds, Gate
 from worker.export.source import Logits, Source
 from worker.judging import Judge
+from worker.models.recompute import keep
 from worker.models.registry import reload
 from worker.setup import Setup
 from worker.training.stopping import read_metric
@@ -48,8 +49,7 @@ def hand_over(
     model, folder = setup.model, spec.bundle_dir
     nn.Module.to(model, "cpu")
     model.train(mode=False)
-    if setup.data.hyperparameters.gradient_checkpointing:
-        model.activation_checkpointing_disable()  # type: ignore[no-untyped-call]
+    keep(model)
     folder.mkdir(parents=True)
     shutil.copyfile(setup.tokenizer, folder / TOKENIZER)
     weights.save(model, folder / WEIGHTS)

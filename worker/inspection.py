@@ -12,6 +12,7 @@ from worker.data.rows import Rows, read_rows
 from worker.evaluation.evaluate import probabilities
 from worker.evaluation.issues import find_issues
 from worker.events import AttemptSpec
+from worker.memory import Portion
 from worker.setup import Setup
 
 MOST_ROWS = 20_000
@@ -20,7 +21,7 @@ MOST_TEXTS = 300_000
 """Above this many texts, overlaps of splits are not looked for: it takes seconds for each hundred thousand."""
 
 
-def look_at_data(spec: AttemptSpec, setup: Setup, check: Callable[[], None]) -> None:
+def look_at_data(spec: AttemptSpec, setup: Setup, portion: Portion, check: Callable[[], None]) -> None:
     """Write what is found to ``issues.json`` in the attempt's folder.
 
     Nothing where no row was held out, or where rows have several labels: what is looked for is known of one alone.
@@ -33,16 +34,22 @@ def look_at_data(spec: AttemptSpec, setup: Setup, check: Callable[[], None]) -> 
     )
     for split, batches in held_out:
         if batches is not None:
-            issues = _issues(spec, setup, split, batches, check)
+            issues = _issues(spec, setup, split, batches, portion, check)
             (spec.work_dir / ISSUES).write_text(issues.model_dump_json(), encoding="utf-8")
             return
 
 
 def _issues(
-    spec: AttemptSpec, setup: Setup, split: SplitName, batches: Batches, check: Callable[[], None]
+    spec: AttemptSpec,
+    setup: Setup,
+    split: SplitName,
+    batches: Batches,
+    portion: Portion,
+    check: Callable[[], None],
 ) -> DataIssues:
-    size = setup.data.hyperparameters.eval_batch_size
-    judged = probabilities(setup.model, batches.first(MOST_ROWS, size), device=setup.device, check=check)
+    judged = portion.of(
+        lambda size: probabilities(setup.model, batches.first(MOST_ROWS, size), device=setup.device, check=check)
+    )
     rows = read_rows(spec.dataset_file, spec.labels)
     check()
     compared = rows if sum(len(each.texts) for each in rows.values()) <= MOST_TEXTS else {split: rows[split]}

@@ -1,6 +1,6 @@
 """Judging answers, whatever the labels are: one a row, or any number of them with a threshold each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -11,11 +11,13 @@ from torch import nn
 
 from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
+from worker.batch import Batch
 from worker.data.batches import Batches
 from worker.evaluation.evaluate import evaluate
-from worker.evaluation.label_sets import EVEN, answers, best_thresholds, score_sets
+from worker.evaluation.label_sets import EVEN, Logits, Truth, answers, best_thresholds, score_sets
 from worker.evaluation.metrics import confusion_matrix, score
 from worker.events import AttemptSpec
+from worker.memory import Portion
 from worker.training.loop import Autocast
 
 
@@ -25,7 +27,8 @@ class Judge:
 
     labels: Sequence[str]
     device: torch.device
-    batch_size: int
+    portion: Portion
+    """Texts that go through the model at once."""
     check: Callable[[], None]
     """Called before each batch; may raise to stop."""
     thresholds: list[float] | None
@@ -33,21 +36,36 @@ class Judge:
 
     @classmethod
     def of(
-        cls, spec: AttemptSpec, wishes: ResolvedHyperparameters, device: torch.device, check: Callable[[], None]
+        cls,
+        spec: AttemptSpec,
+        wishes: ResolvedHyperparameters,
+        device: torch.device,
+        portion: Portion,
+        check: Callable[[], None],
     ) -> "Judge":
         """Make the judge of a job; thresholds that are still to be tuned are 0.5."""
         thresholds = None if spec.problem_type == "single_label" else _fixed(wishes, spec.labels)
-        return cls(spec.labels, device, wishes.eval_batch_size, check, thresholds)
+        return cls(spec.labels, device, portion, check, thresholds)
 
     def evaluate(self, model: nn.Module, batches: Batches, split: str, autocast: Autocast = nullcontext) -> Evaluation:
         """Score every row of a split. Leaves the model in evaluation mode."""
-        ordered = batches.by_length(self.batch_size)
-        if self.thresholds is None:
-            return evaluate(
-                model, ordered, self.labels, split=split, device=self.device, autocast=autocast, check=self.check
+        thresholds = self.thresholds
+        if thresholds is None:
+            return self.portion.of(lambda size: self._evaluate(model, batches.by_length(size), split, autocast))
+        logits, truth = self._answers(model, batches, autocast)
+        return score_sets(logits, truth, self.labels, thresholds, split=split)
+
+    def _evaluate(self, model: nn.Module, ordered: Iterable[Batch], split: str, autocast: Autocast) -> Evaluation:
+        return evaluate(
+            model, ordered, self.labels, split=split, device=self.device, autocast=autocast, check=self.check
+        )
+
+    def _answers(self, model: nn.Module, batches: Batches, autocast: Autocast) -> tuple[Logits, Truth]:
+        return self.portion.of(
+            lambda size: answers(
+                model, batches.by_length(size), device=self.device, autocast=autocast, check=self.check
             )
-        logits, truth = answers(model, ordered, device=self.device, autocast=autocast, check=self.check)
-        return score_sets(logits, truth, self.labels, self.thresholds, split=split)
+        )
 
     def score(self, logits: NDArray[np.float32], truth: NDArray[np.generic]) -> Evaluation:
         """Score answers of the validation split that someone else got; single_label: without a loss."""
@@ -58,8 +76,7 @@ class Judge:
 
     def tuned(self, model: nn.Module, batches: Batches) -> "Judge":
         """Give the judge whose thresholds are best for a trained model on the rows of ``batches``."""
-        ordered = batches.by_length(self.batch_size)
-        logits, truth = answers(model, ordered, device=self.device, autocast=nullcontext, check=self.check)
+        logits, truth = self._answers(model, batches, nullcontext)
         return replace(self, thresholds=best_thresholds(logits, truth))
 
 

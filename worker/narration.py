@@ -7,7 +7,7 @@ from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker import events
-from worker.training.events import Evaluated, SaveDue, Split, Step, Stopped, TrainingEvent
+from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, TrainingEvent
 from worker.training.stopping import Metric, read_metric
 
 QUIET_SECONDS = 5.0
@@ -49,6 +49,8 @@ class Narrator:
                 pass  # what was saved is told when it is
             case Split():
                 self.warn(_split(event))
+            case Recomputing():
+                self.warn(_recomputing(event))
             case Stopped():
                 if self._newest is not None and event.best_step == self._newest.step:
                     self._best = (self._newest.step, self._newest.epoch)
@@ -57,6 +59,17 @@ class Narrator:
     def tell_test(self, evaluation: Evaluation) -> None:
         """Send the evaluation of the best weights on the test split."""
         self.say(self._evaluated(evaluation, *self._best, improved=False))
+
+    def tell_smaller_evaluation(self, size: int) -> None:
+        """Say that only this many texts go through at once in evaluation."""
+        self.warn(
+            JobWarning(
+                code="evaluation-batches-halved",
+                detail=f"A batch did not fit into the memory of the GPU in evaluation; {size} texts now go through at "
+                "once, with the same scores.",
+                remedy=f"Set eval_batch_size to {size} to save the failed tries.",
+            )
+        )
 
     def still_alive(self) -> None:
         """Repeat the newest progress when nothing was said for a while."""
@@ -94,4 +107,13 @@ def _split(event: Split) -> JobWarning:
         detail=f"A batch did not fit into the memory of the GPU at step {event.step}; batches now go through in "
         f"{event.parts} parts, with the same result.",
         remedy="Lower batch_size and raise gradient_accumulation_steps to save the failed tries.",
+    )
+
+
+def _recomputing(event: Recomputing) -> JobWarning:
+    return JobWarning(
+        code="activations-recomputed",
+        detail=f"Not even one text fitted into the memory of the GPU at step {event.step}; gradient checkpointing is "
+        "now on, which computes activations twice, with the same result.",
+        remedy="Set gradient_checkpointing, which then allows for a larger batch_size too, or lower max_length.",
     )

@@ -13,8 +13,10 @@ from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseSta
 from worker.handover import hand_over
 from worker.inspection import look_at_data
 from worker.judging import Judge
+from worker.memory import Portion
 from worker.models.depth import depths
 from worker.models.head import head_parameters
+from worker.models.recompute import recomputing
 from worker.narration import Narrator
 from worker.saving import Saving
 from worker.setup import Setup, set_up
@@ -60,14 +62,16 @@ class _Attempt:
         """Go through the phases."""
         self._enter("preparing")
         setup = set_up(self._spec, self._narrator, self._check)
-        judge = Judge.of(self._spec, setup.data.hyperparameters, setup.device, self._check)
+        wishes = setup.data.hyperparameters
+        portion = Portion(wishes.eval_batch_size, self._narrator.tell_smaller_evaluation)
+        judge = Judge.of(self._spec, wishes, setup.device, portion, self._check)
         self._enter("training")
         validation = self._train(setup, judge)
         self._enter("evaluating")
         if _wants_tuning(self._spec, setup):
             judge, validation = self._tune(setup, judge)
         test = self._test(setup, judge)
-        look_at_data(self._spec, setup, self._check)
+        look_at_data(self._spec, setup, portion, self._check)
         self._enter("exporting")
         digest = hand_over(
             self._spec, setup, judge, validation=validation, test=test, check=self._check, warn=self._narrator.warn
@@ -91,7 +95,7 @@ class _Attempt:
         compiled = self._compile(setup)
         training = Training(
             setup.model,
-            self._source(setup),
+            self._source(setup, judge.portion),
             setup.data.hyperparameters,
             labels=self._spec.labels,
             head=head_parameters(setup.model),
@@ -101,6 +105,7 @@ class _Attempt:
             evaluate=_validation(setup, judge),
             depths=depths(setup.model),
             forward=compiled,
+            recompute=recomputing(setup.model),
             problem_type=self._spec.problem_type,
         )
         saving = Saving(self._spec, training, self._narrator)
@@ -118,7 +123,7 @@ class _Attempt:
             raise
         return saving.best
 
-    def _source(self, setup: Setup) -> Source:
+    def _source(self, setup: Setup, portion: Portion) -> Source:
         """Give what training draws from, with a teacher's answers where there is one."""
         data, folder = setup.data, self._spec.teacher_dir
         options = data.hyperparameters.distillation
@@ -126,7 +131,7 @@ class _Attempt:
             return data.lessons
         room = Classroom(
             setup.device,
-            data.hyperparameters.eval_batch_size,
+            portion,
             self._spec.request.text,
             self._spec.work_dir,
             self._check,

@@ -18,6 +18,7 @@ from worker.events import AttemptSpec, Resolved
 from worker.models.families import default_rates, known, position_limit
 from worker.models.head import dropout_of, set_dropout
 from worker.models.network import Blueprint, Network
+from worker.models.recompute import recompute
 from worker.models.registry import build
 from worker.models.tokenizer import pad_token_id
 from worker.narration import Narrator
@@ -125,5 +126,5 @@ def _warnings(config: Any) -> list[JobWarning]:
 def _shape(model: PreTrainedModel, data: Prepared, device: torch.device) -> None:
     set_dropout(model, data.hyperparameters.dropout)
     if data.hyperparameters.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        recompute(model)
     nn.Module.to(model, device)

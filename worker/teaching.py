@@ -20,6 +20,7 @@ from worker.data.batches import Batches
 from worker.data.curriculum import CurriculumBatches
 from worker.data.encode import encode
 from worker.data.rows import Rows
+from worker.memory import Portion
 from worker.models.families import position_limit
 from worker.models.registry import load_trained
 from worker.models.tokenizer import pad_token_id, tokenizer_file
@@ -32,7 +33,7 @@ class Classroom:
     """Where and how a teacher is asked."""
 
     device: torch.device
-    batch_size: int
+    portion: Portion
     text: TextOptions
     scratch: Path
     check: Callable[[], None]
@@ -69,12 +70,16 @@ def ask(folder: Path, options: DistillationOptions, rows: Rows, labels: Sequence
     nn.Module.to(model.model, room.device)
     model.model.train(mode=False)
     answers = torch.zeros(len(batches), len(labels))
-    with torch.inference_mode():
-        for chosen in _by_length(batches, room.batch_size):
-            room.check()
-            batch = batches.load(chosen).to(room.device)
-            answers[torch.from_numpy(chosen)] = model.model(**batch.inputs).logits.float().cpu()
+    room.portion.of(lambda size: _answer(model.model, batches, answers, room, size))
     return answers
+
+
+@torch.inference_mode()
+def _answer(model: nn.Module, batches: Batches, answers: Tensor, room: Classroom, size: int) -> None:
+    for chosen in _by_length(batches, size):
+        room.check()
+        batch = batches.load(chosen).to(room.device)
+        answers[torch.from_numpy(chosen)] = model(**batch.inputs).logits.float().cpu()
 
 
 def _read(folder: Path, model: PreTrainedModel, rows: Rows, room: Classroom) -> Batches:

@@ -1,8 +1,8 @@
 """Shapes of the learning rate over a run, each with the options that belong to it."""
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from app.schemas.base import StrictModel
 
@@ -17,6 +17,9 @@ Scheduler = Literal[
     "constant",
 ]
 SCHEDULERS: tuple[Scheduler, ...] = get_args(Scheduler)
+
+UNWARMED_TIMESCALE = 10_000
+"""Steps that inverse_sqrt takes for its timescale when there is no warm-up, as in transformers."""
 
 _OPTIONS: dict[Scheduler, dict[str, int | float | str | bool | None]] = {
     "linear": {},
@@ -78,9 +81,13 @@ class SchedulerOptions(StrictModel):
             raise ValueError("three_phase rises and falls for pct_start each, so pct_start must be at most 0.5")
         return self
 
+    @model_serializer(mode="wrap")
+    def _only_what_is_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
+
     def given(self) -> dict[str, int | float | str | bool]:
         """Give the options that were set."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump()
 
     def refuse_unsuited(self, kind: Scheduler) -> None:
         """Raise ValueError when an option belongs to another schedule than ``kind``."""

@@ -18,6 +18,7 @@ from tests.worker.data.test_prepare import prepared
 from tests.worker.toy_task import LABELS, Recording, toy_rows
 from worker.data.rows import Rows
 from worker.events import AttemptSpec, Resolved
+from worker.memory import Portion
 from worker.models.registry import load_trained
 from worker.pipeline import run
 from worker.teaching import Classroom, Taught, ask
@@ -85,7 +86,7 @@ def teacher(make_spec: Any, restored_torch: None, tmp_path: Path) -> Path:
 
 
 def classroom(folder: Path) -> Classroom:
-    return Classroom(torch.device("cpu"), 8, TextOptions(), folder, lambda: None)
+    return Classroom(torch.device("cpu"), Portion(8, lambda _: None), TextOptions(), folder, lambda: None)
 
 
 def test_answers_are_the_teachers_own_row_by_row(teacher: Path, tmp_path: Path, tiny_base: Path) -> None:

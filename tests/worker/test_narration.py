@@ -9,7 +9,7 @@ from tests.worker.training.small import judged, wishes
 from worker import events, narration
 from worker.clock import PhaseClock
 from worker.narration import Narrator
-from worker.training.events import Evaluated, Split, Step, Stopped
+from worker.training.events import Evaluated, Recomputing, Split, Step, Stopped
 
 
 def step(number: int, loss_scale: float | None = None) -> Step:
@@ -63,11 +63,20 @@ def test_without_validation_the_last_step_is_the_best(narrator: Narrator, record
     assert [(event.step, event.epoch) for event in recording.of(events.Evaluated)] == [(12, 1.2)]
 
 
-def test_split_batches_are_a_warning(narrator: Narrator, recording: Recording) -> None:
+def test_what_was_done_for_lack_of_memory_is_a_warning(narrator: Narrator, recording: Recording) -> None:
     narrator.tell(Split(3, 4))
+    narrator.tell(Recomputing(3))
+    narrator.tell_smaller_evaluation(32)
     narrator.warn(JobWarning(code="other", detail="something"))
-    assert [event.code for event in recording.of(events.Warned)] == ["batches-split", "other"]
-    assert "4 parts" in recording.of(events.Warned)[0].detail
+    split, recomputing, smaller, other = recording.of(events.Warned)
+    assert split.code == "batches-split"
+    assert "4 parts" in split.detail
+    assert (recomputing.code, smaller.code, other.code) == (
+        "activations-recomputed",
+        "evaluation-batches-halved",
+        "other",
+    )
+    assert "eval_batch_size to 32" in (smaller.remedy or "")
 
 
 def test_silence_is_broken_without_a_point_on_the_curves(

@@ -14,12 +14,14 @@ from app.errors import JobFailure
 from app.schemas.jobs import ExportOptions
 from app.schemas.reports import DataIssues
 from app.serving.predictor import Predictor
+from tests.worker.simulated_memory import SimulatedMemory
 from tests.worker.toy_task import LABELS, MakeSpec, Recording, toy_rows
 from worker.events import (
     AttemptSpec,
     BundleReady,
     Checkpointed,
     Evaluated,
+    Event,
     Interrupted,
     PhaseStarted,
     Resolved,
@@ -259,14 +261,30 @@ def test_mixed_precision_on_this_cpu(make_spec: MakeSpec, recording: Recording, 
         assert all(step.values["loss_scale"] >= 1 for step in recording.of(Stepped))
 
 
-def test_gradient_checkpointing_changes_nothing_but_memory(make_spec: MakeSpec) -> None:
-    losses = []
-    for name, wish in (("plain", False), ("frugal", True)):
-        recording = Recording()
-        spec = make_spec(ROWS, name=name, num_train_epochs=1, gradient_checkpointing=wish, logging_steps=1)
-        run(spec, recording, never)
-        losses.append([step.loss for step in recording.of(Stepped)])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+def test_too_little_memory_costs_time_and_nothing_else(make_spec: MakeSpec, recording: Recording) -> None:
+    """No room for the activations of one text, nor for 64 answers at once."""
+    spec = make_spec(ROWS, num_train_epochs=1, batch_size=4, logging_steps=1)
+    memory = SimulatedMemory(limit=20_000, rows=20)
+
+    def emit(event: Event) -> None:
+        recording(event)
+        if isinstance(event, PhaseStarted) and event.phase == "exporting":
+            memory.close()  # by then the model leaves the device
+
+    with memory:
+        run(spec, emit, never)
+    assert [event.code for event in recording.of(Warned)] == [
+        "batches-split",
+        "batches-split",
+        "activations-recomputed",
+        "evaluation-batches-halved",
+        "evaluation-batches-halved",
+    ]
+    manifest = Bundle.open(spec.bundle_dir).manifest
+    assert [verdict.passed for verdict in manifest.exports] == [True]
+    assert (manifest.hyperparameters["batch_size"], manifest.hyperparameters["gradient_checkpointing"]) == (4, False)
+    assert [event.evaluation.examples for event in recording.of(Evaluated)] == [36, 30]
+    assert [event.step for event in recording.of(Stepped)] == list(range(1, 25))
 
 
 def test_events_survive_the_pipe(make_spec: MakeSpec, recording: Recording) -> None:

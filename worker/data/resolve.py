@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.errors import FieldError, JobFailure, nearest
 from app.schemas.hyperparameters import Hyperparameters, Precision, Resolution, ResolvedHyperparameters
-from app.schemas.schedules import SchedulerOptions
+from app.schemas.schedules import UNWARMED_TIMESCALE, SchedulerOptions
 from app.schemas.steps import Pace
 
 T = TypeVar("T", int, float, str)
@@ -97,7 +97,7 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
     epochs = _epochs(wishes, facts.rows, pace, ledger)
     total_steps = wishes.max_steps or pace.run(epochs)
     warmup_steps = _warmup(wishes, total_steps, ledger)
-    schedule = _schedule(wishes, total_steps - warmup_steps, ledger)
+    schedule = _schedule(wishes, warmup_steps, total_steps - warmup_steps, ledger)
     decided = {
         "num_train_epochs": epochs,
         "batch_size": batch_size,
@@ -213,9 +213,11 @@ def _head_multiplier(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> 
     )
 
 
-def _schedule(wishes: Hyperparameters, steps: int, ledger: _Ledger) -> SchedulerOptions:
+def _schedule(wishes: Hyperparameters, warmup: int, steps: int, ledger: _Ledger) -> SchedulerOptions:
     """Fill in the options of the schedule; ``steps`` come after the warm-up."""
     options = (wishes.lr_scheduler_kwargs or SchedulerOptions()).completed(wishes.lr_scheduler_type)
+    if wishes.lr_scheduler_type == "inverse_sqrt" and options.timescale is None:
+        return options.model_copy(update={"timescale": warmup or UNWARMED_TIMESCALE})
     if wishes.lr_scheduler_type != "cosine_with_restarts" or options.T_0 is not None:
         return options
     growth = options.T_mult or 1

@@ -50,6 +50,13 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Recomputing:
+    """Not even single texts fitted; from this step on activations are computed twice, with the same result."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class SaveDue:
     """The run has come to a step at which it is to be saved."""
 
@@ -65,4 +72,4 @@ class Stopped:
     best_step: int
 
 
-TrainingEvent = Step | Evaluated | Split | SaveDue | Stopped
+TrainingEvent = Step | Evaluated | Split | Recomputing | SaveDue | Stopped

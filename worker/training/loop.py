@@ -19,10 +19,12 @@ from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.events import Interrupted
+from worker.memory import ran_out, release
 from worker.training.checkpoint import BEST, best_of, load_state, load_weights, save_state, save_weights
 from worker.training.distillation import Distillation
-from worker.training.events import Evaluated, SaveDue, Split, Step, Stopped, StopReason, TrainingEvent
+from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, StopReason, TrainingEvent
 from worker.training.freezing import Freezing
+from worker.training.ladder import Ladder, remember_dice
 from worker.training.losses import WindowLoss
 from worker.training.meter import EXPLODED_NORM, Meter
 from worker.training.multi_label import LabelwiseLoss
@@ -74,12 +76,14 @@ class Training:
         evaluate: Evaluate | None,
         depths: Mapping[str, int] | None = None,
         forward: nn.Module | None = None,
+        recompute: Callable[[], None] | None = None,
         problem_type: ProblemType = "single_label",
     ) -> None:
         """Take a model that is on ``device`` already; ``evaluate`` None: no validation, the last weights are the best.
 
         ``head`` names the parameters that learn at the head's rate, ``depths`` the layers of the others, ``forward`` is
-        the model to call in training when it is not ``model`` itself; ``folder`` keeps the best weights.
+        the model to call in training when it is not ``model`` itself, ``recompute`` turns its gradient checkpointing
+        on; ``folder`` keeps the best weights.
         """
         self.wishes = wishes
         self.arithmetic = Arithmetic(device, wishes.precision)
@@ -104,13 +108,14 @@ class Training:
         self._windows: list[Sequence[Rows]] = []
         self._curves_of_epoch: dict[str, float] = {}
         self._curves: dict[str, float] = {}  # of the newest step, which may have been the last of its epoch
-        self._parts = 1  # of a batch, one forward pass each; more once memory ran out
+        self._ladder = Ladder(wishes.batch_size, recompute)
         self._meter = Meter(device)
 
     def run(self, should_stop: Callable[[], bool]) -> Iterator[TrainingEvent]:
         """Train until the steps or the patience run out, then put the best weights back.
 
-        Raises Interrupted at a step boundary when ``should_stop`` says so, JobFailure ``training-diverged``.
+        Raises Interrupted at a step boundary when ``should_stop`` says so, JobFailure ``training-diverged`` or
+        ``gpu-out-of-memory``.
         """
         self._plan_epoch()
         self.model.train()
@@ -140,6 +145,7 @@ class Training:
             "stopping": self._stopping.state(),
             "scaler": self.arithmetic.scaler.state_dict(),
             "loss": self._meter.state(),
+            "ladder": self._ladder.state(),
             "notes": dict(notes or {}),
         }
         best = self._best_file if self._best_file.is_file() else None
@@ -162,6 +168,7 @@ class Training:
         self._stopping = Stopping.from_state(state["stopping"])
         self.arithmetic.scaler.load_state_dict(state["scaler"])
         self._meter.restore(state["loss"])
+        self._ladder.restore(state["ladder"])
         if (best := best_of(folder)) is not None:
             scratch = self._best_file.with_name(f".{BEST}.part")
             shutil.copyfile(best, scratch)
@@ -185,12 +192,13 @@ class Training:
     def _epoch(self) -> float:
         return self._place.epoch + self._place.window / len(self._windows)
 
-    def _advance(self) -> Iterator[Split]:
-        place = self._place
+    def _advance(self) -> Iterator[Split | Recomputing]:
+        place, ladder = self._place, self._ladder
         rows = self._windows[place.window]
         while not self._step(rows):
-            self._parts *= 2
-            yield Split(place.step + 1, self._parts)
+            if not ladder.climb():
+                raise ladder.exhausted(place.step + 1)
+            yield Recomputing(place.step + 1) if ladder.recomputes else Split(place.step + 1, ladder.parts)
         place.step += 1
         place.window += 1
         if place.window == len(self._windows):
@@ -200,17 +208,19 @@ class Training:
     def _step(self, window: Sequence[Rows]) -> bool:
         """Make one optimizer step from one window of batches; nothing here waits for the GPU.
 
-        False when its memory ran out and smaller parts can help: then nothing has changed.
+        False when its memory ran out: then nothing has changed, not even where dropout will fall.
         """
+        put_back = remember_dice(self._device)
         try:
             gathered = self._gather(window)
-        except torch.OutOfMemoryError:
-            if self._parts >= self.wishes.batch_size:
+        except RuntimeError as error:
+            if not ran_out(error):
                 raise
             gathered = None
         if gathered is None:  # only here, since the exception itself held on to the activations
             self._optimizer.zero_grad(set_to_none=True)
-            torch.cuda.empty_cache()
+            put_back()
+            release()
             return False
         loss, examples = gathered
         step = self._place.step
@@ -226,7 +236,7 @@ class Training:
 
     def _gather(self, window: Sequence[Rows]) -> tuple[Tensor, int]:
         """Add up the gradients of a window; give its loss, and its number of texts."""
-        parts = [part for rows in window for part in np.array_split(rows, min(self._parts, len(rows)))]
+        parts = [part for rows in window for part in np.array_split(rows, min(self._ladder.parts, len(rows)))]
         batches = [self._source.load(part).to(self._device) for part in parts]
         weight = self._loss.total_weight(torch.cat([batch.labels for batch in batches]))
         texts = sum(len(batch) for batch in batches)

@@ -7,11 +7,8 @@ import math
 from collections.abc import Callable
 
 from app.schemas.hyperparameters import ResolvedHyperparameters
-from app.schemas.schedules import Scheduler, SchedulerOptions
+from app.schemas.schedules import UNWARMED_TIMESCALE, Scheduler, SchedulerOptions
 from worker.training.one_cycle import OneCycle
-
-UNWARMED_TIMESCALE = 10_000
-"""Steps that inverse_sqrt takes for its timescale when there is no warm-up, as in transformers."""
 
 
 class Schedule:

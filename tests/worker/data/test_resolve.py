@@ -175,10 +175,23 @@ def test_weights_must_name_the_labels(weights: dict[str, float]) -> None:
     assert caught.value.errors[0].allowed == ["a", "b"]
 
 
-def test_options_of_the_schedule_are_filled_in() -> None:
-    options = value(resolved(lr_scheduler_type="polynomial", lr_scheduler_kwargs={"power": 2.0}), "lr_scheduler_kwargs")
-    assert options.given() == {"power": 2.0, "min_lr_ratio": 0.0}
-    assert value(resolved(), "lr_scheduler_kwargs").given() == {}
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        ({}, {}),
+        ({"lr_scheduler_type": "cosine"}, {"min_lr_ratio": 0.0}),
+        (
+            {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"power": 2.0}},
+            {"power": 2.0, "min_lr_ratio": 0.0},
+        ),
+        ({"lr_scheduler_type": "inverse_sqrt", "warmup_steps": 7}, {"timescale": 7}),
+        ({"lr_scheduler_type": "inverse_sqrt", "warmup_steps": 0}, {"timescale": 10_000}),
+        ({"lr_scheduler_type": "inverse_sqrt", "lr_scheduler_kwargs": {"timescale": 99}}, {"timescale": 99}),
+    ],
+)
+def test_options_of_the_schedule_are_filled_in_and_no_others_are_shown(wishes: Any, expected: Any) -> None:
+    shown = resolved(**wishes).hyperparameters.model_dump(mode="json")["lr_scheduler_kwargs"]
+    assert shown == expected
 
 
 def test_restarts_make_three_cycles_unless_told_otherwise() -> None:

@@ -1,6 +1,6 @@
 """A small model and data made on the spot: one training step takes a millisecond."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,6 +114,7 @@ def small_run(
     model: nn.Module | None = None,
     depths: Mapping[str, int] | None = None,
     forward: nn.Module | None = None,
+    recompute: Callable[[], None] | None = None,
     **changes: Any,
 ) -> Training:
     """Make a run on the small model, drawn from seed 0 unless given; hyperparameters as keywords."""
@@ -131,6 +132,7 @@ def small_run(
         evaluate=evaluate,
         depths=depths,
         forward=forward,
+        recompute=recompute,
     )
 
 
