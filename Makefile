@@ -1,10 +1,10 @@
-# Two commands do everything: make run, make test.
+# Two commands do everything: make run, make test. A third, make faults, tries to break it.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help setup run test lint types clean
+.PHONY: help setup run test faults lint types clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ run: setup ## Start everything, train and serve a first model; ONCE=1 stops afte
 
 test: setup lint types ## Run every check and every test
 	@$(BIN)/pytest -n $(JOBS) $(TESTS)
+
+faults: setup ## Hurt the service in every way we know and count broken promises; SEED=N repeats a run
+	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Style and import contracts
 	@$(BIN)/ruff check app worker tests migrations scripts bench examples

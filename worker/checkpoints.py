@@ -19,6 +19,9 @@ from worker.tracking.recorder import Recorder
 log = get_logger(__name__)
 
 ROOT = "checkpoints"
+SWEEP_BACK_SECONDS = 86_400.0
+"""A worker that was killed while it published may have left files of a job that has failed since; so long ago at most.
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -114,20 +117,23 @@ def fetch_newest(
 
 def remove(artifacts: ArtifactStore, prefix: str) -> None:
     """Remove everything below a prefix, manifests first: what is half removed counts as absent."""
-    keys = list(artifacts.list(prefix))
-    for key in sorted(keys, key=lambda key: not key.endswith(f"/{MANIFEST}")):
-        artifacts.delete(key)
+    for key in list(artifacts.list(prefix)):
+        if key.endswith(f"/{MANIFEST}"):
+            artifacts.delete(key)
+    artifacts.remove(prefix)
 
 
 def sweep(database: Database, artifacts: ArtifactStore) -> None:
-    """Remove the checkpoints of jobs that have ended; trouble with either store is for the next time."""
+    """Remove what jobs that have ended left behind; trouble with either store is for the next time."""
     try:
         saved = set(_job_ids(artifacts))
         unfinished = database.run(lambda session: jobs.unfinished(session, saved)) if saved else set()
         for job_id in saved - unfinished:
             remove(artifacts, f"{ROOT}/{job_id}")
+        for job_id in database.run(lambda session: jobs.ended_in_vain(session, SWEEP_BACK_SECONDS)):
+            artifacts.remove(f"models/{job_id}")
     except AppError as error:
-        log.warning("checkpoints_not_swept", code=error.code)
+        log.warning("leftovers_not_swept", code=error.code)
 
 
 def _job_ids(artifacts: ArtifactStore) -> Iterator[str]:

@@ -1,18 +1,20 @@
 """Publishing: the files of a bundle first, its row second, and never twice, whatever breaks in between."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.artifacts.bundle import MANIFEST, ONNX, Bundle
 from app.artifacts.keys import ISSUES, of_attempt
 from app.artifacts.store import ArtifactStore, put_bundle
-from app.errors import AppError, JobFailure, Unavailable
+from app.errors import AppError, JobFailure, StorageFull, Unavailable
 from app.logging import get_logger
 from app.store import jobs, models
 from app.store.claims import Claim
 from app.store.engine import Database
 from app.store.tables import ModelVersion
+from worker import checkpoints
 from worker.lease import Lease
 
 log = get_logger(__name__)
@@ -26,6 +28,8 @@ class Publisher:
 
     database: Database
     artifacts: ArtifactStore
+    draining: Callable[[], bool] = lambda: False
+    """Whether the worker is to end, and must not wait for a store any more."""
 
     def publish(self, lease: Lease, folder: Path, manifest_sha256: str) -> ModelVersion:
         """Make a version of the bundle in ``folder`` and end the job as succeeded.
@@ -37,15 +41,36 @@ class Publisher:
         bundle = check(claim, folder, manifest_sha256)
         prefix = f"models/{claim.job_id}/{claim.attempt}"
         try:
-            put_bundle(self.artifacts, bundle, prefix)
+            self._keep(lease, bundle, prefix)
             version = self._register(lease, bundle, manifest_sha256, prefix)
         except AppError as error:
             if not isinstance(error, Unavailable):  # after Unavailable, the version may exist: nothing is removed
                 self._remove(prefix)
                 self._remove(f"jobs/{claim.job_id}/{claim.attempt}")
             raise
-        self._remove(f"models/{claim.job_id}", but=prefix)
+        for earlier in range(claim.attempt):
+            self._remove(f"models/{claim.job_id}/{earlier}")
         return version
+
+    def _keep(self, lease: Lease, bundle: Bundle, prefix: str) -> None:
+        """Keep the files; a store that is away is waited for, a full one is given the room of the checkpoints once."""
+        made_room = waiting = False
+        while True:
+            try:
+                return put_bundle(self.artifacts, bundle, prefix)
+            except StorageFull:
+                if made_room:
+                    raise
+                made_room = True
+                self._remove(f"{checkpoints.ROOT}/{lease.claim.job_id}")
+            except Unavailable as error:
+                if lease.lost() or lease.cancel_requested.is_set() or self.draining():
+                    raise
+                if not waiting:
+                    log.warning("publishing_waits", code=error.code)
+                    lease.recorder.say("Publishing: waiting until the artifact store can be written.")
+                waiting = True
+                time.sleep(RETRY_SECONDS)
 
     def keep_issues(self, claim: Claim, file: Path) -> None:
         """Keep what the attempt found about its data, for the report; the job is as good without."""
@@ -87,12 +112,10 @@ class Publisher:
         version = self.database.run(lambda session: models.of_jobs(session, [claim.job_id])).get(claim.job_id)
         return version if version is not None and version.attempt == claim.attempt else None
 
-    def _remove(self, prefix: str, *, but: str | None = None) -> None:
+    def _remove(self, prefix: str) -> None:
         """Remove what no row refers to; a failure leaves rubbish, not harm."""
         try:
-            for key in list(self.artifacts.list(prefix)):
-                if but is None or not key.startswith(f"{but}/"):
-                    self.artifacts.delete(key)
+            self.artifacts.remove(prefix)
         except AppError as error:
             log.warning("artifacts_left_behind", prefix=prefix, code=error.code)
 

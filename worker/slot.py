@@ -206,7 +206,7 @@ class Slot:
         lease.flush()
         if lease.lost() or lease.cancel_requested.is_set():
             raise Interrupted
-        publisher = Publisher(self._tools.database, self._tools.artifacts)
+        publisher = Publisher(self._tools.database, self._tools.artifacts, self._tools.draining.is_set)
         publisher.keep_issues(lease.claim, spec.work_dir / ISSUES)
         version = publisher.publish(lease, spec.bundle_dir, manifest_sha256)
         log.info("version_published", model=version.model_name, version=version.version)

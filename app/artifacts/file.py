@@ -74,10 +74,18 @@ class FileStore:
         path = self._place(key)
         with storage_errors():
             path.unlink(missing_ok=True)
-            with suppress(OSError):
-                # Top folders such as datasets/ stay: another process may be about to write into them.
-                for folder in list(path.parents)[: len(split_key(key)) - 2]:
-                    folder.rmdir()
+            _remove_empty(path, key)
+
+    def remove(self, prefix: str) -> None:
+        """Remove everything below the folder ``prefix``, unfinished copies too; removing nothing is fine.
+
+        Raises Unavailable: some of it may still be there.
+        """
+        folder = self._place(prefix)
+        with storage_errors():
+            with suppress(FileNotFoundError):  # another process is at it, too
+                shutil.rmtree(folder)
+            _remove_empty(folder, prefix)
 
     def _open(self, key: str) -> BinaryIO:
         return self._existing(key).open("rb")
@@ -97,6 +105,13 @@ class FileStore:
                 remedy="Remove the link from the artifact folder.",
             )
         return path
+
+
+def _remove_empty(path: Path, key: str) -> None:
+    """Remove the folders above ``path`` that are empty now, but for the top ones such as datasets/."""
+    with suppress(OSError):  # it is not empty, or another process is about to write into it
+        for folder in list(path.parents)[: len(split_key(key)) - 2]:
+            folder.rmdir()
 
 
 @contextmanager

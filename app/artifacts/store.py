@@ -1,4 +1,4 @@
-"""The seam of the artifact store: six methods, chosen by a URL, and bundles moved through them."""
+"""The seam of the artifact store: seven methods, chosen by a URL, and bundles moved through them."""
 
 import secrets
 import shutil
@@ -33,6 +33,9 @@ class ArtifactStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an artifact; removing nothing is fine."""
+
+    def remove(self, prefix: str) -> None:
+        """Remove everything below a folder, what a killed process left half-written too; removing nothing is fine."""
 
 
 def open_store(url: str) -> ArtifactStore:

@@ -51,6 +51,7 @@ __all__ = [
     "claim_next",
     "counts",
     "due_for_ring",
+    "ended_in_vain",
     "fail",
     "get",
     "heartbeat",
@@ -180,6 +181,14 @@ def unfinished(session: Session, job_ids: Collection[str]) -> set[str]:
     """Name those of these jobs that have not ended."""
     query = select(Job.id).where(Job.id.in_(job_ids), Job.status.not_in(TERMINAL))
     return set(session.scalars(query))
+
+
+def ended_in_vain(session: Session, within_seconds: float) -> list[str]:
+    """Name the jobs that were begun and have failed or been cancelled within the last seconds."""
+    query = select(Job.id).where(
+        Job.status.in_(("failed", "cancelled")), Job.attempt > 0, Job.finished_at >= now_plus(-within_seconds)
+    )
+    return list(session.scalars(query))
 
 
 def cancel(session: Session, job_id: str) -> CancelOutcome | None:

@@ -7,6 +7,8 @@ import pytest
 
 from app.artifacts.bundle import describe_files
 from app.artifacts.file import FileStore
+from app.schemas.jobs import WorkerRef
+from app.store import jobs
 from app.store.claims import Claim
 from worker.checkpoints import ROOT, Checkpoints, Stored, fetch_newest, list_whole, put, sweep
 from worker.events import Checkpointed, Warned
@@ -108,3 +110,20 @@ def test_those_of_ended_jobs_are_swept(world) -> None:  # type: ignore[no-untype
         put(world.artifacts, checkpoint(world.settings.data_dir / job_id, 5), Stored(1, 5, job_id))
     sweep(world.database, world.artifacts)
     assert {key.split("/")[1] for key in world.stored(ROOT)} == {waiting}
+
+
+def test_half_a_bundle_of_a_job_that_failed_is_swept(world, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "half").write_text("half a bundle")
+    failed, running = world.submit(), world.submit()
+    for job_id in (failed, running):
+        claim = world.database.run(
+            lambda session, job_id=job_id: jobs.claim(
+                session, job_id, owner="w", queues=["default"], lease_seconds=60.0, worker=WorkerRef(id="w")
+            )
+        )
+        world.artifacts.put(f"models/{job_id}/1/model.onnx", tmp_path / "half")
+        if job_id == failed:
+            error = {"code": "diverged", "category": "data", "detail": "d", "remedy": None, "phase": None}
+            world.database.run(lambda session, claim=claim, error=error: jobs.fail(session, claim, error, "r"))
+    sweep(world.database, world.artifacts)
+    assert world.stored() == [f"models/{running}/1/model.onnx"]

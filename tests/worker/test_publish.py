@@ -15,15 +15,16 @@ from worker.tracking.recorder import Recorder
 
 
 class FlakyStore(FileStore):
-    """Fails at the chosen put."""
+    """Fails at the chosen put, and at another one."""
 
-    def __init__(self, root, *, at, error):
+    def __init__(self, root, *, at, error, again=0):
         super().__init__(root)
+        self.again = again
         self.puts, self.at, self.error = 0, at, error
 
     def put(self, key, source):
         self.puts += 1
-        if self.puts == self.at:
+        if self.puts in (self.at, self.again):
             raise self.error
         super().put(key, source)
 
@@ -73,8 +74,8 @@ def attempt(world, tmp_path):
     return SimpleNamespace(job_id=job_id, claim=claim, folder=folder, digest=digest, lease=lease)
 
 
-def publish(world, attempt, *, database=None, artifacts=None):
-    publisher = Publisher(database or world.database, artifacts or world.artifacts)
+def publish(world, attempt, *, database=None, artifacts=None, draining=False):
+    publisher = Publisher(database or world.database, artifacts or world.artifacts, lambda: draining)
     return publisher.publish(attempt.lease, attempt.folder, attempt.digest)
 
 
@@ -114,16 +115,32 @@ def test_a_cancel_wins_over_a_bundle(world, attempt):
 def test_a_full_disk_leaves_nothing_behind(world, attempt, at):
     full = StorageFull("full", "storage-full")
     with pytest.raises(StorageFull):
-        publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=at, error=full))
+        publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=at, again=2 * at, error=full))
     assert world.stored() == []
     assert world.versions() == []
     assert world.job(attempt.job_id).status == "running"
 
 
-def test_an_absent_store_can_be_tried_again(world, attempt):
+def test_checkpoints_make_room_on_a_full_disk(world, attempt, tmp_path):
+    saved = tmp_path / "saved"
+    saved.write_text("{}")
+    world.artifacts.put(f"checkpoints/{attempt.job_id}/1/5/manifest.json", saved)
+    full = StorageFull("full", "storage-full")
+    publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=3, error=full))
+    assert len(world.versions()) == 1
+    assert world.stored("checkpoints") == []
+
+
+def test_an_absent_store_is_waited_for(world, attempt):
+    away = Unavailable("away", "artifacts-unavailable")
+    publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=3, error=away))
+    assert len(world.versions()) == 1
+
+
+def test_a_draining_worker_does_not_wait_for_an_absent_store(world, attempt):
     away = Unavailable("away", "artifacts-unavailable")
     with pytest.raises(Unavailable):
-        publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=3, error=away))
+        publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=3, error=away), draining=True)
     publish(world, attempt)
     assert len(world.versions()) == 1
 

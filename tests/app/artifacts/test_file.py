@@ -94,6 +94,17 @@ def test_deleting_removes_the_resources_own_folder_only(store: FileStore, source
     assert list(store.root.glob("*/*")) == []
 
 
+def test_removing_a_folder_removes_unfinished_copies_too(store: FileStore, source: Path) -> None:
+    store.put("models/job_1/1/weights/model", source)
+    store.put("models/job_1/2/model", source)
+    (store.root / "models" / "job_1" / "1" / ".tokenizer.json.abc.part").write_bytes(b"half")
+    store.remove("models/job_1/1")
+    store.remove("models/job_1/1")
+    assert list(store.list("models")) == ["models/job_1/2/model"]
+    store.remove("models/job_1/2")
+    assert list((store.root / "models").iterdir()) == []
+
+
 @pytest.mark.parametrize("key", UNSAFE)
 def test_an_unsafe_key_is_refused_by_every_method(store: FileStore, source: Path, tmp_path: Path, key: str) -> None:
     calls = [

@@ -53,7 +53,7 @@ def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_s
     emit(PhaseStarted(phase="preparing"))
     rows = spec.dataset_file.read_text().splitlines()
     emit(PhaseStarted(phase="training"))
-    emit(_resolved(spec))
+    emit(resolved(spec))
     if spec.resume_from is not None:
         emit(Resumed(step=json.loads((spec.resume_from / "state.json").read_text())["step"]))
     if mode == "saves":
@@ -147,7 +147,7 @@ def _open_fds() -> tuple[int, ...]:
     return tuple(fd for fd in fds if fd > 2 and Path(f"/proc/self/fd/{fd}").exists())
 
 
-def _resolved(spec: AttemptSpec) -> Resolved:
+def resolved(spec: AttemptSpec) -> Resolved:
     wishes = Hyperparameters().model_dump() | {
         "num_train_epochs": 2,
         "batch_size": 4,

@@ -1,0 +1,59 @@
+"""``python -m tests.faults``: hurt the service in every way we know, and count the broken promises."""
+
+import argparse
+import importlib
+import secrets
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.faults import campaign, naive, report
+from tests.faults.campaign import Result
+from tests.faults.ground import Ground
+
+SCENARIO_MODULES = ("crashes", "instants", "stores", "arithmetic")
+for _module in SCENARIO_MODULES:
+    importlib.import_module(f"tests.faults.{_module}")
+
+
+def main() -> int:
+    """Run the campaign; 0 when every promise was kept, and the naive design broke some."""
+    options = _options()
+    databases = options.database or ["sqlite", "postgres"]
+    report.say(f"seed {options.seed}")
+    began = time.monotonic()
+    with Ground(postgres="postgres" in databases, real=True) as ground:
+        results = campaign.run(ground, options.seed, databases, options.only, report.tell)
+        if not options.only:
+            results += _rage(ground, options.seed, databases, options.rage)
+        weak = not options.only and not _control(ground)
+    report.summary(results, options.seed, time.monotonic() - began)
+    return int(weak or not results or not all(result.passed for result in results))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="repeats the choices of a run")
+    parser.add_argument("--only", action="append", default=[], metavar="WORDS", help="scenarios with these words")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one kind only")
+    parser.add_argument("--rage", type=float, default=40.0, metavar="SECONDS", help="of everything at once")
+    return parser.parse_args()
+
+
+def _rage(ground: Ground, seed: int, databases: list[str], seconds: float) -> list[Result]:
+    with ThreadPoolExecutor(len(databases)) as crew:
+        results = list(crew.map(lambda database: campaign.rage(ground, seed, database, seconds), databases))
+    for result in results:
+        report.tell(result)
+    return results
+
+
+def _control(ground: Ground) -> bool:
+    """Say whether the checker finds fault with the naive design, as it must."""
+    found = naive.control(ground.folder)
+    report.tell_control(found)
+    return {"a", "b"} <= {violation.rule for violation in found}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

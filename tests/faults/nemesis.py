@@ -1,0 +1,163 @@
+"""The nemesis: for a while it does everything at once to one field, as its seed says, then lets all jobs end."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import httpx
+
+from app.queue.enqueue import Doorbell
+from app.schemas.jobs import TERMINAL
+from app.store import jobs
+from tests.faults.field import Field
+from tests.faults.patience import slowness
+from tests.faults.processes import Member
+from tests.faults.recipes import Recipe
+from tests.faults.stores import GARBAGE, broker_client, kept, spoil
+
+PLENTY = "1000"
+"""Crashes a job is allowed here: this is about what faults break, not about giving up."""
+CREW = 2
+
+
+class Nemesis:
+    """A seeded sequence of faults and of clients' wishes."""
+
+    def __init__(self, field: Field, seed: int) -> None:
+        self._field = field
+        self._random = random.Random(seed)
+        self._crew: list[Member] = []
+        self._frozen: list[tuple[float, Member]] = []
+        self._bell = Doorbell(field.broker.url)
+
+    def rage(self, seconds: float) -> None:
+        """Hurt the field for so long, then heal it and wait for every job."""
+        self._api()
+        self._crew = [self._field.worker() for _ in range(CREW)]
+        end = time.monotonic() + seconds
+        for fault in self._plan():
+            if time.monotonic() > end:
+                break
+            self._wake(time.monotonic())
+            self._field.note(fault())
+            time.sleep(self._random.uniform(0.1, 0.5))
+        self._heal()
+        self._field.until(self._all_ended, "every job ends", 60.0)
+
+    def _all_ended(self) -> bool:
+        counts = self._field.database.run(jobs.counts)
+        return not counts.keys() - TERMINAL
+
+    def _plan(self) -> Iterator[Callable[[], str]]:
+        faults = {
+            self._submit: 30,
+            self._kill_child: 8,
+            self._kill_worker: 5,
+            self._freeze_worker: 4,
+            self._drain_worker: 5,
+            self._cancel: 4,
+            self._flush: 4,
+            self._kill_broker: 3,
+            self._garbage: 3,
+            self._ring: 6,
+            self._damage: 6,
+            self._kill_api: 3,
+        }
+        while True:
+            yield self._random.choices(list(faults), list(faults.values()))[0]
+
+    def _submit(self) -> str:
+        steps, every = self._random.randint(3, 40), self._random.randint(2, 8)
+        recipe = Recipe(steps=steps, every=every, pace=0.02, mode="damaged")
+        with suppress(httpx.TransportError):  # unknown: the checker wants one job of it at most
+            self._field.submit_once(recipe)
+        return "jobs submitted"
+
+    def _kill_child(self) -> str:
+        worker = self._anyone()
+        for child in worker.children():
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        return "training processes killed"
+
+    def _kill_worker(self) -> str:
+        self._replace(lambda worker: worker.kill())
+        return "workers killed"
+
+    def _drain_worker(self) -> str:
+        self._replace(lambda worker: worker.signal(signal.SIGTERM))
+        return "workers drained"
+
+    def _replace(self, end: Callable[[Member], None]) -> None:
+        worker = self._anyone()
+        end(worker)
+        self._crew[self._crew.index(worker)] = self._field.worker()
+
+    def _freeze_worker(self) -> str:
+        worker = self._anyone()
+        if all(worker is not frozen for _, frozen in self._frozen):
+            worker.freeze()
+            self._frozen.append(
+                (time.monotonic() + self._random.uniform(0.2, 1.75) * self._field.lease_seconds, worker)
+            )
+        return "worker frozen"
+
+    def _wake(self, now: float) -> None:
+        for due, worker in list(self._frozen):
+            if due <= now:
+                worker.thaw()
+                self._frozen.remove((due, worker))
+
+    def _cancel(self) -> str:
+        if self._field.accepted:
+            with suppress(httpx.TransportError):
+                self._field.client.post(f"/jobs/{self._random.choice(list(self._field.accepted))}/cancel")
+        return "cancels"
+
+    def _flush(self) -> str:
+        with suppress(Exception), broker_client(self._field) as client:
+            client.flushall()
+        return "broker flushed"
+
+    def _kill_broker(self) -> str:
+        if (pid := self._field.broker.pid) is not None:
+            os.kill(pid, signal.SIGKILL)
+        return "broker killed"
+
+    def _garbage(self) -> str:
+        with suppress(Exception), broker_client(self._field) as client:
+            client.lpush("ts:default", self._random.choice(GARBAGE))
+        return "garbage messages"
+
+    def _ring(self) -> str:
+        for job_id in list(self._field.accepted)[-5:]:
+            self._bell.ring(job_id)
+        return "false rings"
+
+    def _damage(self) -> str:
+        for job_id in list(self._field.accepted)[-5:]:
+            with suppress(OSError, IndexError):
+                spoil(kept(self._field, job_id)[-1].with_name("state.json"), "flip")
+                return "checkpoints damaged"
+        return "no checkpoint to damage"
+
+    def _kill_api(self) -> str:
+        assert self._field.serving is not None
+        self._field.serving.kill()
+        self._api()
+        return "API killed"
+
+    def _api(self) -> None:
+        self._field.api(MAX_ATTEMPTS=PLENTY)
+
+    def _anyone(self) -> Member:
+        return self._random.choice(self._crew)
+
+    def _heal(self) -> None:
+        self._wake(float("inf"))
+        self._bell.close()
+        time.sleep(0.2 * slowness())
+        self._crew = [worker if worker.alive else self._field.worker() for worker in self._crew]

@@ -1,0 +1,36 @@
+"""A scenario: one fault, injected at one instant into a field of its own, and what must come of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.faults.field import Field
+
+Act = Callable[[Field], None]
+BOTH = ("sqlite", "postgres")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Named as the table shows it."""
+
+    name: str
+    promises: str
+    act: Act
+    databases: tuple[str, ...] = BOTH
+    own_server: bool = False
+    """Whether the database server itself is hurt."""
+
+
+SCENARIOS: list[Scenario] = []
+
+
+def scenario(
+    name: str, promises: str, *, databases: tuple[str, ...] = BOTH, own_server: bool = False
+) -> Callable[[Act], Act]:
+    """Add a scenario to the campaign."""
+
+    def add(act: Act) -> Act:
+        SCENARIOS.append(Scenario(name, promises, act, databases, own_server))
+        return act
+
+    return add
