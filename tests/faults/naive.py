@@ -14,7 +14,6 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from celery import Celery
-from celery.worker import WorkController
 
 from app.queue.embedded import EmbeddedBroker
 from tests.faults import checker
@@ -24,6 +23,7 @@ from tests.faults.history import History, JobHistory, Version
 from tests.faults.patience import slowness
 from tests.faults.processes import PR_SET_PDEATHSIG, context
 from tests.faults.recipes import Recipe
+from worker.listener import consumer
 
 # By default the same comes a hundred seconds later.
 TRANSPORT = {"visibility_timeout": 1, "unacked_restore_interval": 1, "unacked_restore_throttle": 1}
@@ -72,7 +72,7 @@ def work(url: str, database: Path) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    WorkController(app=make_app(url, database), without_gossip=True, without_mingle=True).start()
+    consumer(make_app(url, database)).start()
 
 
 def control(folder: Path) -> list[Violation]:
@@ -84,7 +84,8 @@ def control(folder: Path) -> list[Violation]:
     broker.start()
     crew: list[ForkServerProcess] = []
     try:
-        return checker.check(_hurt(broker.url, database, crew))
+        history = _hurt(broker.url, database, crew)
+        return [*checker.accepted_jobs_end(history), *checker.one_version_iff_succeeded(history)]
     finally:
         for worker in crew:
             worker.kill()
