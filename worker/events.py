@@ -44,6 +44,17 @@ class Message(Resource):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
+class TaskSpec(Message):
+    """One further task of a multitask job."""
+
+    name: str
+    dataset_file: Path
+    """JSON lines of text, label (its name) and split."""
+    dataset: DatasetRef
+    labels: list[str]
+    """Label names in the order of its logits."""
+
+
 class AttemptSpec(Message):
     """Everything one attempt at a job needs to know; all paths are local and exist."""
 
@@ -58,7 +69,9 @@ class AttemptSpec(Message):
     """JSON lines of text, label (its name) and split."""
     dataset: DatasetRef
     labels: list[str]
-    """Label names in the order of the logits."""
+    """Label names in the order of the logits; of several tasks, those of the main one."""
+    tasks: list[TaskSpec] = []
+    """The further tasks of a multitask job, in the order of their logits."""
     problem_type: ProblemType = "single_label"
     """Whether a row has one label or any number of them."""
     base_model: BaseModelRef

@@ -15,6 +15,7 @@ from app.artifacts.bundle import MANIFEST, TOKENIZER, WEIGHTS, Manifest, describ
 from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
+from app.schemas.models import Task
 from worker.data.batches import Batches
 from worker.events import AttemptSpec
 from worker.export import weights
@@ -22,6 +23,7 @@ from worker.export.compare import ROWS
 from worker.export.exporter import Exporter, choose_served
 from worker.export.gate import Bounds, Gate
 from worker.export.source import Logits, Source
+from worker.heads import logit_names
 from worker.judging import Judge
 from worker.models.recompute import keep
 from worker.models.registry import reload
@@ -70,7 +72,7 @@ def _source(spec: AttemptSpec, setup: Setup, draft: Manifest) -> Source:
         draft=draft,
         pad_token_id=setup.pad_token_id,
         longest=setup.position_limit,
-        reload=lambda folder: reload(spec.request.family, folder, spec.labels),
+        reload=lambda folder: reload(spec.request.family, folder, logit_names(setup.heads)),
     )
 
 
@@ -92,7 +94,7 @@ def _gate(spec: AttemptSpec, setup: Setup, judge: Judge) -> Gate | None:
     def measure(logits: Logits, truth: NDArray[np.int64]) -> float:
         return read_metric(judge.score(logits, truth), metric)
 
-    return Gate(setup.data.validation, measure, bounds, judge.check)
+    return Gate(setup.data.validation, measure, bounds, judge.check, [head.columns for head in setup.heads])
 
 
 def _manifest(
@@ -107,18 +109,35 @@ def _manifest(
         problem_type=spec.problem_type,
         thresholds=judge.thresholds,
         labels=spec.labels,
+        tasks=_tasks(spec, setup),
         text=spec.request.text,
         tokenizer=setup.data.encoder.settings,
         base_model=spec.base_model,
         dataset=spec.dataset,
         hyperparameters=setup.data.hyperparameters.model_dump(),
-        resolutions=setup.data.resolutions,
+        resolutions=setup.resolutions,
         validation=validation,
         test=test,
         exports=[],
         libraries=_libraries(),
         files={},
     )
+
+
+def _tasks(spec: AttemptSpec, setup: Setup) -> list[Task]:
+    if not spec.tasks:
+        return []
+    sources = [spec.dataset, *(task.dataset for task in spec.tasks)]
+    return [
+        Task(
+            name=head.name,
+            labels=list(head.labels),
+            offset=head.start,
+            loss_weight=head.loss_weight,
+            dataset=dataset,
+        )
+        for head, dataset in zip(setup.heads, sources, strict=True)
+    ]
 
 
 def _write(folder: Path, manifest: Manifest) -> str:

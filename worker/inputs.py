@@ -9,8 +9,18 @@ from app.artifacts.bundle import sha256_of
 from app.artifacts.store import ArtifactStore
 from app.errors import JobFailure, NotFound
 from app.schemas.datasets import DatasetProfile, ProblemType
+from app.schemas.families import MultitaskOptions
 from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
-from app.store import datasets, jobs
+from app.store import datasets, jobs, tables
+
+
+@dataclass(frozen=True)
+class Source:
+    """One dataset of a job."""
+
+    dataset: DatasetRef
+    labels: list[str]
+    artifact_key: str
 
 
 @dataclass(frozen=True)
@@ -19,44 +29,56 @@ class Inputs:
 
     request: TrainJobRequest
     base_model: BaseModelRef
-    dataset: DatasetRef
-    labels: list[str]
+    source: Source
+    tasks: dict[str, Source]
+    """Of the further tasks of a multitask job, by name and in their order."""
     problem_type: ProblemType
     profile: DatasetProfile
-    artifact_key: str
     request_sha256: str
 
 
 def read(session: Session, job_id: str) -> Inputs:
-    """Read a claimed job and its dataset, which exist: a foreign key keeps the one, the claim the other."""
+    """Read a claimed job and its datasets, which exist: foreign keys keep the ones, the claim the other."""
     job = jobs.get(session, job_id)
-    dataset = None if job is None else datasets.get(session, job.dataset_id)
-    if job is None or dataset is None:
+    if job is None:
         raise LookupError(job_id)
+    dataset = _dataset(session, job.dataset_id)
     request, profile = TrainJobRequest.model_validate(job.request), DatasetProfile.model_validate(dataset.profile)
+    tasks = request.family.tasks if isinstance(request.family, MultitaskOptions) else {}
     return Inputs(
         request=request,
         base_model=BaseModelRef.model_validate(job.base_model),
-        dataset=DatasetRef(id=dataset.id, sha256=dataset.sha256, counts=dataset.counts),
-        labels=list(dataset.labels),
+        source=_source(dataset),
+        tasks={name: _source(_dataset(session, task.dataset_id)) for name, task in tasks.items()},
         problem_type=profile.problem_type if request.problem_type == "auto" else request.problem_type,
         profile=profile,
-        artifact_key=dataset.artifact_key,
         request_sha256=job.request_sha256,
     )
 
 
-def fetch_rows(artifacts: ArtifactStore, inputs: Inputs, place: Path) -> None:
-    """Bring the rows of the dataset to ``place``.
+def _dataset(session: Session, dataset_id: str) -> tables.Dataset:
+    dataset = datasets.get(session, dataset_id)
+    if dataset is None:
+        raise LookupError(dataset_id)
+    return dataset
+
+
+def _source(dataset: tables.Dataset) -> Source:
+    ref = DatasetRef.model_validate({"id": dataset.id, "sha256": dataset.sha256, "counts": dataset.counts})
+    return Source(ref, list(dataset.labels), dataset.artifact_key)
+
+
+def fetch_rows(artifacts: ArtifactStore, source: Source, place: Path) -> None:
+    """Bring the rows of a dataset to ``place``.
 
     Raises JobFailure ``damaged-dataset`` when they are missing or not those that the dataset was made of, Unavailable.
     """
     try:
-        artifacts.fetch(inputs.artifact_key, place)
+        artifacts.fetch(source.artifact_key, place)
     except NotFound as error:
-        raise _damaged(inputs.dataset, "its rows are missing from the artifact store") from error
-    if sha256_of(place) != inputs.dataset.sha256:
-        raise _damaged(inputs.dataset, "its rows are not those that were uploaded")
+        raise _damaged(source.dataset, "its rows are missing from the artifact store") from error
+    if sha256_of(place) != source.dataset.sha256:
+        raise _damaged(source.dataset, "its rows are not those that were uploaded")
 
 
 def _damaged(dataset: DatasetRef, what: str) -> JobFailure:

@@ -48,7 +48,7 @@ def _issues(
     check: Callable[[], None],
 ) -> DataIssues:
     judged = portion.of(
-        lambda size: probabilities(setup.model, batches.first(MOST_ROWS, size), device=setup.device, check=check)
+        lambda size: probabilities(setup.classifier, batches.first(MOST_ROWS, size), device=setup.device, check=check)
     )
     rows = read_rows(spec.dataset_file, spec.labels)
     check()

@@ -17,7 +17,9 @@ from worker.evaluation.evaluate import evaluate
 from worker.evaluation.label_sets import EVEN, Logits, Truth, answers, best_thresholds, score_sets
 from worker.evaluation.metrics import confusion_matrix, score
 from worker.events import AttemptSpec
+from worker.heads import Head, heads_of
 from worker.memory import Portion
+from worker.models.multitask import OneHead
 from worker.training.loop import Autocast
 
 
@@ -33,6 +35,8 @@ class Judge:
     """Called before each batch; may raise to stop."""
     thresholds: list[float] | None
     """Of multi_label: the probability from which each label is given; None: a row has one label."""
+    head: Head | None = None
+    """Of a model with several tasks: which of its logits are judged."""
 
     @classmethod
     def of(
@@ -43,15 +47,21 @@ class Judge:
         portion: Portion,
         check: Callable[[], None],
     ) -> "Judge":
-        """Make the judge of a job; thresholds that are still to be tuned are 0.5."""
+        """Make the judge of a job's (main) task; thresholds that are still to be tuned are 0.5."""
+        head = heads_of(spec)[0] if spec.tasks else None
         thresholds = None if spec.problem_type == "single_label" else _fixed(wishes, spec.labels)
-        return cls(spec.labels, device, portion, check, thresholds)
+        return cls(spec.labels, device, portion, check, thresholds, head)
+
+    def of_task(self, head: Head) -> "Judge":
+        """Make the judge of a further task."""
+        return replace(self, labels=head.labels, head=head)
 
     def evaluate(self, model: nn.Module, batches: Batches, split: str, autocast: Autocast = nullcontext) -> Evaluation:
         """Score every row of a split. Leaves the model in evaluation mode."""
         thresholds = self.thresholds
         if thresholds is None:
-            return self.portion.of(lambda size: self._evaluate(model, batches.by_length(size), split, autocast))
+            asked = model if self.head is None else OneHead(model, self.head)
+            return self.portion.of(lambda size: self._evaluate(asked, batches.by_length(size), split, autocast))
         logits, truth = self._answers(model, batches, autocast)
         return score_sets(logits, truth, self.labels, thresholds, split=split)
 
@@ -70,7 +80,8 @@ class Judge:
     def score(self, logits: NDArray[np.float32], truth: NDArray[np.generic]) -> Evaluation:
         """Score answers of the validation split that someone else got; single_label: without a loss."""
         if self.thresholds is None:
-            matrix = confusion_matrix(truth.astype(np.int64), logits.argmax(axis=1), len(self.labels))
+            own = logits if self.head is None else logits[:, self.head.columns]
+            matrix = confusion_matrix(truth.astype(np.int64), own.argmax(axis=1), len(self.labels))
             return score(matrix, self.labels, split="validation", loss=0.0)
         return score_sets(logits, truth.astype(bool), self.labels, self.thresholds, split="validation")
 

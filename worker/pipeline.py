@@ -1,12 +1,14 @@
 """The life of a job in its own process: prepare, train, evaluate, export. Publishing is the parent's."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Literal
 
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from app.schemas.jobs import JobWarning, Phase
-from app.schemas.metrics import Evaluation
+from app.schemas.metrics import Evaluation, TaskEvaluation
 from worker import device as machine
 from worker.clock import PhaseClock
 from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
@@ -23,7 +25,7 @@ from worker.setup import Setup, set_up
 from worker.teaching import Classroom, Taught, ask
 from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
-from worker.training.loop import Evaluate, Source, Training
+from worker.training.loop import Autocast, Evaluate, Source, Training
 
 
 def run(
@@ -107,6 +109,7 @@ class _Attempt:
             forward=compiled,
             recompute=recomputing(setup.model),
             problem_type=self._spec.problem_type,
+            heads=setup.heads,
         )
         saving = Saving(self._spec, training, self._narrator)
         saving.resume()
@@ -164,6 +167,7 @@ class _Attempt:
         if setup.data.test is None:
             return None
         test = judge.evaluate(setup.model, setup.data.test, "test")
+        test = test.model_copy(update={"tasks": _further(setup, judge, setup.model, "test")})
         self._narrator.tell_test(test)
         return test
 
@@ -172,7 +176,25 @@ def _validation(setup: Setup, judge: Judge) -> Evaluate | None:
     batches = setup.data.validation
     if batches is None:
         return None
-    return lambda model, autocast: judge.evaluate(model, batches, "validation", autocast)
+
+    def evaluate(model: nn.Module, autocast: Autocast) -> Evaluation:
+        main = judge.evaluate(model, batches, "validation", autocast)
+        return main.model_copy(update={"tasks": _further(setup, judge, model, "validation", autocast)})
+
+    return evaluate
+
+
+def _further(
+    setup: Setup, judge: Judge, model: nn.Module, split: Literal["validation", "test"], autocast: Autocast = nullcontext
+) -> dict[str, TaskEvaluation]:
+    """Judge the further tasks by name, each on a split of its own dataset; one without such rows is left out."""
+    judged = {}
+    for task in setup.tasks:
+        batches = task.validation if split == "validation" else task.test
+        if batches is not None:
+            found = judge.of_task(task.head).evaluate(model, batches, split, autocast)
+            judged[task.head.name] = TaskEvaluation.model_validate(found.model_dump())
+    return judged
 
 
 def _wants_tuning(spec: AttemptSpec, setup: Setup) -> bool:

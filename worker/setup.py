@@ -9,14 +9,20 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import JobWarning
 from worker import device as machine
+from worker.data.batches import Batches
+from worker.data.encode import encode
 from worker.data.prepare import Prepared, prepare
 from worker.data.resolve import ModelFacts
-from worker.data.rows import read_rows
+from worker.data.rows import Rows, read_rows
+from worker.data.tasks import Splits, TaskData, mixed, read_further, told
 from worker.events import AttemptSpec, Resolved
+from worker.heads import Head, heads_of, logit_names
 from worker.models.families import default_rates, known, position_limit
 from worker.models.head import dropout_of, set_dropout
+from worker.models.multitask import OneHead
 from worker.models.network import Blueprint, Network
 from worker.models.recompute import recompute
 from worker.models.registry import build
@@ -35,6 +41,17 @@ class Setup:
     pad_token_id: int
     position_limit: int
     data: Prepared
+    resolutions: list[Resolution]
+    """What every ``auto`` became, and what several tasks add."""
+    heads: list[Head]
+    """Which logits are which task's; the main one's first."""
+    tasks: list[TaskData]
+    """What the further tasks are judged on."""
+
+    @property
+    def classifier(self) -> nn.Module:
+        """Give the model as the classifier of the main task."""
+        return OneHead(self.model, self.heads[0]) if self.tasks else self.model
 
 
 def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> Setup:
@@ -45,8 +62,11 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
     machine.use_deterministic(wishes.deterministic)
     precision = _precision(spec, device, narrator)
     machine.seed_everything(wishes.seed)
+    heads, further = heads_of(spec), read_further(spec)
     rows = read_rows(spec.dataset_file, spec.labels, spec.problem_type)
-    network = build(spec.request.family, _blueprint(spec, rows["train"].texts, check))
+    told_of_tasks = told(rows["train"], further, heads)
+    rows["train"] = mixed(rows["train"], further, heads)
+    network = build(spec.request.family, _blueprint(spec, heads, rows["train"].texts, check))
     facts = _facts(network, precision)
     data = prepare(
         rows,
@@ -59,30 +79,53 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
         problem_type=spec.problem_type,
         synonyms_dir=spec.synonyms_dir,
     )
+    resolutions = [*told_of_tasks, *data.resolutions]
     _shape(network.model, data, device)
     for warning in (*_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
     narrator.say(
         Resolved(
             hyperparameters=data.hyperparameters,
-            resolutions=data.resolutions,
+            resolutions=resolutions,
             total_steps=data.total_steps,
             device=machine.device_name(device),
             base_model=spec.base_model,
         )
     )
-    return Setup(device, network.model, network.tokenizer, facts.pad_token_id, facts.position_limit, data)
+    return Setup(
+        device=device,
+        model=network.model,
+        tokenizer=network.tokenizer,
+        pad_token_id=facts.pad_token_id,
+        position_limit=facts.position_limit,
+        data=data,
+        resolutions=resolutions,
+        heads=heads,
+        tasks=[_task(head, splits, data, facts, check) for head, splits in zip(heads[1:], further, strict=True)],
+    )
 
 
-def _blueprint(spec: AttemptSpec, texts: Sequence[str], check: Callable[[], None]) -> Blueprint:
+def _task(head: Head, splits: Splits, data: Prepared, facts: ModelFacts, check: Callable[[], None]) -> TaskData:
+    """Encode what a further task is judged on as the main one was."""
+
+    def batches(rows: Rows) -> Batches | None:
+        if not rows.texts:
+            return None
+        return Batches(encode(rows, data.encoder, vocabulary=facts.vocabulary, check=check), data.encoder)
+
+    return TaskData(head, batches(splits["validation"]), batches(splits["test"]))
+
+
+def _blueprint(spec: AttemptSpec, heads: Sequence[Head], texts: Sequence[str], check: Callable[[], None]) -> Blueprint:
     return Blueprint(
-        labels=spec.labels,
+        labels=logit_names(heads),
         problem_type=spec.problem_type,
         base=spec.base_model_dir,
         texts=texts,
         text=spec.request.text,
         scratch=spec.work_dir,
         check=check,
+        heads=heads,
     )
 
 

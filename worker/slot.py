@@ -22,7 +22,7 @@ from worker.attempt import Attempt, Patience
 from worker.base_models import BaseModels
 from worker.checkpoint_files import fingerprint
 from worker.checkpoints import Checkpoints, fetch_newest
-from worker.events import AttemptSpec, Interrupted
+from worker.events import AttemptSpec, Interrupted, TaskSpec
 from worker.failures import crashed, from_app_error, is_disk_full, storage_full
 from worker.lease import Lease
 from worker.outcome import Outcome
@@ -155,14 +155,15 @@ class Slot:
         folder = process.folder
         job = tools.database.run(lambda session: inputs.read(session, claim.job_id))
         lease.recorder.know(job.profile)
-        inputs.fetch_rows(tools.artifacts, job, folder / "rows.jsonl")
+        inputs.fetch_rows(tools.artifacts, job.source, folder / "rows.jsonl")
+        tasks = self._tasks(job, folder)
         if job.base_model.source == "hub":
             lease.recorder.say(f"Preparing: getting {job.base_model.id} from the cache or the hub.")
         place, base_model = tools.base_models.find(job.base_model, folder, lambda: self._must_stop(lease))
         teacher_dir = self._teacher(lease, job.request, folder)
         scratch = folder / "scratch"
         scratch.mkdir()
-        identity = fingerprint(job.request_sha256, job.dataset.sha256, base_model)
+        identity = fingerprint(job.request_sha256, job.source.dataset.sha256, base_model)
         saved = fetch_newest(tools.artifacts, claim.job_id, identity, folder / "checkpoints", lease.recorder.hear)
         return AttemptSpec(
             job_id=claim.job_id,
@@ -170,8 +171,9 @@ class Slot:
             model_name=job.request.model,
             work_dir=scratch,
             dataset_file=folder / "rows.jsonl",
-            dataset=job.dataset,
-            labels=job.labels,
+            dataset=job.source.dataset,
+            labels=job.source.labels,
+            tasks=tasks,
             problem_type=job.problem_type,
             base_model=base_model,
             base_model_dir=place,
@@ -185,6 +187,15 @@ class Slot:
             teacher_dir=teacher_dir,
             synonyms_dir=tools.settings.synonyms_dir,
         )
+
+    def _tasks(self, job: inputs.Inputs, folder: Path) -> list[TaskSpec]:
+        """Bring the rows of the further tasks here, if the job has any."""
+        tasks = []
+        for number, (name, source) in enumerate(job.tasks.items()):
+            place = folder / f"rows-{number}.jsonl"
+            inputs.fetch_rows(self._tools.artifacts, source, place)
+            tasks.append(TaskSpec(name=name, dataset_file=place, dataset=source.dataset, labels=source.labels))
+        return tasks
 
     def _teacher(self, lease: Lease, request: TrainJobRequest, folder: Path) -> Path | None:
         """Bring the teacher of a distillation here, if the job has one."""

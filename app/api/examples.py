@@ -36,6 +36,19 @@ TRAIN: dict[str, Any] = {
             "metadata": {"team": "support"},
         },
     },
+    "tasks": {
+        "summary": "Two tasks at once: one encoder, a head and a dataset for each",
+        "value": {
+            "model": "tweets",
+            "dataset_id": _DATASET,
+            "family": {
+                "type": "multitask",
+                "name": "sentiment",
+                "loss_weight": 0.7,
+                "tasks": {"emotion": {"dataset_id": _DATASET[:-1] + "9", "loss_weight": 0.3}},
+            },
+        },
+    },
     "continue": {
         "summary": "Train on from a version of your own",
         "value": {

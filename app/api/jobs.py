@@ -104,7 +104,9 @@ def list_jobs(
     services: ServicesDep,
     status: Annotated[Status | None, Query(description="Only jobs in this status.")] = None,
     model: Annotated[str | None, Query(max_length=63, description="Only jobs for this model.")] = None,
-    dataset_id: Annotated[str | None, Query(max_length=64, description="Only jobs with this dataset.")] = None,
+    dataset_id: Annotated[
+        str | None, Query(max_length=64, description="Only jobs with this dataset, for one of several tasks too.")
+    ] = None,
     created_after: Annotated[datetime | None, Query(description="Only younger jobs; RFC 3339 with offset.")] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
@@ -198,6 +200,8 @@ def _store(session: Session, services: Services, prepared: Prepared) -> Answer:
     dataset = datasets.get(session, prepared.dataset.id)
     if dataset is None:  # deleted since it was checked
         raise dataset_not_found()
+    if any(datasets.get(session, further) is None for further in prepared.request.family.dataset_ids):
+        raise dataset_not_found("/family/tasks")
     row = jobs.submit(
         session,
         request=prepared.request,

@@ -55,6 +55,7 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
             "labels": manifest.labels,
             "problem_type": manifest.problem_type,
             "thresholds": manifest.thresholds and dict(zip(manifest.labels, manifest.thresholds, strict=True)),
+            "tasks": manifest.tasks,
             "dataset": manifest.dataset,
             "hyperparameters": manifest.hyperparameters,
             "validation": manifest.validation,
@@ -91,5 +92,10 @@ def _summary(row: tables.ModelVersion, manifest: Manifest, aliases: list[tables.
 def _scores(split: str, evaluation: Evaluation | None) -> dict[str, float]:
     if evaluation is None:
         return {}
-    values = evaluation.model_dump(exclude={"split", "examples", "per_class", "confusion_matrix"})
-    return {f"{split}/{name}": value for name, value in values.items() if isinstance(value, float)}
+    values = {split: evaluation, **{f"{split}/{task}": judged for task, judged in evaluation.tasks.items()}}
+    return {
+        f"{place}/{name}": value
+        for place, judged in values.items()
+        for name, value in judged.model_dump(exclude={"split", "per_class", "confusion_matrix", "tasks"}).items()
+        if isinstance(value, float)
+    }

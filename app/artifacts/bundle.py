@@ -15,7 +15,7 @@ from app.schemas.families import FamilyName
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
 from app.schemas.metrics import Evaluation
-from app.schemas.models import ExportVerdict
+from app.schemas.models import ExportVerdict, Task
 from app.schemas.text import TextOptions
 from app.schemas.text import TokenizerSettings as TokenizerSettings
 
@@ -52,7 +52,9 @@ class Manifest(Resource):
     thresholds: list[float] | None = None
     """Of multi_label: the probability from which a label is given, in the order of ``labels``."""
     labels: Annotated[list[str], Field(min_length=2)]
-    """Label names in the order of the logits."""
+    """Label names in the order of the logits; of a multitask model, those of the main task, which come first."""
+    tasks: list[Task] = []
+    """Of a multitask model: all tasks in the order of the logits, the main one first."""
     text: TextOptions
     tokenizer: TokenizerSettings
     base_model: BaseModelRef
@@ -67,6 +69,18 @@ class Manifest(Resource):
     libraries: dict[str, str]
     files: dict[str, FileEntry]
     """Every file but the manifest itself, by POSIX path inside the bundle."""
+
+    @property
+    def heads(self) -> dict[str, slice]:
+        """Tell which logits are whose, by task; a model with one task has one head, without a name."""
+        if not self.tasks:
+            return {"": slice(0, len(self.labels))}
+        return {task.name: slice(task.offset, task.offset + len(task.labels)) for task in self.tasks}
+
+    @property
+    def width(self) -> int:
+        """Count the logits."""
+        return sum(len(task.labels) for task in self.tasks) or len(self.labels)
 
     @property
     def served_file(self) -> str:

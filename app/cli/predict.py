@@ -43,4 +43,8 @@ def predictions_table(texts: Sequence[str], predictions: Sequence[Prediction]) -
         table.add_row(label, f"{prediction.score:.3f}", escape(text))
         for other, score in list((prediction.scores or {}).items())[1:]:
             table.add_row(f"[dim]{escape(other)}[/]", f"[dim]{score:.3f}[/]", "")
+        for task, answer in (prediction.tasks or {}).items():
+            table.add_row(f"{task}: [bold]{escape(answer.label)}[/]", f"{answer.score:.3f}", "")
+            for other, score in list((answer.scores or {}).items())[1:]:
+                table.add_row(f"[dim]{task}: {escape(other)}[/]", f"[dim]{score:.3f}[/]", "")
     return table

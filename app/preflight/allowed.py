@@ -44,6 +44,14 @@ def schema_at(root: Schema, path: Sequence[str | int], data: Any = None) -> Sche
     return here
 
 
+def name_schema_at(root: Schema, path: Sequence[str | int], data: Any = None) -> Schema:
+    """Give the schema of the names of entries that the object at ``path`` may have."""
+    options = _options(schema_at(root, path, data))
+    patterns = [pattern for option in options for pattern in option.get("patternProperties", {})]
+    lengths = [option["propertyNames"] for option in options if "propertyNames" in option]
+    return {"type": "string", **(lengths[0] if lengths else {}), **({"pattern": patterns[0]} if patterns else {})}
+
+
 def fields_of(root: Schema, path: Sequence[str | int], data: Any = None) -> tuple[str, ...]:
     """Name the fields of the object at ``path``."""
     return tuple(_properties(root, schema_at(root, path, data)))
@@ -171,4 +179,6 @@ def _step(root: Schema, schema: Schema, step: str | int) -> Schema:
             found.append(_resolved(root, option["properties"][step]))
         elif isinstance(step, str) and isinstance(option.get("additionalProperties"), dict):
             return _resolved(root, option["additionalProperties"])
+        elif isinstance(step, str) and option.get("patternProperties"):
+            return _resolved(root, next(iter(option["patternProperties"].values())))
     return {"anyOf": found} if len(found) > 1 else found[0] if found else {}

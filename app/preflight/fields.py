@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.errors import FieldError, Unprocessable, nearest
-from app.preflight.allowed import Schema, allowed_values, fields_of, in_words, places_of, schema_at
+from app.preflight.allowed import Schema, allowed_values, fields_of, in_words, name_schema_at, places_of, schema_at
 from app.preflight.hints import ALIASES
 from app.preflight.strict_json import pointer
 
@@ -131,7 +131,7 @@ def _field_error(schema: Schema, path: Path, group: Sequence[Finding], data: Any
     place = pointer(path)
     if "extra_forbidden" in kinds:
         return _unknown(schema, path, data)
-    if kinds & {"missing", "union_tag_not_found"} and _parent_is_object(data, path):
+    if "missing" in kinds or ("union_tag_not_found" in kinds and _parent_is_object(data, path)):
         wanted = schema_at(schema, path, data)
         return FieldError(place, "missing-field", "is required", allowed_values(wanted), f"Add {path[-1]}.")
     if "value_error" in kinds:
@@ -140,6 +140,11 @@ def _field_error(schema: Schema, path: Path, group: Sequence[Finding], data: Any
         return _cross_field(path, words, fields_of(schema, path, data))
     if kinds & {"string_unicode", "invalid_key"}:
         return FieldError(place, "invalid-text", "is not valid Unicode text")
+    if all(finding["loc"][-1] == "[key]" for finding in group):
+        named = name_schema_at(schema, path[:-1], data)
+        words = f"has a name that must be {in_words(named)}"
+        remedy = " ".join(["Rename it:", *named["description"].split()]) if "description" in named else "Rename it."
+        return FieldError(place, _rule(group[0]), words, allowed_values(named), remedy)
     wanted = schema_at(schema, path, data)
     rule = _union_rule(group, _value_at(data, path))
     words = in_words(wanted)

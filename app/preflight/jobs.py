@@ -16,7 +16,9 @@ from app.preflight.problem_types import unfit_problem
 from app.preflight.profiles import fill
 from app.preflight.shapes import Shapes
 from app.preflight.strict_json import pointer
+from app.preflight.tasks import task_warnings, together, unfit_tasks
 from app.schemas.datasets import DatasetProfile
+from app.schemas.families import FamilyOptions, MultitaskOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.jobs import BaseModelRef, ExportOptions, JobWarning, TrainJobRequest
 from app.schemas.plans import Estimate, MemoryEstimate
@@ -25,6 +27,8 @@ from app.store.engine import Database
 
 _NOT_FOR_JOBS = frozenset({"duplicate-texts", "no-validation-split", "unused-label-names"})
 _RULE = "impossible-here"
+_ENCODERS = ("encoder", "multitask")
+"""Families whose size and longest text are those of their base model."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Prepared:
     warnings: list[JobWarning]
     resolutions: list[Resolution]
     """What came from the profile of the request."""
+    data: DatasetProfile
+    """Of the dataset; of several tasks, their datasets added up."""
 
 
 class JobPreflight:
@@ -52,14 +58,16 @@ class JobPreflight:
     def prepare(self, request: TrainJobRequest) -> Prepared:
         """Check everything; raises Unprocessable with every broken rule, Unavailable ``hub-unreachable``."""
         dataset = self._dataset(request.dataset_id)
-        profile = DatasetProfile.model_validate(dataset.profile)
+        profile, tasks = DatasetProfile.model_validate(dataset.profile), self._tasks(request.family)
         _need_validation(profile)
-        filled = fill(request, profile)
+        data = together(profile, tasks)
+        filled = fill(request, data)
         request = filled.request
-        size = _sized(request.hyperparameters, profile)
+        size = _sized(request.hyperparameters, data)
         errors = [
             *unfit_options(request),
             *unfit_problem(request, profile),
+            *unfit_tasks(request, profile, tasks),
             *_impossible(request.hyperparameters, profile, size),
         ]
         if errors:
@@ -75,10 +83,12 @@ class JobPreflight:
             estimate=size,
             warnings=[
                 *(JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS),
+                *task_warnings(tasks, _NOT_FOR_JOBS),
                 *filled.warnings,
                 *_about_export(request.export),
             ],
             resolutions=filled.resolutions,
+            data=data,
         )
 
     def _with_teacher(self, request: TrainJobRequest) -> TrainJobRequest:
@@ -97,7 +107,7 @@ class JobPreflight:
     def _check_length(self, request: TrainJobRequest, base_model: BaseModelRef) -> None:
         """Refuse texts longer than the base model can read, where that is known here; a worker knows in any case."""
         longest = request.hyperparameters.max_length
-        if longest == "auto" or request.family.type != "encoder":
+        if longest == "auto" or request.family.type not in _ENCODERS:
             return
         shape = self._shapes.of(base_model)
         if shape is not None and 0 < shape.positions < longest:
@@ -109,13 +119,12 @@ class JobPreflight:
 
     def memory(self, prepared: Prepared) -> MemoryEstimate | None:
         """Say what training would take of a GPU; None when the shape of the base model is not known here."""
-        shape = self._shapes.of(prepared.base_model) if prepared.request.family.type == "encoder" else None
+        shape = self._shapes.of(prepared.base_model) if prepared.request.family.type in _ENCODERS else None
         if shape is None:
             return None
-        profile = DatasetProfile.model_validate(prepared.dataset.profile)
-        wishes = prepared.request.hyperparameters
-        length = length_in_tokens(wishes, profile.text_lengths.p99, shape.positions)
-        return estimate_memory(shape, wishes, Load(prepared.estimate.batch_size, length, len(profile.labels)))
+        data, wishes = prepared.data, prepared.request.hyperparameters
+        length = length_in_tokens(wishes, data.text_lengths.p99, shape.positions)
+        return estimate_memory(shape, wishes, Load(prepared.estimate.batch_size, length, len(data.labels)))
 
     def _dataset(self, dataset_id: str) -> tables.Dataset:
         with self._database.transaction(read_only=True) as session:
@@ -124,15 +133,32 @@ class JobPreflight:
             raise dataset_not_found()
         return dataset
 
+    def _tasks(self, family: FamilyOptions) -> dict[str, DatasetProfile]:
+        """Give what is known of the datasets of the further tasks, by name."""
+        if not isinstance(family, MultitaskOptions):
+            return {}
+        with self._database.transaction(read_only=True) as session:
+            found = {name: datasets.get(session, options.dataset_id) for name, options in family.tasks.items()}
+        missing = [f"/family/tasks/{name}/dataset_id" for name, dataset in found.items() if dataset is None]
+        if missing:
+            raise dataset_not_found(*missing)
+        return {name: DatasetProfile.model_validate(dataset.profile) for name, dataset in found.items() if dataset}
 
-def dataset_not_found() -> Unprocessable:
-    """Make the error for a dataset that does not exist; the same whatever the id looks like."""
+
+def dataset_not_found(*places: str) -> Unprocessable:
+    """Make the error for a dataset that does not exist; the same whatever the id looks like.
+
+    ``places`` are where the request names it; none: as its own dataset.
+    """
     remedy = "Upload the data through POST /datasets and use the id of the answer; GET /datasets lists them."
     return Unprocessable(
         "The dataset does not exist.",
         code="dataset-not-found",
         remedy=remedy,
-        errors=(FieldError("/dataset_id", "dataset-not-found", "names no dataset", remedy=remedy),),
+        errors=tuple(
+            FieldError(place, "dataset-not-found", "names no dataset", remedy=remedy)
+            for place in places or ("/dataset_id",)
+        ),
     )
 
 

@@ -12,9 +12,10 @@ _FIRST = ("train/loss", "eval/loss", "eval/f1_macro", "eval/accuracy")
 
 
 def reported_curves(points: Iterable[Measured]) -> list[ReportedCurve]:
-    """Summarize every curve: the losses first, then the scores, then the others by name."""
+    """Summarize every curve: the losses first, then the scores, then the others by name, further tasks last."""
     history = History(points)
-    names = [*(name for name in _FIRST if name in history.names), *(n for n in history.names if n not in _FIRST)]
+    others = sorted((name for name in history.names if name not in _FIRST), key=lambda name: name.count("/") > 1)
+    names = [*(name for name in _FIRST if name in history.names), *others]
     curves = [history.curve(name) for name in names]
     return [_reported(curve) for curve in curves if len(curve)][:MOST_CURVES]
 

@@ -34,7 +34,7 @@ def program(manifest: Manifest) -> str:
 import json, re, unicodedata
 import numpy, onnxruntime, tokenizers
 
-labels = json.load(open("manifest.json", encoding="utf-8"))["labels"]
+{_known(manifest)}
 tokenizer = tokenizers.Tokenizer.from_file("{TOKENIZER}")
 tokenizer.enable_truncation({settings.max_length}), tokenizer.enable_padding({padding})
 model = onnxruntime.InferenceSession("{manifest.served_file}")
@@ -43,9 +43,28 @@ texts = ["Write your own texts here."]
 rows = tokenizer.encode_batch([{text} for text in texts])
 ids, mask = (numpy.array([getattr(row, part) for row in rows]) for part in ("ids", "attention_mask"))
 logits = model.run(["logits"], {{"input_ids": ids, "attention_mask": mask}})[0]
+{_answers(manifest)}'''
+
+
+def _known(manifest: Manifest) -> str:
+    """Write the line that reads what the logits stand for."""
+    read = 'json.load(open("manifest.json", encoding="utf-8"))'
+    return f'tasks = {read}["tasks"]' if manifest.tasks else f'labels = {read}["labels"]'
+
+
+def _answers(manifest: Manifest) -> str:
+    """Write the lines that turn logits into answers."""
+    if not manifest.tasks:
+        return """\
 scores = numpy.exp(logits - logits.max(axis=1, keepdims=True))
 for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
-    print(labels[score.argmax()], round(float(score.max()), 4), text)'''
+    print(labels[score.argmax()], round(float(score.max()), 4), text)"""
+    return """\
+for task in tasks:
+    own = logits[:, task["offset"] : task["offset"] + len(task["labels"])]
+    scores = numpy.exp(own - own.max(axis=1, keepdims=True))
+    for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
+        print(task["name"], task["labels"][score.argmax()], round(float(score.max()), 4), text)"""
 
 
 def _cleaned(options: TextOptions) -> str:

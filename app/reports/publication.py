@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.reports.wording import count, duration, number, score, setting
+from app.schemas.families import FamilyOptions, MultitaskOptions
 from app.schemas.jobs import Job
+from app.schemas.metrics import TaskEvaluation
 from app.schemas.reports import Publication, ReportLine
 
 PRECISIONS = {
@@ -41,6 +43,7 @@ def _lines(job: Job, epochs_run: float | None, total_steps: int | None) -> Itera
     wishes = job.hyperparameters
     yield "Base model", _base_model(job)
     yield "Data", _data(job)
+    yield "Tasks", _tasks(job.family_options)
     yield "Optimizer", _optimizer(wishes)
     yield "Batch size", _batch(wishes)
     yield "Epochs", _epochs(wishes, epochs_run)
@@ -65,6 +68,14 @@ def _base_model(job: Job) -> str:
 def _data(job: Job) -> str:
     parts = [f"{count(rows)} {split}" for split, rows in job.dataset.counts.items()]
     return f"{', '.join(parts)} rows, sha256 {job.dataset.sha256[:12]}" if parts else ""
+
+
+def _tasks(family: FamilyOptions) -> str:
+    if not isinstance(family, MultitaskOptions):
+        return ""
+    weights = {family.name: family.loss_weight, **{name: task.loss_weight for name, task in family.tasks.items()}}
+    parts = [f"{name} (loss weight {number(weight)})" for name, weight in weights.items()]
+    return f"{', '.join(parts)}; one encoder, mixed batches, a linear head each"
 
 
 def _optimizer(wishes: dict[str, Any]) -> str:
@@ -172,10 +183,13 @@ def _best(job: Job) -> str:
 
 def _scores(job: Job) -> str:
     judged = [each for each in (job.metrics.validation, job.metrics.test) if each]
-    return "; ".join(
-        f"{each.split}: accuracy={score(each.accuracy)}, f1_macro={score(each.f1_macro)} (n={count(each.examples)})"
-        for each in judged
-    )
+    own = [_scored(each.split, each) for each in judged]
+    others = [_scored(f"{task} {each.split}", scores) for each in judged for task, scores in each.tasks.items()]
+    return "; ".join([*own, *others])
+
+
+def _scored(name: str, scores: TaskEvaluation) -> str:
+    return f"{name}: accuracy={score(scores.accuracy)}, f1_macro={score(scores.f1_macro)} (n={count(scores.examples)})"
 
 
 def _whole(wishes: dict[str, Any], name: str) -> int | None:

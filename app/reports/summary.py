@@ -2,6 +2,7 @@
 
 from app.reports.wording import count, percent, score
 from app.schemas.diagnoses import Diagnosis
+from app.schemas.families import MultitaskOptions
 from app.schemas.jobs import Job
 from app.schemas.reports import DataSection
 
@@ -21,7 +22,9 @@ def _subject(job: Job, data: DataSection) -> str:
     rows = job.dataset.counts.get("train")
     on = f" on {count(rows)} rows" if rows else ""
     labels = f" with {len(data.labels)} labels" if data.labels else ""
-    return f"{job.base_model.id}, fine-tuned{on}{labels}."
+    family = job.family_options
+    others = f", together with {', '.join(family.tasks)}" if isinstance(family, MultitaskOptions) else ""
+    return f"{job.base_model.id}, fine-tuned{on}{labels}{others}."
 
 
 def _outcome(job: Job, data: DataSection) -> str:

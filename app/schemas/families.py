@@ -1,12 +1,12 @@
 """Model families, each with its options: a job gives a name, or an object with what differs from the defaults."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from app.schemas.base import StrictModel
 
-FamilyName = Literal["encoder", "textcnn"]
+FamilyName = Literal["encoder", "textcnn", "multitask"]
 FAMILY_NAMES: tuple[FamilyName, ...] = get_args(FamilyName)
 
 
@@ -16,14 +16,23 @@ def _distinct(sizes: list[int]) -> list[int]:
     return sizes
 
 
-class EncoderOptions(StrictModel):
+class Options(StrictModel):
+    """What every family answers about its options."""
+
+    @property
+    def dataset_ids(self) -> tuple[str, ...]:
+        """Name the datasets beside the job's own."""
+        return ()
+
+
+class EncoderOptions(Options):
     """A pretrained transformer with a classification head on its first token."""
 
     type: Literal["encoder"] = "encoder"
     """A pretrained transformer with a classification head."""
 
 
-class TextCNNOptions(StrictModel):
+class TextCNNOptions(Options):
     """A convolutional network over word pieces (Kim, 2014): small and fast, trained from scratch."""
 
     type: Literal["textcnn"] = "textcnn"
@@ -49,7 +58,51 @@ class TextCNNOptions(StrictModel):
     """Before the classification head."""
 
 
-FamilyOptions = Annotated[EncoderOptions | TextCNNOptions, Field(discriminator="type")]
+TaskName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$"),
+    Field(description="Lower-case letters, digits, '_' and '-'; 1 to 32 characters.", examples=["emotion"]),
+]
+LossWeight = Annotated[float, Field(gt=0, le=1000)]
+
+
+class TaskOptions(StrictModel):
+    """One further task of a multitask job."""
+
+    dataset_id: Annotated[str, Field(examples=["ds_019302f4c8d27c31a3b1f0e4d5c6b7a9"])]
+    """Its own dataset, with one label a row: its labels, its splits."""
+    loss_weight: LossWeight = 1.0
+    """How much its loss counts."""
+
+
+class MultitaskOptions(Options):
+    """A pretrained transformer with a classification head for each of several tasks; the job's dataset is the main one.
+
+    The loss of an optimizer step is the sum over the tasks of loss_weight times the mean loss of the task's rows in it.
+    """
+
+    type: Literal["multitask"] = "multitask"
+    """A pretrained transformer that learns several tasks at once, with a head for each."""
+    name: TaskName = "main"
+    """What the main task is called."""
+    loss_weight: LossWeight = 1.0
+    """How much the loss of the main task counts."""
+    tasks: Annotated[dict[TaskName, TaskOptions], Field(min_length=1, max_length=8)]
+    """The further tasks by name, each with its own dataset; the same label may occur in several."""
+
+    @property
+    def dataset_ids(self) -> tuple[str, ...]:
+        """Name the datasets beside the job's own."""
+        return tuple(task.dataset_id for task in self.tasks.values())
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        if self.name in self.tasks:
+            raise ValueError(f"name is {self.name}, and tasks has another task of this name; rename one of them")
+        return self
+
+
+FamilyOptions = Annotated[EncoderOptions | TextCNNOptions | MultitaskOptions, Field(discriminator="type")]
 
 
 def _named(value: Any) -> Any:

@@ -56,13 +56,13 @@ class TrainJobRequest(StrictModel):
     model: ModelName
     """Name in the registry; made when it does not exist yet."""
     dataset_id: Annotated[str, Field(examples=["ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"])]
-    """A dataset uploaded through POST /datasets."""
+    """A dataset uploaded through POST /datasets; of several tasks, the main one's."""
     profile: ProfileName | None = None
     """A set of defaults for base_model and hyperparameters; whatever else the request gives, wins over it."""
     family: Family = EncoderOptions()
-    """What kind of network: encoder (a pretrained transformer with a classification head) or textcnn (a convolutional
-    network trained from scratch). A name, or an object with ``type`` and what is to differ from that family's defaults.
-    """
+    """What kind of network: encoder (a pretrained transformer with a classification head), textcnn (a convolutional
+    network trained from scratch) or multitask (an encoder with a head for each of several tasks). A name, or an object
+    with ``type`` and what is to differ from that family's defaults; multitask needs its ``tasks``."""
     problem_type: ProblemType | Auto = "auto"
     """single_label: every text has exactly one label; multi_label: any number of them, each decided by itself. auto:
     what the dataset is."""

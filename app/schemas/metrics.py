@@ -20,8 +20,8 @@ class ClassScores(Resource):
     """Rows that truly carry the label."""
 
 
-class Evaluation(Resource):
-    """One split judged by one model."""
+class TaskEvaluation(Resource):
+    """One split judged by one head of a model."""
 
     split: str
     """The split that was judged."""
@@ -55,6 +55,13 @@ class Evaluation(Resource):
     """Scores label by label."""
     confusion_matrix: list[list[int]]
     """Rows are true labels, columns predicted ones, both in the order of ``per_class``; empty for multi_label."""
+
+
+class Evaluation(TaskEvaluation):
+    """One split judged by one model; of a multitask model, by the head of its main task."""
+
+    tasks: dict[str, TaskEvaluation] = {}
+    """Scores of the further tasks of a multitask model by name, each on the split of its own dataset."""
 
 
 class MetricPoint(Resource):

@@ -88,6 +88,21 @@ class ExportVerdict(Resource):
     """How fast it answers; null for a refused one."""
 
 
+class Task(Resource):
+    """One task of a multitask version: what its head answers, and what that was trained on."""
+
+    name: str
+    """Its name."""
+    labels: list[str]
+    """Label names in index order."""
+    offset: int
+    """Where its logits begin among those of all tasks."""
+    loss_weight: float
+    """How much its loss counted."""
+    dataset: DatasetRef
+    """The data it was trained on."""
+
+
 class Version(VersionSummary):
     """Everything about one version."""
 
@@ -99,8 +114,10 @@ class Version(VersionSummary):
     """Whether a text has one label or any number of them."""
     thresholds: dict[str, float] | None = None
     """Of multi_label: the probability from which each label is given."""
+    tasks: list[Task] = []
+    """Of a multitask version: all tasks in the order of the logits, the main one first."""
     dataset: DatasetRef
-    """The data it was trained on."""
+    """The data it was trained on; of a multitask version, that of the main task."""
     hyperparameters: dict[str, Any]
     """Every hyperparameter as it really was."""
     validation: Evaluation | None

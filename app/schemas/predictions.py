@@ -29,6 +29,17 @@ class PredictRequest(PredictInputs):
     """NAME (its serving version), NAME@ALIAS or NAME:VERSION."""
 
 
+class TaskPrediction(Resource):
+    """The answer of one further task for one text."""
+
+    label: str
+    """The most probable label of the task."""
+    score: float
+    """Its probability among the labels of the task, 0 to 1."""
+    scores: dict[str, float] | None = None
+    """Probabilities by label, most probable first."""
+
+
 class Prediction(Resource):
     """The answer for one text."""
 
@@ -40,6 +51,8 @@ class Prediction(Resource):
     """Of a multi-label version: every label whose probability reaches its threshold, most probable first."""
     scores: dict[str, float] | None = None
     """Probabilities by label, most probable first."""
+    tasks: dict[str, TaskPrediction] | None = None
+    """Of a multitask version: the answers of the further tasks by name; all else is the main task's."""
     tokens: int
     """Tokens the text has, special tokens included, before truncation."""
     truncated: bool

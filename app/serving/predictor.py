@@ -81,7 +81,7 @@ class Predictor:
         """Try two texts of different lengths: the smallest batch that a wrong graph cannot answer."""
         longest = self.encoder.settings.max_length
         ids = [np.full(min(size, longest), self.encoder.settings.pad_token_id, np.int64) for size in (2, 3)]
-        if self.logits(ids).shape != (2, len(self.labels)):
+        if self.logits(ids).shape != (2, self.manifest.width):
             raise UnsafeModel("its logits do not fit its labels")
 
 

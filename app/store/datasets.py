@@ -1,6 +1,6 @@
 """Datasets: rows that never change; the data itself is an artifact."""
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -34,8 +34,9 @@ def page(session: Session, limit: int, cursor: str | None = None) -> tuple[list[
 
 
 def in_use(session: Session, dataset_id: str) -> bool:
-    """Say whether any job, finished ones too, was made from the dataset."""
-    return bool(session.scalar(select(exists().where(tables.Job.dataset_id == dataset_id))))
+    """Say whether any job, finished ones too, was made from the dataset, be it for one of several tasks."""
+    own, further = tables.Job.dataset_id == dataset_id, tables.JobDataset.dataset_id == dataset_id
+    return bool(session.scalar(select(or_(exists().where(own), exists().where(further)))))
 
 
 def delete(session: Session, dataset_id: str) -> bool:

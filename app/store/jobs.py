@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import func, or_, select, tuple_, update
+from sqlalchemy import exists, func, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -34,7 +34,7 @@ from app.store.claims import Claim, Heartbeat, heartbeat
 from app.store.engine import clock, has_pair, now, now_plus
 from app.store.events import NewEvent
 from app.store.metrics import Point
-from app.store.tables import Job
+from app.store.tables import Job, JobDataset
 
 # The verbs of a worker live in attempts and claims; callers find all of a job's verbs here.
 __all__ = [
@@ -117,9 +117,13 @@ def submit(
     session.add(job)
     try:
         session.flush()
+        session.add_all(JobDataset(job_id=job.id, dataset_id=further) for further in set(request.family.dataset_ids))
+        session.flush()
     except IntegrityError as error:
         raise NotFound(
-            f"Dataset {dataset.id} does not exist.", "dataset-not-found", "Upload it through POST /datasets."
+            f"Dataset {' or '.join([dataset.id, *request.family.dataset_ids])} does not exist.",
+            "dataset-not-found",
+            "Upload it through POST /datasets.",
         ) from error
     transitions.note_status(session, job, None, reason="The job was accepted.", actor="client", at=at)
     return job
@@ -150,7 +154,8 @@ def page(
     if model is not None:
         query = query.where(Job.model_name == model)
     if dataset_id is not None:
-        query = query.where(Job.dataset_id == dataset_id)
+        further = exists().where(JobDataset.job_id == Job.id, JobDataset.dataset_id == dataset_id)
+        query = query.where(or_(Job.dataset_id == dataset_id, further))
     if created_after is not None:
         query = query.where(Job.created_at > created_after)
     for key, value in (metadata or {}).items():

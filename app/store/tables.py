@@ -187,6 +187,15 @@ class Job(Base):
     )
 
 
+class JobDataset(Base):
+    """A further dataset of a job with several tasks; like the job's own, it stays as long as the job."""
+
+    __tablename__ = "job_datasets"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), primary_key=True, index=True)
+
+
 class JobEvent(Base):
     """Append-only history of a job; status events are written in the transaction of the transition itself."""
 

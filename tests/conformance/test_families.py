@@ -12,7 +12,7 @@ import torch
 from app.artifacts.bundle import Bundle
 from app.schemas.families import FAMILY_NAMES, FamilyName
 from app.serving.predictor import Predictor
-from tests.worker.toy_task import MakeSpec, Recording, Row, SetRow, toy_rows, toy_sets
+from tests.worker.toy_task import MakeSpec, Recording, Row, SetRow, toy_moods, toy_rows, toy_sets
 from worker.events import AttemptSpec, Evaluated, Event, Interrupted
 from worker.models.head import head_parameters
 from worker.narration import Narrator
@@ -22,6 +22,7 @@ from worker.training.loop import Training
 
 pytestmark = pytest.mark.usefixtures("restored_torch")
 
+MOODS = toy_moods(32)
 TINY_CNN = {"type": "textcnn", "vocab_size": 300, "embed_size": 24, "num_filters": 16}
 
 
@@ -32,10 +33,11 @@ class Case:
     request: dict[str, Any] = field(default_factory=dict)
     wishes: dict[str, Any] = field(default_factory=dict)
     from_scratch: bool = False
+    tasks: dict[str, list[Row]] = field(default_factory=dict)
 
     def spec(self, make: MakeSpec, rows: list[Any], **more: Any) -> AttemptSpec:
         base = {"base": None} if self.from_scratch else {}
-        return make(rows, request=self.request, **base, **{**self.wishes, **more})
+        return make(rows, request=self.request, tasks=self.tasks, **base, **{**self.wishes, **more})
 
 
 CASES = {
@@ -44,6 +46,10 @@ CASES = {
     "textcnn on a base model's pieces": Case(
         {"family": TINY_CNN | {"tokenizer": "base_model"}},
         {"learning_rate": 1e-2, "head_learning_rate_multiplier": 1.0},
+    ),
+    "multitask": Case(
+        {"family": {"type": "multitask", "tasks": {"mood": {"dataset_id": "ds_mood", "loss_weight": 0.5}}}},
+        tasks={"mood": [*MOODS, *(Row(row.text, row.label, "validation") for row in MOODS)]},
     ),
 }
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -78,7 +84,8 @@ def test_learns_32_rows_by_heart_and_is_served_as_trained(
     again = [Row(row.text, row.label, "validation") for row in rows]
     spec = case.spec(make_spec, [*rows, *again], num_train_epochs=20, early_stopping_patience=None)
     run(spec, recording, never)
-    assert recording.of(Evaluated)[-1].evaluation.accuracy == 1.0
+    judged = recording.of(Evaluated)[-1].evaluation
+    assert [each.accuracy for each in (judged, *judged.tasks.values())] == [1.0] * (1 + len(case.tasks))
 
     bundle = Bundle.open(spec.bundle_dir)
     [verdict] = bundle.manifest.exports
@@ -87,6 +94,9 @@ def test_learns_32_rows_by_heart_and_is_served_as_trained(
     assert verdict.max_abs_difference < 1e-4
     predictor = Predictor.load(bundle)
     assert [answer.label for answer in predictor.predict([row.text for row in rows])] == [row.label for row in rows]
+    for task, learned in case.tasks.items():
+        answers = [answer.tasks or {} for answer in predictor.predict([row.text for row in learned])]
+        assert [answer[task].label for answer in answers] == [row.label for row in learned]
     alone = predictor.predict([rows[0].text])[0]
     assert alone.score == pytest.approx(predictor.predict([row.text for row in rows])[0].score, abs=1e-5)
 
@@ -143,6 +153,7 @@ def training_of(spec: AttemptSpec, folder: Path) -> Training:
         folder=folder,
         evaluate=None,
         problem_type=spec.problem_type,
+        heads=setup.heads,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from app.artifacts.bundle import sha256_of
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import BaseModelRef, DatasetRef, ExportOptions, TrainJobRequest
-from worker.events import AttemptSpec, Event
+from worker.events import AttemptSpec, Event, TaskSpec
 
 LABELS = ["calm", "glad", "sad"]
 WORDS = {"calm": ["quiet", "lake", "still"], "glad": ["happy", "great", "love"], "sad": ["awful", "cry", "grey"]}
@@ -39,6 +39,12 @@ def toy_rows(count: int, *, split: str = "train", seed: int = 0, labels: Sequenc
         source.shuffle(words)
         rows.append(Row(" ".join(words), label, split))
     return rows
+
+
+def toy_moods(count: int, *, split: str = "train") -> list[Row]:
+    """Draw rows of another task, with a label of the first one: texts with words of sad are sad, others are fine."""
+    rows = toy_rows(count, split=split, seed=100)
+    return [Row(row.text, "sad" if row.label == "sad" else "fine", split) for row in rows]
 
 
 @dataclass
@@ -106,6 +112,13 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def task_spec(folder: Path, name: str, rows: Sequence[Row]) -> TaskSpec:
+    """Write the rows of a further task and describe them."""
+    file = write_rows(folder / f"{name}.jsonl", rows)
+    ref = DatasetRef(id=f"ds_{name}", sha256=sha256_of(file), counts={"train": len(rows)})
+    return TaskSpec(name=name, dataset_file=file, dataset=ref, labels=sorted({row.label for row in rows}))
+
+
 Kind = TypeVar("Kind")
 
 
@@ -144,6 +157,7 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
         name: str = "job",
         export: ExportOptions = ExportOptions(),
         request: Mapping[str, Any] | None = None,
+        tasks: Mapping[str, Sequence[Row]] | None = None,
         **wishes: Any,
     ) -> AttemptSpec:
         work = tmp_path / name
@@ -161,6 +175,7 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
             dataset_file=file,
             dataset=DatasetRef(id="ds_toy", sha256=sha256_of(file), counts={"train": len(rows)}),
             labels=list(labels),
+            tasks=[task_spec(work, task, each) for task, each in (tasks or {}).items()],
             problem_type="multi_label" if isinstance(rows[0], SetRow) else "single_label",
             base_model=BaseModelRef(id="tiny", source="folder" if base else "none"),
             base_model_dir=base,

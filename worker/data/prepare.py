@@ -59,7 +59,8 @@ def prepare(
 ) -> Prepared:
     """Make the batches of every split; ``check`` is called now and then and may raise to stop.
 
-    Only the training split is augmented and ordered; ``synonyms_dir`` has the operator's word lists for that.
+    Only the training split is augmented and ordered; ``synonyms_dir`` has the operator's word lists for that. Training
+    rows of further tasks have labels beyond ``labels``.
     Raises JobFailure for data or wishes that cannot work together.
     """
     _check_metric(wishes.metric_for_best_model, labels)
@@ -124,8 +125,10 @@ def _counts(train: Rows, labels: Sequence[str]) -> dict[str, int]:
 def _facts(
     train: Rows, labels: Sequence[str], lengths: NDArray[np.int64], model: ModelFacts, problem_type: ProblemType
 ) -> Facts:
-    rows = len(train.texts) if problem_type == "multi_label" else None
-    return Facts(_counts(train, labels), lengths, model, rows)
+    counts, rows = _counts(train, labels), len(train.texts)
+    if problem_type == "multi_label":
+        return Facts(counts, lengths, model, rows)
+    return Facts(counts, lengths, model, further_rows=rows - sum(counts.values()))
 
 
 def _check_metric(chosen: str | dict[str, float], labels: Sequence[str]) -> None:

@@ -53,11 +53,19 @@ class Facts:
     model: ModelFacts
     multi_label_rows: int | None = None
     """Training rows, where a row may have any number of labels."""
+    further_rows: int = 0
+    """Training rows of further tasks."""
 
     @property
     def rows(self) -> int:
         """Training rows."""
-        return sum(self.class_counts.values()) if self.multi_label_rows is None else self.multi_label_rows
+        return sum(self.groups)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Training rows by label, where each row has one; those of further tasks together."""
+        own = tuple(self.class_counts.values()) if self.multi_label_rows is None else (self.multi_label_rows,)
+        return (*own, self.further_rows) if self.further_rows else own
 
     def balanced_weights(self) -> dict[str, float]:
         """Weigh the classes so that each counts the same. Raises JobFailure ``class-without-rows``."""
@@ -92,8 +100,7 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
     ledger = _Ledger()
     max_length = _max_length(wishes, facts, ledger)
     batch_size = _batch_size(wishes, facts, max_length, ledger)
-    groups = tuple(facts.class_counts.values()) if facts.multi_label_rows is None else (facts.multi_label_rows,)
-    pace = Pace(groups, batch_size, wishes.gradient_accumulation_steps, wishes.curriculum)
+    pace = Pace(facts.groups, batch_size, wishes.gradient_accumulation_steps, wishes.curriculum)
     epochs = _epochs(wishes, facts.rows, pace, ledger)
     total_steps = wishes.max_steps or pace.run(epochs)
     warmup_steps = _warmup(wishes, total_steps, ledger)

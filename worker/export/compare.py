@@ -1,7 +1,7 @@
 """Compare what an exported file answers with what the trained model answers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from worker.export.source import Answer, Logits, Rows, Texts
 ROWS = 64
 """Rows compared, of all lengths; a smaller dataset gives what it has."""
 BATCH = 8
+WHOLE = (slice(None),)
+"""All logits are of one head."""
 TOLERANCE = 1e-3
 """Largest difference of a logit. Both sides compute in fp32 and differ by rounding alone: 1e-6 for six layers, some
 1e-5 for two dozen; a frozen branch or a lost mask shows from 1e-2 up."""
@@ -45,18 +47,26 @@ def reference(model: nn.Module, rows: Rows) -> Reference:
     return Reference(texts, np.concatenate([_logits(model, group.batch) for group in texts]))
 
 
-def compare(known: Reference, answer: Answer) -> Comparison:
-    """Let ``answer`` answer the same texts, in the same batches."""
+def compare(known: Reference, answer: Answer, heads: Collection[slice] = WHOLE) -> Comparison:
+    """Let ``answer`` answer the same texts, in the same batches; each of ``heads`` are logits that have a label."""
     logits = np.concatenate([answer(group) for group in known.texts])
     difference = np.abs(known.logits - logits).max(axis=1)  # (rows,)
-    agrees = known.logits.argmax(axis=1) == logits.argmax(axis=1)
+    agrees = same_labels(known.logits, logits, heads)
     close = bool(np.isfinite(logits).all() and difference.max() <= TOLERANCE)
     return Comparison(
         rows=len(logits),
         max_abs_difference=float(difference.max()),
         label_agreement=float(agrees.mean()),
-        equal=close and bool((agrees | _tied(known.logits)).all()),
+        equal=close and bool((agrees | _tied(known.logits, heads)).all()),
     )
+
+
+def same_labels(one: Logits, other: Logits, heads: Collection[slice]) -> NDArray[np.bool_]:
+    """Say for each row, (rows,), whether both give the same label with every head."""
+    same: NDArray[np.bool_] = np.all(
+        [one[:, head].argmax(axis=1) == other[:, head].argmax(axis=1) for head in heads], axis=0
+    )
+    return same
 
 
 def _groups(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
@@ -77,7 +87,8 @@ def _logits(model: nn.Module, batch: Batch) -> Logits:
     return logits
 
 
-def _tied(logits: Logits) -> NDArray[np.bool_]:
-    best_two = np.sort(logits, axis=1)[:, -2:]
-    tied: NDArray[np.bool_] = best_two[:, 1] - best_two[:, 0] <= 2 * TOLERANCE
+def _tied(logits: Logits, heads: Collection[slice]) -> NDArray[np.bool_]:
+    """Say for each row, (rows,), whether rounding decides the label of some head."""
+    best_two = [np.sort(logits[:, head], axis=1)[:, -2:] for head in heads]
+    tied: NDArray[np.bool_] = np.any([best[:, 1] - best[:, 0] <= 2 * TOLERANCE for best in best_two], axis=0)
     return tied

@@ -45,7 +45,7 @@ class Exporter:
             self.check()
             chosen = FORMATS[name]
             present = {file for file in chosen.files if (self.source.folder / file).exists()}
-            verdict = self._make(chosen, lambda answer: compare(known, answer))
+            verdict = self._make(chosen, lambda answer: compare(known, answer, self.source.draft.heads.values()))
             if not verdict.passed:
                 self._leave_out(chosen, present, verdict)
             verdicts.append(verdict)

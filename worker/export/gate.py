@@ -1,11 +1,12 @@
 """The accuracy gate: may a format that computes with less precision answer in the place of the trained model?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.export.compare import WHOLE, same_labels
 from worker.export.source import Answer, Logits, Rows, Texts
 
 MOST_ROWS = 1000
@@ -42,11 +43,19 @@ class Verdict:
 class Gate:
     """Judges formats against the fp32 one, on rows that the model has not learned from."""
 
-    def __init__(self, rows: Rows, judge: Judge, bounds: Bounds, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        judge: Judge,
+        bounds: Bounds,
+        check: Callable[[], None],
+        heads: Collection[slice] = WHOLE,
+    ) -> None:
         self.bounds = bounds
         self._rows = rows
         self._judge = judge
         self._check = check
+        self._heads = heads
         self._expected: Logits | None = None
 
     def judge(self, exact: Callable[[], Answer], answer: Answer) -> Verdict:
@@ -57,7 +66,7 @@ class Gate:
         truth = np.concatenate([texts.batch.labels.numpy() for texts in self._texts()])
         value = self._judge(logits, truth)
         drop = self._judge(expected, truth) - value
-        agreement = float((expected.argmax(axis=1) == logits.argmax(axis=1)).mean())
+        agreement = float(same_labels(expected, logits, self._heads).mean())
         return Verdict(
             rows=len(logits),
             max_abs_difference=float(np.abs(expected - logits).max()),

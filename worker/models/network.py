@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from app.errors import JobFailure
 from app.schemas.datasets import ProblemType
 from app.schemas.text import TextOptions
+from worker.heads import Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Blueprint:
     """Folder for files that the model needs and nobody else has."""
     check: Callable[[], None]
     """To be called now and then; may raise to stop."""
+    heads: Sequence[Head] = ()
+    """Which logits are which task's, where there are several tasks."""
 
     def required_base(self) -> Path:
         """Give the folder of the base model. Raises JobFailure ``base-model-required``."""

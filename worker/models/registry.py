@@ -6,8 +6,9 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from app.schemas.families import EncoderOptions, FamilyOptions, TextCNNOptions
+from app.schemas.families import EncoderOptions, FamilyOptions, MultitaskOptions, TextCNNOptions
 from worker.models import encoder, textcnn
+from worker.models.multitask import note_heads
 from worker.models.network import Blueprint, Loaded, Network
 
 
@@ -16,12 +17,13 @@ def build(options: FamilyOptions, blueprint: Blueprint) -> Network:
     network = _network(options, blueprint)
     several = blueprint.problem_type == "multi_label"
     network.model.config.problem_type = "multi_label_classification" if several else "single_label_classification"
+    note_heads(network.model, blueprint.heads)
     return network
 
 
 def _network(options: FamilyOptions, blueprint: Blueprint) -> Network:
     match options:
-        case EncoderOptions():
+        case EncoderOptions() | MultitaskOptions():  # heads are rows of one output layer
             return encoder.build(blueprint)
         case TextCNNOptions():
             return textcnn.build(options, blueprint)
@@ -36,7 +38,7 @@ def load_trained(folder: Path, labels: Sequence[str]) -> Loaded:
 def reload(options: FamilyOptions, folder: Path, labels: Sequence[str]) -> PreTrainedModel:
     """Load a checkpoint of a family, as a bundle has it. Raises JobFailure ``unsupported-base-model``."""
     match options:
-        case EncoderOptions():
+        case EncoderOptions() | MultitaskOptions():
             return encoder.load(folder, labels).model
         case TextCNNOptions():
             return textcnn.load(folder, labels).model

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.schemas.datasets import DatasetProfile
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.jobs import BestMetric, JobWarning, Phase, Progress
-from app.schemas.metrics import Evaluation
+from app.schemas.metrics import Evaluation, TaskEvaluation
 from app.store import jobs
 from app.store.claims import Claim
 from app.store.events import NewEvent
@@ -41,7 +41,7 @@ MOST_LABEL_CURVES = 100
 SHARE_OF_STEP_EVENTS = 0.005
 """Step events become rarer as a run grows older, so that a long run leaves thousands of them, not millions."""
 SCALARS = tuple(
-    name for name in Evaluation.model_fields if name not in {"split", "examples", "per_class", "confusion_matrix"}
+    name for name in TaskEvaluation.model_fields if name not in {"split", "examples", "per_class", "confusion_matrix"}
 )
 
 _GROWING = ("events", "points", "warnings")
@@ -273,6 +273,11 @@ def _points(group: str, event: Stepped | Evaluated, values: Mapping[str, float |
 
 
 def scalars(evaluation: Evaluation) -> dict[str, float]:
-    """Give the scores that are single numbers, by name; some exist for sets of labels alone."""
+    """Give the scores that are single numbers, by name; some exist for sets of labels alone.
+
+    Those of further tasks have the task before their name: ``emotion/f1_macro``.
+    """
     values = {name: getattr(evaluation, name) for name in SCALARS}
+    for task, judged in evaluation.tasks.items():
+        values |= {f"{task}/{name}": getattr(judged, name) for name in SCALARS}
     return {name: value for name, value in values.items() if value is not None}

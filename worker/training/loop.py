@@ -19,15 +19,15 @@ from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.events import Interrupted
+from worker.heads import Head
 from worker.memory import ran_out, release
 from worker.training.checkpoint import BEST, best_of, load_state, load_weights, save_state, save_weights
 from worker.training.distillation import Distillation
 from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, StopReason, TrainingEvent
 from worker.training.freezing import Freezing
 from worker.training.ladder import Ladder, remember_dice
-from worker.training.losses import WindowLoss
 from worker.training.meter import EXPLODED_NORM, Meter
-from worker.training.multi_label import LabelwiseLoss
+from worker.training.objective import objective
 from worker.training.optimizer import encoder_rate, make_optimizer, peak_rate, set_beta1, set_factor
 from worker.training.precision import LEAST_SCALE, Arithmetic
 from worker.training.schedulers import Schedule
@@ -78,12 +78,13 @@ class Training:
         forward: nn.Module | None = None,
         recompute: Callable[[], None] | None = None,
         problem_type: ProblemType = "single_label",
+        heads: Sequence[Head] = (),
     ) -> None:
         """Take a model that is on ``device`` already; ``evaluate`` None: no validation, the last weights are the best.
 
         ``head`` names the parameters that learn at the head's rate, ``depths`` the layers of the others, ``forward`` is
         the model to call in training when it is not ``model`` itself, ``recompute`` turns its gradient checkpointing
-        on; ``folder`` keeps the best weights.
+        on; ``folder`` keeps the best weights. Of several ``heads``, ``labels`` are those of the first.
         """
         self.wishes = wishes
         self.arithmetic = Arithmetic(device, wishes.precision)
@@ -98,8 +99,7 @@ class Training:
         self._optimizer = make_optimizer(model, head, wishes, depths)
         self._schedule = Schedule.of(wishes, total_steps)
         self._peak = peak_rate(self._optimizer)
-        kind = WindowLoss if problem_type == "single_label" else LabelwiseLoss
-        self._loss = kind.of(wishes, labels, device)
+        self._loss = objective(wishes, labels, device, problem_type=problem_type, heads=heads)
         self._distillation = None if wishes.distillation is None else Distillation(wishes.distillation)
         self._stopping = Stopping(
             wishes.metric_for_best_model, wishes.early_stopping_patience, wishes.early_stopping_threshold

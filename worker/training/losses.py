@@ -9,6 +9,8 @@ from torch.nn import functional
 from app.schemas.hyperparameters import ResolvedHyperparameters
 
 LEAST_DOUBT = 1e-12
+IGNORED = -100
+"""A row with this label counts nothing; the value is torch's own."""
 
 
 class WindowLoss:
@@ -35,9 +37,10 @@ class WindowLoss:
 
     def total_weight(self, labels: Tensor) -> Tensor:
         """Add up the weights of rows: the divisor of a window. Labels are (rows,); stays on their device."""
+        counted = labels != IGNORED
         if self._weights is None:
-            return torch.tensor(float(len(labels)), device=labels.device)
-        return self._weights[labels].sum()
+            return counted.sum().float()
+        return (self._weights[labels.clamp(min=0)] * counted).sum()
 
     def share(self, logits: Tensor, labels: Tensor, window_weight: Tensor) -> Tensor:
         """Give a batch's share of its window's mean loss. Logits are (batch, classes) of any precision."""
@@ -53,8 +56,9 @@ class WindowLoss:
     def _focal_sum(self, log_likely: Tensor, labels: Tensor) -> Tensor:
         """Sum -q (1 - p)^gamma log p over rows and classes, q being the smoothed target: Lin et al. 2017, eq. 5."""
         classes = log_likely.shape[-1]
-        target = functional.one_hot(labels, classes).to(log_likely.dtype)  # (batch, classes)
+        target = functional.one_hot(labels.clamp(min=0), classes).to(log_likely.dtype)  # (batch, classes)
         target = target * (1.0 - self._smoothing) + self._smoothing / classes
+        target = target * (labels != IGNORED).unsqueeze(-1)
         # The derivative of x^gamma at 0 is infinite for gamma below 1: a sure answer must not become NaN.
         doubt = (-torch.expm1(log_likely)).clamp(min=LEAST_DOUBT)
         loss = -target * doubt**self._gamma * log_likely

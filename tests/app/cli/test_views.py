@@ -11,9 +11,11 @@ from rich.live import Live
 from app.cli.findings import in_full
 from app.cli.live_view import picture
 from app.cli.plain_view import PlainView
+from app.cli.predict import predictions_table
 from app.cli.progress import RunProgress
 from app.schemas.diagnoses import Change, Diagnosis
 from app.schemas.jobs import BaseModelRef, Job, JobEvent
+from app.schemas.predictions import Prediction, TaskPrediction
 from tests.app.live_service import training_events
 
 
@@ -179,3 +181,12 @@ def test_a_diagnosis_in_full_has_every_change_and_no_markup_of_its_own() -> None
     assert "critical Never [red]b[/]" in text
     assert "try class_weights a 0.5, b 2 (was none): w" in text
     assert "try dataset: add rows of b: more is better" in text
+
+
+def test_answers_of_further_tasks_stand_below_the_main_one() -> None:
+    mood = TaskPrediction(label="glad", score=0.875, scores={"glad": 0.875, "sad": 0.125})
+    both = Prediction(label="ham", score=0.75, tasks={"mood": mood}, tokens=3, truncated=False)
+    page = Console(file=StringIO(), width=60)
+    page.print(predictions_table(["Hello there"], [both]))
+    drawn = [line.split() for line in page.file.getvalue().splitlines() if line.strip()]
+    assert drawn[-3:] == [["ham", "0.750", "Hello", "there"], ["mood:", "glad", "0.875"], ["mood:", "sad", "0.125"]]

@@ -198,3 +198,14 @@ def test_no_history_and_no_hyperparameters_break_a_report(
     assert as_html(report).endswith("</html>\n")
     assert as_markdown(report).startswith("# content-rating:3: training report\n")
     assert report.model_dump_json()
+
+
+def test_several_tasks_are_named_and_their_curves_come_last(make_job: Make, points: list[Point]) -> None:
+    options = {"type": "multitask", "name": "rating", "tasks": {"mood": {"dataset_id": "ds_2", "loss_weight": 0.25}}}
+    of_mood = [Point("eval/mood/f1_macro", point.step, point.epoch, 0.5) for point in points if "eval" in point.name]
+    job = make_job(family="multitask", family_options=options)
+    report = build_report(job, [*of_mood, *points])
+    assert report.summary.startswith("roberta-base, fine-tuned on 3,920 rows with 3 labels, together with mood.")
+    assert [curve.name for curve in report.curves][-2:] == ["train/learning_rate", "eval/mood/f1_macro"]
+    lines = {line.name: line.text for line in report.publication.lines}
+    assert lines["Tasks"].startswith("rating (loss weight 1), mood (loss weight 0.25)")

@@ -111,6 +111,39 @@ def test_a_graph_that_runs_but_does_not_fit_its_labels_is_refused(tmp_path: Path
         Predictor.load(write_bundle(tmp_path / "bundle", graph(word_scores(labels=3)), labels=["a", "b"]))
 
 
+def test_each_head_of_several_tasks_answers_by_itself(tmp_path: Path) -> None:
+    """Five logits: two of one task, three of another; the same label may be in both."""
+    dataset = {"id": "ds_1", "sha256": "0" * 64, "counts": {}}
+    heads = [("mood", ["negative", "positive"], 0), ("size", ["small", "positive", "large"], 2)]
+    tasks = [
+        {"name": name, "labels": labels, "offset": offset, "loss_weight": 1.0, "dataset": dataset}
+        for name, labels, offset in heads
+    ]
+    table = word_scores(labels=5)
+    table[FILM, 2:] = (0, 1, 3)
+    several = Predictor.load(write_bundle(tmp_path / "several", graph(table), family="multitask", tasks=tasks))
+    alone = Predictor.load(write_bundle(tmp_path / "alone", graph(table[:, :2].copy())))
+    (answer,) = several.predict(["good film"], top_k=2)
+    (same,) = alone.predict(["good film"], top_k=2)
+    assert (answer.label, answer.tokens, answer.truncated) == (same.label, same.tokens, same.truncated)
+    assert answer.score == pytest.approx(same.score, rel=1e-6)
+    assert answer.scores == pytest.approx(same.scores, rel=1e-6)
+    assert same.tasks is None
+    size = (answer.tasks or {})["size"]
+    own = table[[CLS, GOOD, FILM, SEP], 2:].sum(axis=0).astype(np.float64)
+    assert (size.label, list(size.scores or {})) == ("large", ["large", "positive"])
+    assert size.score == pytest.approx(np.exp(own[2]) / np.exp(own).sum(), rel=1e-5)
+    assert [(several.predict(["bad"])[0].tasks or {})["size"].scores] == [None]
+
+
+def test_a_graph_without_heads_for_all_tasks_is_refused(tmp_path: Path) -> None:
+    dataset = {"id": "ds_1", "sha256": "0" * 64, "counts": {}}
+    task = {"labels": ["a", "b"], "loss_weight": 1.0, "dataset": dataset}
+    tasks = [task | {"name": "one", "offset": 0}, task | {"name": "two", "offset": 2}]
+    with pytest.raises(JobFailure, match="do not fit its labels"):
+        Predictor.load(write_bundle(tmp_path / "bundle", graph(word_scores()), labels=["a", "b"], tasks=tasks))
+
+
 def test_a_graph_without_the_agreed_inputs_is_refused(tmp_path: Path) -> None:
     model = graph(word_scores())
     model.graph.input[0].name = "ids"

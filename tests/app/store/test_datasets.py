@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.errors import Conflict, NotFound, Unavailable
-from app.store import datasets
+from app.store import datasets, jobs
 
 
 def test_a_dataset_is_kept_as_it_came(store: Any, new_dataset: Any) -> None:
@@ -44,6 +44,27 @@ def test_deleting_waits_for_a_job_that_is_being_submitted(store: Any) -> None:
             store.do(datasets.delete, "ds_1")
     with pytest.raises(Conflict):
         store.do(datasets.delete, "ds_1")
+
+
+def several(*dataset_ids: str) -> dict[str, Any]:
+    return {"type": "multitask", "tasks": {f"t{n}": {"dataset_id": each} for n, each in enumerate(dataset_ids)}}
+
+
+def test_the_datasets_of_all_tasks_are_kept(store: Any, new_dataset: Any) -> None:
+    store.do(datasets.insert, new_dataset("ds_2"))
+    store.do(datasets.insert, new_dataset("ds_3"))
+    job_id = store.submit(family=several("ds_2"))
+    store.submit()
+    assert [store.do(datasets.in_use, f"ds_{number}") for number in (1, 2, 3)] == [True, True, False]
+    with pytest.raises(Conflict) as caught:
+        store.do(datasets.delete, "ds_2")
+    assert caught.value.code == "dataset-in-use"
+    assert [job.id for job in store.do(jobs.page, limit=9, dataset_id="ds_2")[0]] == [job_id]
+    assert len(store.do(jobs.page, limit=9, dataset_id="ds_1")[0]) == 2
+    assert store.do(datasets.delete, "ds_3")
+    with pytest.raises(NotFound) as missing:
+        store.submit(family=several("ds_2", "ds_3"))
+    assert missing.value.code == "dataset-not-found"
 
 
 def test_a_job_cannot_outlive_its_dataset(store: Any) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from tests.worker.export.small import opinionated_model, rows_of, source_of
 from worker.data.batches import Batches
-from worker.export.compare import TOLERANCE, Comparison, compare, reference
+from worker.export.compare import TOLERANCE, WHOLE, Comparison, compare, reference, same_labels
 from worker.export.formats import onnx
 from worker.models import encoder
 
@@ -81,3 +81,12 @@ def test_a_tie_may_fall_either_way(rows: Batches, tiny_base: Path, tmp_path: Pat
     assert found.equal
     assert found.label_agreement < 0.1
     assert np.isclose(found.max_abs_difference, 1e-4, rtol=0.1)
+
+
+def test_labels_are_compared_head_by_head() -> None:
+    """Of several tasks, the greatest of all logits says nothing: each head has a label of its own."""
+    one = np.array([[5, 0, 1, 2], [5, 0, 1, 2], [5, 0, 1, 2]], np.float32)
+    other = np.array([[9, 0, 1, 2], [9, 0, 2, 1], [0, 9, 1, 2]], np.float32)
+    heads = [slice(0, 2), slice(2, 4)]
+    assert same_labels(one, other, heads).tolist() == [True, False, False]
+    assert same_labels(one, other, WHOLE).tolist() == [True, True, False]
