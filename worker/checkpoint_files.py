@@ -9,7 +9,7 @@ from app.errors import JobFailure
 from app.schemas.jobs import BaseModelRef
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Raised whenever a run saves something else than before: what an older release has saved is not used then."""
 
 

@@ -1,13 +1,47 @@
-"""The memory of a device: whether it ran out, and how to ask for less of it where no gradients are kept."""
+"""The memory of a device: whether it ran out, what it held, and how to ask for less where no gradients are kept."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
 from worker.failures import out_of_memory
 
 T = TypeVar("T")
+
+
+class Memory(Protocol):
+    """A memory that training must fit into."""
+
+    total: int | None
+    """Bytes; None: not known."""
+
+    def forget_peak(self) -> None:
+        """Begin to measure anew."""
+
+    def peak_beyond(self, held: int) -> int:
+        """Give the most bytes that were in use since, without ``held`` ones that stay there all the time."""
+
+
+class GpuMemory:
+    """The memory of one GPU, as PyTorch hands it out."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.total: int | None = torch.cuda.get_device_properties(device).total_memory
+
+    def forget_peak(self) -> None:
+        """Begin to measure anew."""
+        torch.cuda.reset_peak_memory_stats(self._device)
+
+    def peak_beyond(self, held: int) -> int:
+        """Give the most bytes that were in use since, without ``held`` ones that stay there all the time."""
+        return max(0, torch.cuda.max_memory_allocated(self._device) - held)
+
+
+def memory_of(device: torch.device) -> Memory | None:
+    """Give the memory that limits training on ``device``; None on a CPU, where it hardly ever does."""
+    return GpuMemory(device) if device.type == "cuda" else None
 
 
 def ran_out(error: RuntimeError) -> bool:

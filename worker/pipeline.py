@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Literal
 
+import torch
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
@@ -15,7 +16,7 @@ from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseSta
 from worker.handover import hand_over
 from worker.inspection import look_at_data
 from worker.judging import Judge
-from worker.memory import Portion
+from worker.memory import Memory, Portion, memory_of
 from worker.models.depth import depths
 from worker.models.head import head_parameters
 from worker.models.recompute import recomputing
@@ -33,15 +34,17 @@ def run(
     emit: Callable[[Event], None],
     should_stop: Callable[[], bool],
     should_save: Callable[[], bool] = lambda: False,
+    memory: Callable[[torch.device], Memory | None] = memory_of,
 ) -> None:
     """Run one attempt from the dataset file to a verified bundle in ``spec.bundle_dir``.
 
     Sets seeds, threads and determinism of the whole process. Raises JobFailure when the job cannot succeed, and
     Interrupted soon after ``should_stop`` says so, with training saved first when ``should_save`` says so too.
+    ``memory`` tells what a device has of it.
     """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    _Attempt(spec, emit, should_stop, should_save).run()
+    _Attempt(spec, emit, should_stop, should_save, memory).run()
 
 
 class _Attempt:
@@ -53,17 +56,19 @@ class _Attempt:
         emit: Callable[[Event], None],
         should_stop: Callable[[], bool],
         should_save: Callable[[], bool],
+        memory: Callable[[torch.device], Memory | None],
     ) -> None:
         self._spec = spec
         self._narrator = Narrator(emit)
         self._should_stop = should_stop
         self._should_save = should_save
+        self._memory = memory
         self._clock = PhaseClock()
 
     def run(self) -> None:
         """Go through the phases."""
         self._enter("preparing")
-        setup = set_up(self._spec, self._narrator, self._check)
+        setup = set_up(self._spec, self._narrator, self._check, self._memory)
         wishes = setup.data.hyperparameters
         portion = Portion(wishes.eval_batch_size, self._narrator.tell_smaller_evaluation)
         judge = Judge.of(self._spec, wishes, setup.device, portion, self._check)

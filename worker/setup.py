@@ -19,7 +19,9 @@ from worker.data.resolve import ModelFacts
 from worker.data.rows import Rows, read_rows
 from worker.data.tasks import Splits, TaskData, mixed, read_further, told
 from worker.events import AttemptSpec, Resolved
+from worker.fitting import Room, fit
 from worker.heads import Head, heads_of, logit_names
+from worker.memory import Memory, memory_of
 from worker.models.families import default_rates, known, position_limit
 from worker.models.head import dropout_of, set_dropout
 from worker.models.multitask import OneHead
@@ -54,8 +56,16 @@ class Setup:
         return OneHead(self.model, self.heads[0]) if self.tasks else self.model
 
 
-def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> Setup:
-    """Prepare an attempt and say what was resolved. Raises JobFailure when data, wishes and model do not fit."""
+def set_up(
+    spec: AttemptSpec,
+    narrator: Narrator,
+    check: Callable[[], None],
+    memory: Callable[[torch.device], Memory | None] = memory_of,
+) -> Setup:
+    """Prepare an attempt and say what was resolved. Raises JobFailure when data, wishes and model do not fit.
+
+    ``memory`` tells what a device has of it; None: batches need not be fitted into it.
+    """
     wishes = spec.request.hyperparameters
     device = machine.choose_device()
     machine.use_threads(spec.threads)
@@ -79,8 +89,10 @@ def set_up(spec: AttemptSpec, narrator: Narrator, check: Callable[[], None]) -> 
         problem_type=spec.problem_type,
         synonyms_dir=spec.synonyms_dir,
     )
-    resolutions = [*told_of_tasks, *data.resolutions]
     _shape(network.model, data, device)
+    limit = memory(device)
+    data = _fitted(spec, heads, network.model, data, None if limit is None else Room(device, limit))
+    resolutions = [*told_of_tasks, *data.resolutions]
     for warning in (*_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
     narrator.say(
@@ -114,6 +126,14 @@ def _task(head: Head, splits: Splits, data: Prepared, facts: ModelFacts, check: 
         return Batches(encode(rows, data.encoder, vocabulary=facts.vocabulary, check=check), data.encoder)
 
     return TaskData(head, batches(splits["validation"]), batches(splits["test"]))
+
+
+def _fitted(
+    spec: AttemptSpec, heads: Sequence[Head], model: PreTrainedModel, data: Prepared, room: Room | None
+) -> Prepared:
+    if room is None or spec.request.hyperparameters.batch_size != "auto":
+        return data
+    return fit(spec, heads, model, data, room)
 
 
 def _blueprint(spec: AttemptSpec, heads: Sequence[Head], texts: Sequence[str], check: Callable[[], None]) -> Blueprint:

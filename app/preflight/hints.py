@@ -40,6 +40,7 @@ ALIASES = {
     "n_epochs": "num_train_epochs",
     "name_or_path": "base_model",
     "num_epochs": "num_train_epochs",
+    "optimizer": "optim",
     "params": "hyperparameters",
     "patience": "early_stopping_patience",
     "per_device_eval_batch_size": "eval_batch_size",

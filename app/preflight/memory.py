@@ -1,6 +1,6 @@
 """What training takes of a GPU's memory, by component, true to how mixed precision works.
 
-Weights, gradients and AdamW's two moments stay in fp32 whatever the precision; only activations shrink, and the
+Weights, gradients and the optimizer's state stay in fp32 whatever the precision; only activations shrink, and the
 16-bit copies of the weights come on top. The factors of the activations were measured on BERT, DistilBERT and RoBERTa
 by adding up what PyTorch saves for the backward pass; the attention matrix is never stored, as in fused attention.
 """
@@ -55,7 +55,7 @@ def estimate_memory(shape: Shape, wishes: Hyperparameters, load: Load) -> Memory
     parts = {
         "parameters_mb": 4 * parameters,
         "gradients_mb": 4 * trainable,
-        "optimizer_mb": 8 * trainable,
+        "optimizer_mb": 4 * _state_numbers(shape, wishes, load.labels),
         "casts_mb": factors.casts * (parameters - shape.embedding_parameters),
         "activations_mb": 0 if wishes.freeze_base else texts * _bytes_per_token(shape, factors, wishes),
     }
@@ -75,3 +75,17 @@ def _bytes_per_token(shape: Shape, factors: _Factors, wishes: Hyperparameters) -
     if wishes.gradient_checkpointing:  # the input of every layer, and all of the one that is being computed again
         return (_EMBEDDING_BYTES + 4 * shape.layers) * shape.hidden + layer
     return _EMBEDDING_BYTES * shape.hidden + shape.layers * layer
+
+
+def _state_numbers(shape: Shape, wishes: Hyperparameters, labels: int) -> int:
+    if wishes.optim == "adamw":
+        return 2 * (shape.head_parameters(labels) if wishes.freeze_base else shape.parameters(labels))
+    head = 3 * shape.hidden * shape.is_pooled + shape.hidden + 2 * labels
+    return head if wishes.freeze_base else head + _factors_of_base(shape)
+
+
+def _factors_of_base(shape: Shape) -> int:
+    """Count a row and a column of each matrix, and all of each vector, as Adafactor keeps them."""
+    layer = 4 * 2 * shape.hidden + 2 * (shape.hidden + shape.intermediate) + 9 * shape.hidden + shape.intermediate
+    tables = [rows for rows in (shape.vocabulary, shape.positions, shape.types) if rows]
+    return shape.layers * layer + sum(rows + shape.hidden for rows in tables) + 2 * shape.hidden

@@ -79,13 +79,23 @@ def _tasks(family: FamilyOptions) -> str:
 
 
 def _optimizer(wishes: dict[str, Any]) -> str:
-    names = {"learning_rate": "lr", "weight_decay": "weight_decay", "adam_epsilon": "eps"}
+    names = {"learning_rate": "lr", "weight_decay": "weight_decay"}
+    if wishes.get("optim") == "adafactor":
+        return f"Adafactor ({_in_short(wishes, names)}){_head_rate(wishes)}"
+    names["adam_epsilon"] = "eps"
     parts = [f"{short}={_given(wishes, name)}" for name, short in names.items() if wishes.get(name) is not None]
     if _is_number(wishes.get("adam_beta1")) and _is_number(wishes.get("adam_beta2")):
         parts.insert(-1, f"betas=({number(wishes['adam_beta1'])}, {number(wishes['adam_beta2'])})")
+    return f"AdamW ({', '.join(parts)}){_head_rate(wishes)}"
+
+
+def _in_short(wishes: dict[str, Any], names: dict[str, str]) -> str:
+    return ", ".join(f"{short}={_given(wishes, name)}" for name, short in names.items() if wishes.get(name) is not None)
+
+
+def _head_rate(wishes: dict[str, Any]) -> str:
     times = wishes.get("head_learning_rate_multiplier")
-    head = f"; classification head at {number(times)} times the rate" if _is_number(times) and times != 1 else ""
-    return f"AdamW ({', '.join(parts)}){head}"
+    return f"; classification head at {number(times)} times the rate" if _is_number(times) and times != 1 else ""
 
 
 def _batch(wishes: dict[str, Any]) -> str:

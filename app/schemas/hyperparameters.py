@@ -13,6 +13,7 @@ from app.schemas.distillation import DistillationOptions
 from app.schemas.schedules import Scheduler, SchedulerOptions
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Optimizer = Literal["adamw", "adafactor"]
 Probability = Annotated[float, Field(gt=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
@@ -29,6 +30,10 @@ SCALAR_METRICS = (
     "precision_micro",
     "recall_micro",
 )
+MOST_PASSES = 1024
+"""Forward passes of one optimizer step."""
+ADAMW_ONLY = {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8}
+"""Fields that other optimizers have not, with their defaults."""
 WEIGHABLE = SCALAR_METRICS[1:]
 WEIGHTS_MAY_MISS = 1e-6
 LONGEST_METRIC_NAME = 150
@@ -54,8 +59,10 @@ class Hyperparameters(StrictModel):
     max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Optimizer steps after which training ends, whatever the epochs say."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] | Auto = "auto"
-    """Texts per forward pass."""
-    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Texts per forward pass; auto: 8 under 200 training rows, 16 under 1,000 or with texts of more than 256 tokens,
+    else 32. On a GPU that is tried on the longest texts: what does not fit into its memory at once goes through in
+    several passes, and gradient_accumulation_steps grows by as much."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=MOST_PASSES)] = 1
     """Forward passes per optimizer step: the effective batch is batch_size times this."""
     eval_batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
     """Texts per forward pass in evaluation."""
@@ -72,10 +79,13 @@ class Hyperparameters(StrictModel):
     ) = None
     """Gradual unfreezing: from which epoch, counted from 0, how many of the encoder's top layers learn, or "all" of it
     with its embeddings: {"2": 2, "4": "all"} trains the head alone in the first two epochs."""
+    optim: Optimizer = "adamw"
+    """adamw: AdamW (Loshchilov and Hutter, 2019), in one fused kernel where the device has it. adafactor: needs hardly
+    any memory of its own (Shazeer and Stern, 2018); its learning rate is relative to the size of the weights."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Decoupled weight decay; biases and normalization weights have none."""
     adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Decay of AdamW's running mean of gradients."""
+    """Decay of AdamW's running mean of gradients; for adamw only, as the next two."""
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of AdamW's running mean of squared gradients."""
     adam_epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-8
@@ -162,6 +172,7 @@ class Hyperparameters(StrictModel):
         if self.focal_gamma is not None and self.loss != "focal":
             raise ValueError("focal_gamma needs loss 'focal'")
         self._check_schedule()
+        self._check_optimizer()
         self._check_freezing()
         self._check_metric()
         return self
@@ -192,6 +203,19 @@ class Hyperparameters(StrictModel):
         heights = [math.inf if layers == "all" else layers for layers in in_order]
         if heights != sorted(heights):
             raise ValueError("unfreeze_schedule must never freeze again: later epochs need as many layers or more")
+
+    def _check_optimizer(self) -> None:
+        if self.optim == "adamw":
+            return
+        for name, usual in ADAMW_ONLY.items():
+            if getattr(self, name) != usual:
+                raise ValueError(f"{name} belongs to optim 'adamw', not to '{self.optim}'; leave it out")
+        options = self.lr_scheduler_kwargs
+        if self.lr_scheduler_type == "one_cycle" and (options is None or options.cycle_momentum is not False):
+            raise ValueError(
+                f"one_cycle moves adam_beta1, which optim '{self.optim}' has not; "
+                "set cycle_momentum to false in lr_scheduler_kwargs"
+            )
 
     def _check_schedule(self) -> None:
         if self.lr_scheduler_kwargs is not None:

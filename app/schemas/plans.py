@@ -26,8 +26,8 @@ class Estimate(Resource):
 class MemoryEstimate(Resource):
     """What one training step takes of a GPU's memory, without what CUDA itself takes (some 500 MB).
 
-    Weights, gradients and AdamW's moments stay in fp32 also under mixed precision, where 16-bit copies of the weights
-    are added and activations shrink.
+    Weights, gradients and the optimizer's state stay in fp32 also under mixed precision, where 16-bit copies of the
+    weights are added and activations shrink.
     """
 
     batch_size: int
@@ -43,7 +43,8 @@ class MemoryEstimate(Resource):
     gradients_mb: float
     """One number per trainable parameter in fp32."""
     optimizer_mb: float
-    """AdamW's two moments in fp32."""
+    """What the optimizer remembers in fp32: AdamW two moments of each parameter, adafactor a row and a column of each
+    matrix."""
     casts_mb: float
     """16-bit copies of the weights that are multiplied with, which the embeddings are not; none in fp32."""
     activations_mb: float

@@ -56,6 +56,35 @@ def test_steps_are_those_of_the_formula(betas: tuple[float, float], eps: float, 
         assert torch.allclose(value.detach().double(), expected, atol=1e-6)
 
 
+def adafactor_by_hand(weight: Tensor, gradients: list[Tensor], *, rate: float, decay: float) -> Tensor:
+    """Shazeer and Stern 2018, algorithm 4, with decoupled decay, in double precision."""
+    weight, rows, columns = weight.double(), 0.0, 0.0
+    for step, gradient in enumerate(gradients, start=1):
+        keep = 1 - step**-0.8
+        square = gradient**2
+        rows = keep * rows + (1 - keep) * square.mean(dim=1, keepdim=True)
+        columns = keep * columns + (1 - keep) * square.mean(dim=0, keepdim=True)
+        update = gradient / (rows @ columns / rows.mean()).sqrt()
+        update = update / max(1.0, float(update.square().mean().sqrt()))
+        relative = max(1e-3, float(weight.square().mean().sqrt())) * min(rate, step**-0.5)
+        weight = weight * (1 - rate * decay) - relative * update
+    return weight
+
+
+def test_steps_of_adafactor_are_those_of_its_formula() -> None:
+    torch.manual_seed(0)
+    model = Small()
+    optimizer = make_optimizer(model, set(), wishes(optim="adafactor", learning_rate=0.02, weight_decay=0.1))
+    set_factor(optimizer, 1.0)
+    matrix = model.embedding.weight
+    start, gradients = matrix.detach().clone(), [torch.randn_like(matrix) for _ in range(5)]
+    for gradient in gradients:
+        matrix.grad = gradient.clone()
+        optimizer.step()
+    expected = adafactor_by_hand(start, [each.double() for each in gradients], rate=0.02, decay=0.1)
+    assert torch.allclose(matrix.detach().double(), expected, atol=1e-6)
+
+
 def test_each_layer_learns_more_slowly_than_the_one_above() -> None:
     model = AutoModelForSequenceClassification.from_config(tiny_config("bert"))
     head = head_parameters(model)

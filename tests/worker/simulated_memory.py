@@ -29,6 +29,7 @@ class SimulatedMemory:
         self.limit = limit
         self.rows = rows
         self.peak = 0
+        self.total: int | None = None
         self._used: dict[int, list[int]] = {}  # bytes and keepers of each storage
         self._hooks: Any = None
 
@@ -56,6 +57,14 @@ class SimulatedMemory:
         entry[1] -= 1
         if entry[1] == 0:
             del self._used[tensor.untyped_storage().data_ptr()]
+
+    def forget_peak(self) -> None:
+        """Begin to measure anew."""
+        self.peak = sum(size for size, _ in self._used.values())
+
+    def peak_beyond(self, held: int) -> int:
+        """Give the most bytes of activations; what else is held was not counted."""
+        return self.peak
 
     def _pack(self, tensor: Tensor) -> Any:
         entry = self._used.setdefault(tensor.untyped_storage().data_ptr(), [self._size(tensor), 0])

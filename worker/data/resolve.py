@@ -17,6 +17,8 @@ T = TypeVar("T", int, float, str)
 DEFAULT_WARMUP_RATIO = 0.1
 FROZEN_BASE_RATE = 1e-3
 """Learning rate of a head on a frozen base."""
+ADAFACTOR_TIMES = 25.0
+"""AdamW moves a weight by its rate, Adafactor by its rate times the size of the weights, about 0.04 in encoders."""
 FOCAL_GAMMA = 2.0
 CYCLES = 3
 """Of cosine_with_restarts, where the client does not say how long the first one is."""
@@ -203,11 +205,13 @@ def _epochs(wishes: Hyperparameters, rows: int, pace: Pace, ledger: _Ledger) -> 
 def _rate(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:
     if wishes.learning_rate != "auto":
         return wishes.learning_rate
+    rate, reason = facts.model.learning_rate, facts.model.rates_reason
     if wishes.freeze_base:
-        return ledger.note(
-            "learning_rate", FROZEN_BASE_RATE, "only the head learns, which nothing pretrained can lose by"
-        )
-    return ledger.note("learning_rate", facts.model.learning_rate, facts.model.rates_reason)
+        rate, reason = FROZEN_BASE_RATE, "only the head learns, which nothing pretrained can lose by"
+    if wishes.optim == "adafactor":
+        rate *= ADAFACTOR_TIMES
+        reason += f"; times {ADAFACTOR_TIMES:g}, since the rate of adafactor is relative to the size of the weights"
+    return ledger.note("learning_rate", rate, reason)
 
 
 def _head_multiplier(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:

@@ -106,6 +106,15 @@ def best_of(folder: Path) -> Path | None:
     return file if file.is_file() else None
 
 
+def batch_of(folder: Path) -> tuple[int, int] | None:
+    """Give the texts of a forward pass and the passes of a step that a checkpoint was made with; None: unreadable."""
+    try:
+        size, passes = json.loads((folder / STATE).read_bytes())["batch"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (size, passes) if type(size) is int and type(passes) is int else None
+
+
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimizer.state_dict()["state"]
     return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}

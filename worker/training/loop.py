@@ -18,10 +18,11 @@ from app.schemas.datasets import ProblemType
 from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
 from worker.batch import Batch
+from worker.checkpoint_files import damaged
 from worker.events import Interrupted
 from worker.heads import Head
 from worker.memory import ran_out, release
-from worker.training.checkpoint import BEST, best_of, load_state, load_weights, save_state, save_weights
+from worker.training.checkpoint import BEST, batch_of, best_of, load_state, load_weights, save_state, save_weights
 from worker.training.distillation import Distillation
 from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, StopReason, TrainingEvent
 from worker.training.freezing import Freezing
@@ -57,6 +58,8 @@ class Place:
     window: int = 0
     evaluated: int = 0
     """Step of the newest evaluation."""
+    skipped: int = 0
+    """Steps of fp16 whose gradients overflowed: nothing was learned in them, so the schedule stood still."""
 
 
 class Training:
@@ -109,6 +112,7 @@ class Training:
         self._curves_of_epoch: dict[str, float] = {}
         self._curves: dict[str, float] = {}  # of the newest step, which may have been the last of its epoch
         self._ladder = Ladder(wishes.batch_size, recompute)
+        self._newest_norm: Tensor | None = None  # of a step that may have been skipped
         self._meter = Meter(device)
 
     def run(self, should_stop: Callable[[], bool]) -> Iterator[TrainingEvent]:
@@ -134,14 +138,38 @@ class Training:
                 yield SaveDue(self._place.step)
         yield self._finish()
 
+    def rehearse(self, steps: int) -> int:
+        """Make steps of which nothing is told, kept or judged; give how many parts memory made of each batch.
+
+        Raises JobFailure ``gpu-out-of-memory``.
+        """
+        self._plan_epoch()
+        self.model.train()
+        for _ in range(steps):
+            for _rung in self._advance():
+                pass
+        return self._ladder.parts
+
+    def bytes_held(self) -> dict[str, int]:
+        """Give what stays in memory between the passes: weights, their gradients while they gather, optimizer state."""
+        parameters = list(self.model.parameters())
+        state = (value for values in self._optimizer.state.values() for value in values.values())
+        return {
+            "weights": sum(parameter.nbytes for parameter in parameters),
+            "gradients": sum(parameter.nbytes for parameter in parameters if parameter.requires_grad),
+            "optimizer": sum(value.nbytes for value in state if isinstance(value, Tensor)),
+        }
+
     def save(self, folder: Path, *, fingerprint: str, notes: Mapping[str, Any] | None = None) -> None:
         """Write everything that ``resume`` needs, and the caller's ``notes``, which are JSON.
 
         Between two events, or after Interrupted.
         """
+        self._count_skipped()
         place = self._place
         state: dict[str, Any] = {
-            "place": [place.step, place.epoch, place.window, place.evaluated],
+            "batch": [self.wishes.batch_size, self.wishes.gradient_accumulation_steps],
+            "place": [place.step, place.epoch, place.window, place.evaluated, place.skipped],
             "stopping": self._stopping.state(),
             "scaler": self.arithmetic.scaler.state_dict(),
             "loss": self._meter.state(),
@@ -163,6 +191,9 @@ class Training:
 
         Gives the notes that were saved. Raises JobFailure ``damaged-checkpoint``.
         """
+        batch = (self.wishes.batch_size, self.wishes.gradient_accumulation_steps)
+        if batch_of(folder) not in (batch, None):
+            raise damaged("its batches were of another size")
         state = load_state(folder, model=self.model, optimizer=self._optimizer, fingerprint=fingerprint)
         self._place = Place(*state["place"])
         self._stopping = Stopping.from_state(state["stopping"])
@@ -223,13 +254,21 @@ class Training:
             release()
             return False
         loss, examples = gathered
-        step = self._place.step
+        self._count_skipped()  # only here, where the GPU has work already while the CPU waits for its last answer
         self._curves = self._curves_of_epoch
-        self._set_rates(step)
-        self._meter.add(loss, self._update(), examples=examples, step=step + 1)
+        self._set_rates()
+        norm = self._update()
+        self._newest_norm = norm if self.arithmetic.scaled else None
+        self._meter.add(loss, norm, examples=examples, step=self._place.step + 1)
         return True
 
-    def _set_rates(self, step: int) -> None:
+    def _count_skipped(self) -> None:
+        if self._newest_norm is not None and not math.isfinite(float(self._newest_norm)):
+            self._place.skipped += 1
+        self._newest_norm = None
+
+    def _set_rates(self) -> None:
+        step = self._place.step - self._place.skipped
         set_factor(self._optimizer, self._schedule.factor(step))
         if (beta1 := self._schedule.beta1(step)) is not None:
             set_beta1(self._optimizer, beta1)

@@ -1,4 +1,4 @@
-"""AdamW with the groups that fine-tuning wants: no decay for biases and norms, a rate of its own for the head."""
+"""The optimizer with the groups that fine-tuning wants: no decay for biases and norms, another rate for the head."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,19 +13,23 @@ PEAK = "peak_lr"
 
 def make_optimizer(
     model: nn.Module, head: Collection[str], wishes: ResolvedHyperparameters, depths: Mapping[str, int] | None = None
-) -> torch.optim.AdamW:
-    """Group the trainable parameters and make AdamW (Loshchilov and Hutter 2019).
+) -> torch.optim.Optimizer:
+    """Group the trainable parameters and make AdamW (Loshchilov and Hutter 2019) or Adafactor (Shazeer and Stern 2018).
 
     ``head`` names the parameters of the head, ``depths`` tells how high the others lie; equally high without it.
     """
-    optimizer = torch.optim.AdamW(
-        _groups(model, head, wishes, depths or {}),
-        betas=(wishes.adam_beta1, wishes.adam_beta2),
-        eps=wishes.adam_epsilon,
-        fused=_can_fuse(model),
-    )
+    optimizer = _optimizer(wishes, _groups(model, head, wishes, depths or {}), fused=_can_fuse(model))
     set_factor(optimizer, 0.0)
     return optimizer
+
+
+def _optimizer(wishes: ResolvedHyperparameters, groups: list[dict[str, Any]], *, fused: bool) -> torch.optim.Optimizer:
+    match wishes.optim:
+        case "adamw":
+            betas = (wishes.adam_beta1, wishes.adam_beta2)
+            return torch.optim.AdamW(groups, betas=betas, eps=wishes.adam_epsilon, fused=fused)
+        case "adafactor":
+            return torch.optim.Adafactor(groups)
 
 
 def set_factor(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -45,6 +45,9 @@ def broken(**hyperparameters: Any) -> FieldError:
         ({"metric_for_best_model": {"f1:a": 0.5, "loss": 0.5}}, "", "better when smaller"),
         ({"metric_for_best_model": {"f1": 1.0}}, "", "its keys are metrics"),
         ({"metric_for_best_model": {"f1:a": 1.5, "f1:b": -0.5}}, "/metric_for_best_model/f1:b", "above 0"),
+        ({"optim": "adafactor", "adam_beta2": 0.9}, "", "adam_beta2 belongs to optim 'adamw', not to 'adafactor'"),
+        ({"optim": "adafactor", "lr_scheduler_type": "one_cycle"}, "", "set cycle_momentum to false"),
+        ({"optim": "lamb"}, "/optim", '"adamw", "adafactor"'),
         ({"lr_scheduler_kwargs": {"T_0": 0}}, "/lr_scheduler_kwargs/T_0", "from 1 to 10000000"),
     ],
 )
@@ -63,4 +66,10 @@ def test_unknown_option_of_a_schedule_names_the_known_ones() -> None:
 def test_what_was_accepted_once_is_accepted_as_it_is_stored(kind: str) -> None:
     """A job is written out with every default, and read again by the worker."""
     stored = Hyperparameters.model_validate({"lr_scheduler_type": kind, "lr_scheduler_kwargs": {}}).model_dump()
+    assert Hyperparameters.model_validate(stored).model_dump() == stored
+
+
+def test_adafactor_is_accepted_as_it_is_stored() -> None:
+    cycle = {"lr_scheduler_type": "one_cycle", "lr_scheduler_kwargs": {"cycle_momentum": False}}
+    stored = Hyperparameters.model_validate({"optim": "adafactor"} | cycle).model_dump()
     assert Hyperparameters.model_validate(stored).model_dump() == stored

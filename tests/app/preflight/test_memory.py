@@ -11,6 +11,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from app.preflight.memory import MIB, Load, estimate_memory, length_in_tokens
 from app.preflight.shapes import MINILM, shape_of
 from app.schemas.hyperparameters import Hyperparameters
+from tests.worker.training.small import wishes
+from worker.models.head import head_parameters
+from worker.training.optimizer import make_optimizer
 
 LOAD = Load(batch_size=16, max_length=128, labels=3)
 SIZES: dict[str, dict[str, int]] = {
@@ -63,6 +66,25 @@ def test_mixed_precision_shrinks_activations_and_nothing_else() -> None:
     assert full.optimizer_mb == half.optimizer_mb == pytest.approx(2 * full.parameters_mb, abs=0.2)
     assert full.casts_mb == 0 < half.casts_mb < full.parameters_mb / 2
     assert half.activations_mb < full.activations_mb
+
+
+@pytest.mark.parametrize("optim", ["adamw", "adafactor"])
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("freeze_base", [True, False])
+def test_the_optimizer_remembers_what_pytorch_remembers(optim: Any, kind: str, freeze_base: bool) -> None:
+    config = AutoConfig.for_model(kind, vocab_size=1000, num_labels=3, **SIZES[kind])
+    model = AutoModelForSequenceClassification.from_config(config)
+    shape = shape_of(config.to_dict())
+    assert shape is not None
+    head = head_parameters(model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not freeze_base or name in head or "pooler" in name)
+        parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
+    optimizer = make_optimizer(model, head, wishes(optim=optim))
+    optimizer.step()
+    kept = sum(value.nbytes for state in optimizer.state.values() for name, value in state.items() if name != "step")
+    estimate = estimate_memory(shape, Hyperparameters(optim=optim, freeze_base=freeze_base), LOAD)
+    assert estimate.optimizer_mb == pytest.approx(kept / MIB, rel=0.02, abs=0.06)
 
 
 def test_components_follow_the_wishes() -> None:

@@ -72,3 +72,8 @@ def test_what_is_not_known_yet_is_left_out(make_job: Make) -> None:
     assert said["Batch size"] == "auto"
     assert said["Learning rate schedule"] == "linear warm-up over 10 % of the steps, then linear decay to 0"
     assert not {"Hardware", "Training time", "Best checkpoint", "Scores", "Epochs", "Seed"} & said.keys()
+
+
+def test_adafactor_is_named_without_what_it_has_not(make_job: Make) -> None:
+    wishes = {"optim": "adafactor", "learning_rate": 2e-5, "adam_beta1": 0.9, "adam_epsilon": 1e-8}
+    assert lines(make_job(hyperparameters=wishes))["Optimizer"] == "Adafactor (lr=2e-5)"

@@ -213,3 +213,10 @@ def test_head_on_a_frozen_base_learns_faster() -> None:
     assert value(answers, "learning_rate") == 1e-3
     assert value(answers, "head_learning_rate_multiplier") == 1.0
     assert value(resolved(freeze_base=True, learning_rate=0.02), "learning_rate") == 0.02
+
+
+def test_adafactor_learns_at_a_rate_relative_to_the_weights() -> None:
+    plain, relative = resolved(), resolved(optim="adafactor")
+    assert value(relative, "learning_rate") == pytest.approx(25 * value(plain, "learning_rate"))
+    assert value(resolved(optim="adafactor", learning_rate=0.01), "learning_rate") == 0.01
+    assert value(resolved(optim="adafactor", freeze_base=True), "learning_rate") == 0.025

@@ -151,6 +151,12 @@ def test_checkpoint_of_another_job_is_refused(tmp_path: Path, checkpoint: Path) 
         run_of(tmp_path / "second").resume(checkpoint, fingerprint="other")
 
 
+def test_a_place_counted_in_other_batches_is_refused(tmp_path: Path, checkpoint: Path) -> None:
+    training = small_run(tmp_path / "second", texts(12), batch_size=2, gradient_accumulation_steps=4)
+    with pytest.raises(JobFailure, match="another size"):
+        training.resume(checkpoint, fingerprint="spec")
+
+
 def test_leftovers_of_a_killed_save_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / ".checkpoint.part").mkdir()
     (tmp_path / ".checkpoint.part" / "model.safetensors").write_bytes(b"half")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.worker.training.small import Small, wishes
-from worker.training.optimizer import encoder_rate, make_optimizer, set_factor
+from worker.training.optimizer import PEAK, encoder_rate, make_optimizer, set_factor
 
 
 def test_groups_by_decay_and_head() -> None:
@@ -35,6 +35,16 @@ def test_frozen_parameters_are_left_out() -> None:
     kept = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     assert id(model.embedding.weight) not in kept
     assert len(kept) == 4
+
+
+def test_takes_adafactor() -> None:
+    optimizer = make_optimizer(Small(), {"classifier.weight"}, wishes(optim="adafactor", weight_decay=0.2))
+    assert isinstance(optimizer, torch.optim.Adafactor)
+    assert sorted((group["weight_decay"], group[PEAK]) for group in optimizer.param_groups) == [
+        (0.0, 0.01),
+        (0.2, 0.01),
+        (0.2, 0.02),
+    ]
 
 
 def test_takes_betas_and_epsilon() -> None:

@@ -8,7 +8,9 @@ import torch
 from app.errors import JobFailure
 from app.schemas.hyperparameters import Precision
 from tests.worker.training.small import Small, never, small_run, texts
+from worker.events import Interrupted
 from worker.training.events import Step
+from worker.training.loop import Training
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -39,6 +41,44 @@ def test_overflow_skips_the_step_and_lowers_the_scale(tmp_path: Path) -> None:
     assert first.loss_scale == 2.0**39
     assert first.grad_norm is None
     assert 0 < first.loss < 5
+
+
+def test_the_schedule_stands_still_while_steps_are_skipped(tmp_path: Path) -> None:
+    """A scale of 2^40 is halved until gradients fit; what is learned then is learned at the first rates."""
+    rates = {}
+    for precision in ("fp32", "fp16"):
+        training = small_run(
+            tmp_path / precision, texts(4), total_steps=40, warmup_steps=8, precision=precision, logging_steps=1
+        )
+        if precision == "fp16":
+            training.arithmetic.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+        steps = [event for event in training.run(never) if isinstance(event, Step)]
+        skipped = [step.step for step in steps if step.grad_norm is None]
+        rates[precision] = [step.learning_rate for step in steps]
+    count = len(skipped)
+    assert skipped == list(range(1, count + 1))
+    assert 10 < count < 35
+    assert set(rates["fp16"][: count + 1]) == {0.0}
+    assert rates["fp16"][count:] == rates["fp32"][: 40 - count]
+
+
+def test_a_resumed_run_knows_what_was_skipped(tmp_path: Path) -> None:
+    def run_of(name: str) -> Training:
+        training = small_run(tmp_path / name, texts(4), total_steps=40, precision="fp16", logging_steps=1)
+        training.arithmetic.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)
+        return training
+
+    expected = [event.learning_rate for event in run_of("whole").run(never) if isinstance(event, Step)]
+    for steps in (3, 30):
+        first, seen = run_of("first"), list[float]()
+        with pytest.raises(Interrupted):
+            for event in first.run(lambda seen=seen, steps=steps: len(seen) == steps):
+                seen.append(event.learning_rate)
+        first.save(tmp_path / f"checkpoint-{steps}", fingerprint="spec")
+        second = run_of("second")
+        second.resume(tmp_path / f"checkpoint-{steps}", fingerprint="spec")
+        seen += [event.learning_rate for event in second.run(never) if isinstance(event, Step)]
+        assert seen == expected
 
 
 def test_gradients_are_clipped_by_their_true_norm(tmp_path: Path) -> None:

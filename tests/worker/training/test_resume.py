@@ -25,6 +25,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "focal": {"loss": "focal", "focal_gamma": 2.0, "class_weights": {"no": 0.5, "yes": 2.0}},
     "curriculum": {"curriculum": {"num_epochs": 5, "initial_difficulty": 0.4}, "num_train_epochs": 7},
     "distilled": {"distillation": {"teacher": "model:large"}},
+    "adafactor": {"optim": "adafactor", "weight_decay": 0.1},
     "polynomial": {"lr_scheduler_type": "polynomial", "lr_scheduler_kwargs": {"power": 2.0, "min_lr_ratio": 0.1}},
 }
 
