@@ -15,7 +15,7 @@ from app.schemas.jobs import ExportOptions
 from app.schemas.reports import DataIssues
 from app.serving.predictor import Predictor
 from tests.worker.simulated_memory import SimulatedMemory
-from tests.worker.toy_task import LABELS, MakeSpec, Recording, toy_rows
+from tests.worker.toy_task import LABELS, MakeSpec, Recording, spec_maker, toy_rows
 from worker.events import (
     AttemptSpec,
     BundleReady,
@@ -38,18 +38,53 @@ pytestmark = pytest.mark.usefixtures("restored_torch")
 ROWS = [*toy_rows(96), *toy_rows(36, split="validation"), *toy_rows(30, split="test")]
 
 
+Finished = tuple[AttemptSpec, Recording]
+
+
 def never() -> bool:
     return False
+
+
+def run_until_export(spec: AttemptSpec, recording: Recording) -> None:
+    """Run all that comes before a bundle is made; only the weights are written."""
+    with pytest.raises(Interrupted):
+        run(spec, recording, lambda: any(event.phase == "exporting" for event in recording.of(PhaseStarted)))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Finished:
+    """A whole attempt that learned the task."""
+    recording = Recording()
+    make = spec_maker(tmp_path_factory.mktemp("finished"), tiny_base)
+    spec = make(ROWS, num_train_epochs=8, logging_steps=3, early_stopping_patience=None)
+    run(spec, recording, never)
+    return spec, recording
+
+
+@pytest.fixture(scope="module")
+def small_format(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Finished:
+    """One with further formats, of which a small one is to be served."""
+    wishes = ExportOptions(formats=["safetensors"], serve="onnx-int8", min_label_agreement=0.9, max_metric_drop=0.1)
+    recording = Recording()
+    make = spec_maker(tmp_path_factory.mktemp("small-format"), tiny_base)
+    spec = make(ROWS, num_train_epochs=8, early_stopping_patience=None, export=wishes)
+    run(spec, recording, never)
+    return spec, recording
+
+
+def as_base(spec: AttemptSpec, folder: Path) -> Path:
+    """Make a base model of a finished attempt, as the worker does of a version."""
+    shutil.copytree(spec.bundle_dir / "weights", folder)
+    shutil.copy(spec.bundle_dir / "tokenizer.json", folder)
+    return folder
 
 
 def weights_of(spec: AttemptSpec) -> dict[str, torch.Tensor]:
     return load_file(spec.bundle_dir / "weights" / "model.safetensors")
 
 
-def test_attempt_from_rows_to_bundle(make_spec: MakeSpec, recording: Recording) -> None:
-    spec = make_spec(ROWS, num_train_epochs=8, logging_steps=3, early_stopping_patience=None)
-    run(spec, recording, never)
-
+def test_attempt_from_rows_to_bundle(finished: Finished) -> None:
+    spec, recording = finished
     assert [event.phase for event in recording.of(PhaseStarted)] == ["preparing", "training", "evaluating", "exporting"]
     [resolved] = recording.of(Resolved)
     assert resolved.total_steps == 96
@@ -88,23 +123,16 @@ def test_attempt_from_rows_to_bundle(make_spec: MakeSpec, recording: Recording) 
 def test_hard_rows_and_leaked_texts_are_written_down(make_spec: MakeSpec, recording: Recording) -> None:
     leaked = type(ROWS[0])(f"  {ROWS[0].text.upper()}! ", "sad", "validation")
     spec = make_spec([*ROWS, leaked], num_train_epochs=8, early_stopping_patience=None)
-    run(spec, recording, never)
+    run_until_export(spec, recording)
     issues = DataIssues.model_validate_json((spec.work_dir / "issues.json").read_bytes())
     assert issues.split == "validation"
     assert (issues.hardest[0].row, issues.hardest[0].label, issues.hardest[0].predicted) == (36, "sad", "calm")
     assert [(each.rows, each.labels) for each in issues.overlaps] == [({"train": 1, "validation": 1}, ["calm", "sad"])]
 
 
-def test_without_held_out_rows_nothing_is_written_down(make_spec: MakeSpec) -> None:
-    spec = make_spec(toy_rows(20), num_train_epochs=1)
-    run(spec, Recording(), never)
-    assert not (spec.work_dir / "issues.json").exists()
-
-
-def test_served_answers_have_the_accuracy_of_the_evaluation(make_spec: MakeSpec, recording: Recording) -> None:
+def test_served_answers_have_the_accuracy_of_the_evaluation(finished: Finished) -> None:
     """The rows of the test split, sent as texts through the server's predictor."""
-    spec = make_spec(ROWS, num_train_epochs=2)
-    run(spec, recording, never)
+    spec, _ = finished
     bundle = Bundle.open(spec.bundle_dir)
     rows = [row for row in ROWS if row.split == "test"]
     answers = Predictor.load(bundle).predict([row.text for row in rows])
@@ -113,11 +141,9 @@ def test_served_answers_have_the_accuracy_of_the_evaluation(make_spec: MakeSpec,
     assert right == pytest.approx(bundle.manifest.test.accuracy)
 
 
-def test_a_smaller_format_is_served_where_it_is_as_good(make_spec: MakeSpec, recording: Recording) -> None:
+def test_a_smaller_format_is_served_where_it_is_as_good(small_format: Finished) -> None:
     """Made, judged and measured beside the others, and then what the server's predictor loads."""
-    wishes = ExportOptions(formats=["safetensors"], serve="onnx-int8", min_label_agreement=0.9, max_metric_drop=0.1)
-    spec = make_spec(ROWS, num_train_epochs=8, early_stopping_patience=None, export=wishes)
-    run(spec, recording, never)
+    spec, recording = small_format
     assert recording.of(Warned) == []
     bundle = Bundle.open(spec.bundle_dir)
     manifest = bundle.manifest
@@ -133,9 +159,8 @@ def test_a_smaller_format_is_served_where_it_is_as_good(make_spec: MakeSpec, rec
     assert right == pytest.approx(manifest.test.accuracy, abs=0.1)
 
 
-def test_the_weights_folder_is_all_that_transformers_needs(make_spec: MakeSpec) -> None:
-    spec = make_spec(ROWS, num_train_epochs=1, export=ExportOptions(formats=["safetensors"]))
-    run(spec, Recording(), never)
+def test_the_weights_folder_is_all_that_transformers_needs(small_format: Finished) -> None:
+    spec, _ = small_format
     bundle = Bundle.open(spec.bundle_dir)
     tokenizer = AutoTokenizer.from_pretrained(spec.bundle_dir / "weights")
     model = AutoModelForSequenceClassification.from_pretrained(spec.bundle_dir / "weights").eval()
@@ -143,7 +168,8 @@ def test_the_weights_folder_is_all_that_transformers_needs(make_spec: MakeSpec) 
     inputs = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
     with torch.inference_mode():
         logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
-    predictor = Predictor.load(bundle)
+    exact = bundle.manifest.model_copy(update={"serve": "onnx"})
+    predictor = Predictor.load(Bundle(bundle.folder, exact))
     served = predictor.logits(predictor.encoder.encode(texts).ids)
     np.testing.assert_allclose(logits.numpy(), served, atol=1e-4)
     assert [model.config.id2label[index] for index in range(3)] == bundle.manifest.labels
@@ -152,7 +178,7 @@ def test_the_weights_folder_is_all_that_transformers_needs(make_spec: MakeSpec) 
 def test_learns_32_rows_by_heart(make_spec: MakeSpec, recording: Recording) -> None:
     rows = toy_rows(32)
     same = [type(row)(row.text, row.label, "validation") for row in rows]
-    run(make_spec([*rows, *same], num_train_epochs=12, early_stopping_patience=None), recording, never)
+    run_until_export(make_spec([*rows, *same], num_train_epochs=12, early_stopping_patience=None), recording)
     assert recording.of(Evaluated)[-1].evaluation.accuracy == 1.0
 
 
@@ -160,20 +186,18 @@ def test_same_seed_same_model_and_another_seed_another(make_spec: MakeSpec) -> N
     weights = []
     for index, seed in enumerate((1, 1, 2)):
         spec = make_spec(ROWS, name=f"job{index}", num_train_epochs=1, seed=seed, deterministic=True)
-        run(spec, Recording(), never)
+        run_until_export(spec, Recording())
         weights.append(weights_of(spec))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert any(not torch.equal(weights[0][name], weights[2][name]) for name in weights[0])
 
 
-def test_goes_on_from_an_own_version(make_spec: MakeSpec, recording: Recording, tmp_path: Path) -> None:
+def test_goes_on_from_an_own_version(
+    finished: Finished, make_spec: MakeSpec, recording: Recording, tmp_path: Path
+) -> None:
     """Equal labels: the head is kept, so the first evaluation is as good as the last one was."""
-    first = make_spec(ROWS, name="first", num_train_epochs=6)
-    run(first, Recording(), never)
-    base = tmp_path / "version"
-    shutil.copytree(first.bundle_dir / "weights", base)
-    shutil.copy(first.bundle_dir / "tokenizer.json", base)
-
+    first, _ = finished
+    base = as_base(first, tmp_path / "version")
     second = make_spec(
         ROWS, name="second", base=base, max_steps=1, learning_rate=1e-9, head_learning_rate_multiplier="auto"
     )
@@ -187,13 +211,9 @@ def test_goes_on_from_an_own_version(make_spec: MakeSpec, recording: Recording, 
 
 
 def test_own_version_with_other_labels_gets_a_new_head(
-    make_spec: MakeSpec, recording: Recording, tmp_path: Path
+    finished: Finished, make_spec: MakeSpec, recording: Recording, tmp_path: Path
 ) -> None:
-    first = make_spec(ROWS, name="first", num_train_epochs=1)
-    run(first, Recording(), never)
-    base = tmp_path / "version"
-    shutil.copytree(first.bundle_dir / "weights", base)
-    shutil.copy(first.bundle_dir / "tokenizer.json", base)
+    base = as_base(finished[0], tmp_path / "version")
     labels = ["glad", "sad"]
     rows = [*toy_rows(32, labels=labels), *toy_rows(8, split="validation", labels=labels)]
     spec = make_spec(
@@ -223,6 +243,7 @@ def test_without_validation_and_test_the_last_weights_are_exported(make_spec: Ma
     manifest = Bundle.open(spec.bundle_dir).manifest
     assert (manifest.validation, manifest.test) == (None, None)
     assert manifest.exports[0].rows == 20
+    assert not (spec.work_dir / "issues.json").exists()
 
 
 @pytest.mark.parametrize("phase", ["training", "evaluating", "exporting"])
@@ -287,8 +308,8 @@ def test_too_little_memory_costs_time_and_nothing_else(make_spec: MakeSpec, reco
     assert [event.step for event in recording.of(Stepped)] == list(range(1, 13))
 
 
-def test_events_survive_the_pipe(make_spec: MakeSpec, recording: Recording) -> None:
-    run(make_spec(ROWS, num_train_epochs=1), recording, never)
+def test_events_survive_the_pipe(finished: Finished) -> None:
+    _, recording = finished
     assert [parse_event(event.model_dump_json().encode()) for event in recording.events] == recording.events
 
 
@@ -320,19 +341,19 @@ def test_an_interrupted_attempt_is_continued_as_if_nothing_had_happened(make_spe
 
 def test_training_is_saved_now_and_then(make_spec: MakeSpec, recording: Recording) -> None:
     spec = make_spec(ROWS, num_train_epochs=1, logging_steps=4).model_copy(update={"checkpoint_seconds": 1e-9})
-    run(spec, recording, never)
+    run_until_export(spec, recording)
     assert [event.step for event in recording.of(Checkpointed)] == [1, 4, 8, 12]
 
 
 def test_a_damaged_checkpoint_costs_its_time_only(make_spec: MakeSpec, recording: Recording, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     spec = make_spec(ROWS, num_train_epochs=1).model_copy(update={"resume_from": tmp_path / "broken"})
-    run(spec, recording, never)
+    run_until_export(spec, recording)
     assert [event.code for event in recording.of(Warned)] == ["resume-fallback"]
-    assert recording.of(BundleReady)
+    assert recording.of(Stopped)[0].step == 12
 
 
 def test_saves_when_the_job_says_so(make_spec: MakeSpec, recording: Recording) -> None:
     spec = make_spec(ROWS, num_train_epochs=2, save_strategy="steps", save_steps=10, save_total_limit=5)
-    run(spec.model_copy(update={"checkpoint_seconds": 0.0}), recording, never)
+    run_until_export(spec.model_copy(update={"checkpoint_seconds": 0.0}), recording)
     assert [(event.step, event.kept) for event in recording.of(Checkpointed)] == [(10, 5), (20, 5)]

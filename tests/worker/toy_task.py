@@ -148,6 +148,11 @@ MakeSpec = Callable[..., AttemptSpec]
 @pytest.fixture
 def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
     """Make the spec of an attempt on the toy task; hyperparameters as keywords."""
+    return spec_maker(tmp_path, tiny_base)
+
+
+def spec_maker(folder: Path, tiny_base: Path) -> MakeSpec:
+    """Give what makes specs, each with a folder of its own in ``folder``."""
 
     def make(
         rows: Sequence[Row | SetRow],
@@ -160,7 +165,7 @@ def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
         tasks: Mapping[str, Sequence[Row]] | None = None,
         **wishes: Any,
     ) -> AttemptSpec:
-        work = tmp_path / name
+        work = folder / name
         work.mkdir()
         wishes = {
             "learning_rate": 5e-3,
