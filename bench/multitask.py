@@ -1,9 +1,10 @@
-"""Train a task alone and together with a further one, for equal numbers of texts, and compare on its test rows.
+"""Train a task alone and together with a further one, and compare on its test rows.
 
     python bench/multitask.py MAIN FURTHER --rows 300 --further-rows 600 --seeds 2
 
 Each folder holds train.jsonl, validation.jsonl and test.jsonl with ``text`` and ``label``; a service runs beside it
-(``python -m app up``). Each seed draws other training rows. The last line is one JSON object.
+(``python -m app up``). Each seed draws other training rows. Together, training is as long in texts as alone, unless
+``--together-epochs`` says otherwise. The last line is one JSON object.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def main() -> None:
     options = parse()
     results = []
     with Tunesmith() as service:
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             own = upload(service, options.main, options.rows, seed)
             further = upload(service, options.further, options.further_rows, seed)
             results.append(compare(service, options, own, further, seed))
@@ -40,11 +41,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--further-rows", type=int, default=600)
     parser.add_argument("--epochs", type=int, default=9, help="of the run on the main task alone")
+    parser.add_argument("--together-epochs", type=int, help="of the other run; default: for equal numbers of texts")
     parser.add_argument(
         "--loss-weight", type=float, default=0.3, help="of the further task; the rest is the main one's"
     )
     parser.add_argument("--base-model", default="minilm-l6")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first-seed", type=int, default=0)
     return parser.parse_args()
 
 
@@ -66,7 +69,7 @@ def compare(
 ) -> dict[str, float]:
     """Train both ways and give the scores on the test rows."""
     both = own.counts["train"] + further.counts["train"]
-    fewer = max(1, round(options.epochs * own.counts["train"] / both))
+    epochs = options.together_epochs or max(1, round(options.epochs * own.counts["train"] / both))
     family = {
         "type": "multitask",
         "name": "own",
@@ -74,7 +77,7 @@ def compare(
         "tasks": {"further": {"dataset_id": further.id, "loss_weight": options.loss_weight}},
     }
     alone = train(service, options, own, seed, options.epochs)
-    together = train(service, options, own, seed, fewer, family=family)
+    together = train(service, options, own, seed, epochs, family=family)
     scores: dict[str, float] = {}
     for name, job in (("alone", alone), ("together", together)):
         test = job.metrics.test

@@ -14,13 +14,17 @@ from hypothesis import strategies as st
 from app.artifacts.bundle import Bundle
 from app.schemas.jobs import ExportOptions
 from app.serving.predictor import Predictor
+from tests.worker.simulated_memory import SimulatedMemory
 from tests.worker.toy_task import MakeSpec, Recording, Row, toy_moods, toy_rows
 from worker.events import AttemptSpec, Evaluated, Resolved, Warned
 from worker.heads import Head
 from worker.models import encoder
+from worker.models.head import head_parameters
 from worker.narration import Narrator
 from worker.pipeline import run
 from worker.setup import set_up
+from worker.training.events import Split, Step
+from worker.training.loop import Training
 from worker.training.losses import WindowLoss
 from worker.training.multitask import MultitaskLoss
 
@@ -199,3 +203,36 @@ def test_rows_of_one_task_do_not_teach_another_s_head(make_spec: MakeSpec) -> No
         losses.append(next(event.evaluation for event in heard.of(Evaluated)))
     assert losses[0].tasks["mood"].loss == pytest.approx(losses[1].tasks["mood"].loss, abs=1e-6)
     assert losses[0].loss != pytest.approx(losses[1].loss, abs=1e-2)
+
+
+@pytest.mark.usefixtures("restored_torch")
+def test_batches_that_go_through_in_parts_teach_the_same(make_spec: MakeSpec) -> None:
+    """The parts of a window hold rows of some tasks only, and still add up to its loss."""
+    losses: list[list[float]] = []
+    memory = SimulatedMemory()
+    for name in ("whole", "parts"):
+        wishes = {"max_steps": 4, "batch_size": 8, "gradient_accumulation_steps": 2, "logging_steps": 1}
+        spec = make_spec(ROWS, name=name, request={"family": FAMILY}, tasks={"mood": MOODS}, **wishes)
+        setup = set_up(spec, Narrator(nothing), nothing)
+        for module in setup.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0  # a part draws others than the whole would
+        training = Training(
+            setup.model,
+            setup.data.lessons,
+            setup.data.hyperparameters,
+            labels=spec.labels,
+            head=head_parameters(setup.model),
+            total_steps=setup.data.total_steps,
+            device=setup.device,
+            folder=spec.work_dir,
+            evaluate=None,
+            heads=setup.heads,
+        )
+        with memory:
+            events = list(training.run(never))
+        assert any(isinstance(event, Split) for event in events) is (name == "parts")
+        losses.append([event.loss for event in events if isinstance(event, Step)])
+        memory = SimulatedMemory(limit=memory.peak / 3)
+    assert len(losses[0]) == 4
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
