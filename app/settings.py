@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     max_text_chars: int = Field(200_000, ge=1, description="Longest text of a dataset row, in characters.")
     max_labels: int = Field(1_000, ge=2, description="Most classes of one dataset.")
     max_predict_texts: int = Field(64, ge=1, description="Most texts of one POST /predict.")
-    max_predict_chars: int = Field(20_000, ge=1, description="Longest text of POST /predict, in characters.")
+    max_predict_chars: int = Field(200_000, ge=1, description="Longest text of POST /predict, in characters.")
     max_queued_jobs: int = Field(1_000, ge=1, description="Jobs that may wait; one more is answered with 429.")
     idempotency_hours: int = Field(24, ge=1, description="How long an Idempotency-Key is remembered.")
 

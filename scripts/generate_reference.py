@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from app.cli.flags import SHORT, kind_of  # noqa: E402  # only now is it known where app is
 from app.cli.main import COMMANDS  # noqa: E402
 from app.cli.run import Outcome, parser_of  # noqa: E402
+from app.schemas.families import FamilyOptions  # noqa: E402
 from app.schemas.hyperparameters import Hyperparameters  # noqa: E402
 from app.schemas.profiles import PROFILES  # noqa: E402
 from app.settings import Settings  # noqa: E402
@@ -117,12 +118,19 @@ def profiles_page() -> str:
     names = list(dict.fromkeys(name for profile in PROFILES.values() for name in profile.hyperparameters))
     head = ("field", *(f"`{name}`" for name in PROFILES))
     rows = [("`base_model`", *(f"`{profile.base_model}`" for profile in PROFILES.values()))]
+    rows.append(("`family`", *(_family(profile.family) for profile in PROFILES.values())))
     for name in names:
         given = (profile.hyperparameters for profile in PROFILES.values())
         rows.append((f"`{name}`", *(f"`{json.dumps(each[name])}`" if name in each else "" for each in given)))
     summaries = "\n".join(f"- `{name}`: {profile.summary}" for name, profile in PROFILES.items())
     body = f"{summaries}\n\n{_table(head, rows)}"
     return _page("Profiles", "app/schemas/profiles.py", _PROFILES, body)
+
+
+def _family(options: FamilyOptions | None) -> str:
+    if options is None:
+        return ""
+    return f"`{json.dumps({'type': options.type} | options.model_dump(exclude_unset=True))}`"
 
 
 def settings_page() -> str:

@@ -11,7 +11,8 @@ class Batch:
     """Padded texts with their labels, all on one device."""
 
     inputs: dict[str, Tensor]
-    """What the model is called with, by name: ``input_ids`` and ``attention_mask``, each (pieces, seq) int64."""
+    """What the model is called with, by name and in order: ``input_ids`` and ``attention_mask``, each (pieces, seq)
+    int64; of a model that reads chunks also ``chunk_index``, (batch, most) int64."""
     labels: Tensor
     """Index of each text's label, (batch,) int64; of multi_label (batch, labels) float, 1 where it has the label."""
     teacher: Tensor | None = None  # (batch, labels)

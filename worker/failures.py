@@ -29,7 +29,8 @@ def out_of_memory(*, device: bool) -> JobFailure:
     return JobFailure(
         detail=f"The memory of the {'GPU' if device else 'machine'} ran out.",
         code="gpu-out-of-memory" if device else "out-of-memory",
-        remedy="Lower batch_size or max_length, set gradient_checkpointing, or use a smaller base model.",
+        remedy="Lower batch_size, max_length or the max_chunks of a hierarchical family, set gradient_checkpointing, "
+        "or use a smaller base model.",
         kind="resource",
     )
 
@@ -66,7 +67,8 @@ def killed_for_memory(*, certain: bool) -> JobFailure:
             else "The training process was killed from outside, as a kernel does when memory runs out."
         ),
         code="out-of-memory" if certain else "worker-killed",
-        remedy="Lower batch_size or max_length, use a smaller base model, or give the worker more memory.",
+        remedy="Lower batch_size, max_length or the max_chunks of a hierarchical family, use a smaller base model, "
+        "or give the worker more memory.",
         kind="resource",
         final=False,
     )

@@ -18,7 +18,7 @@ from worker.events import AttemptSpec
 from worker.heads import Head
 from worker.memory import Memory, release
 from worker.models.depth import depths
-from worker.models.head import head_parameters
+from worker.models.head import between_parameters, head_parameters
 from worker.training.checkpoint import batch_of
 from worker.training.loop import Training
 
@@ -64,6 +64,7 @@ def _try(spec: AttemptSpec, heads: Sequence[Head], model: PreTrainedModel, data:
         _hardest(data.hyperparameters),
         labels=spec.labels,
         head=head_parameters(model),
+        between=between_parameters(model),
         total_steps=data.total_steps,
         device=room.device,
         folder=spec.work_dir,
@@ -90,8 +91,7 @@ class _Longest:
 
     def plan(self, batch_size: int, *, seed: int, epoch: int) -> Sequence[Rows]:  # noqa: ARG002 - a Source's
         """Give the same rows for two steps of two batches."""
-        longest = self._batches.spread(len(self._batches))[::-1][:batch_size].copy()
-        return [longest] * 4
+        return [self._batches.longest(batch_size)] * 4
 
     def load(self, rows: Rows) -> Batch:
         """Make one batch."""

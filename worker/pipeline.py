@@ -18,7 +18,7 @@ from worker.inspection import look_at_data
 from worker.judging import Judge
 from worker.memory import Memory, Portion, memory_of
 from worker.models.depth import depths
-from worker.models.head import head_parameters
+from worker.models.head import between_parameters, head_parameters
 from worker.models.recompute import recomputing
 from worker.narration import Narrator
 from worker.saving import Saving
@@ -106,6 +106,7 @@ class _Attempt:
             setup.data.hyperparameters,
             labels=self._spec.labels,
             head=head_parameters(setup.model),
+            between=between_parameters(setup.model),
             total_steps=setup.data.total_steps,
             device=setup.device,
             folder=self._spec.work_dir,

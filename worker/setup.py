@@ -9,20 +9,24 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from app.schemas.datasets import SplitName
+from app.schemas.families import FamilyOptions, HierarchicalOptions
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import JobWarning
 from worker import device as machine
 from worker.data.batches import Batches
 from worker.data.encode import encode
+from worker.data.long_texts import refuse_long
 from worker.data.prepare import Prepared, prepare
-from worker.data.resolve import ModelFacts
-from worker.data.rows import Rows, read_rows
+from worker.data.resolve import Chunking, ModelFacts
+from worker.data.rows import read_rows
 from worker.data.tasks import Splits, TaskData, mixed, read_further, told
 from worker.events import AttemptSpec, Resolved
 from worker.fitting import Room, fit
 from worker.heads import Head, heads_of, logit_names
 from worker.memory import Memory, memory_of
-from worker.models.families import default_rates, known, position_limit
+from worker.models import reading
+from worker.models.families import default_rates, inner_config, known, position_limit
 from worker.models.head import dropout_of, set_dropout
 from worker.models.multitask import OneHead
 from worker.models.network import Blueprint, Network
@@ -77,7 +81,7 @@ def set_up(
     told_of_tasks = told(rows["train"], further, heads)
     rows["train"] = mixed(rows["train"], further, heads)
     network = build(spec.request.family, _blueprint(spec, heads, rows["train"].texts, check))
-    facts = _facts(network, precision)
+    facts = _facts(network, precision, spec.request.family)
     data = prepare(
         rows,
         spec.labels,
@@ -120,12 +124,15 @@ def set_up(
 def _task(head: Head, splits: Splits, data: Prepared, facts: ModelFacts, check: Callable[[], None]) -> TaskData:
     """Encode what a further task is judged on as the main one was."""
 
-    def batches(rows: Rows) -> Batches | None:
-        if not rows.texts:
+    def batches(name: SplitName) -> Batches | None:
+        if not splits[name].texts:
             return None
-        return Batches(encode(rows, data.encoder, vocabulary=facts.vocabulary, check=check), data.encoder)
+        split = encode(splits[name], data.encoder, vocabulary=facts.vocabulary, check=check)
+        if data.encoder.refuses_long:
+            refuse_long({name: split}, data.encoder.settings)
+        return Batches(split, data.encoder)
 
-    return TaskData(head, batches(splits["validation"]), batches(splits["test"]))
+    return TaskData(head, batches("validation"), batches("test"))
 
 
 def _fitted(
@@ -149,7 +156,7 @@ def _blueprint(spec: AttemptSpec, heads: Sequence[Head], texts: Sequence[str], c
     )
 
 
-def _facts(network: Network, precision: machine.PrecisionChoice) -> ModelFacts:
+def _facts(network: Network, precision: machine.PrecisionChoice, family: FamilyOptions) -> ModelFacts:
     config = network.model.config
     rates = default_rates(config, head_kept=network.head_kept)
     return ModelFacts(
@@ -162,7 +169,14 @@ def _facts(network: Network, precision: machine.PrecisionChoice) -> ModelFacts:
         dropout=dropout_of(network.model),
         precision=precision.precision,
         precision_reason=precision.reason,
+        chunking=_chunking(family),
     )
+
+
+def _chunking(family: FamilyOptions) -> Chunking | None:
+    if not isinstance(family, HierarchicalOptions):
+        return None
+    return Chunking(length=family.chunk_length, max_chunks=family.max_chunks, overlap=family.overlap)
 
 
 def _precision(spec: AttemptSpec, device: torch.device, narrator: Narrator) -> machine.PrecisionChoice:
@@ -182,12 +196,15 @@ def _precision(spec: AttemptSpec, device: torch.device, narrator: Narrator) -> m
 def _warnings(config: Any) -> list[JobWarning]:
     if known(config):
         return []
-    detail = f"No test covers base models of type {config.model_type}; the export is verified all the same."
+    detail = (
+        f"No test covers base models of type {inner_config(config).model_type}; the export is verified all the same."
+    )
     return [JobWarning(code="untested-family", detail=detail)]
 
 
 def _shape(model: PreTrainedModel, data: Prepared, device: torch.device) -> None:
     set_dropout(model, data.hyperparameters.dropout)
+    reading.note(model.config, data.encoder.settings)
     if data.hyperparameters.gradient_checkpointing:
         recompute(model)
     nn.Module.to(model, device)

@@ -1,7 +1,7 @@
 """The teacher of a distillation: loaded beside the student, asked once about every training row, and let go."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from app.errors import FieldError, JobFailure
 from app.schemas.distillation import DistillationOptions
-from app.schemas.text import TextOptions, TokenizerSettings
+from app.schemas.text import TextOptions
 from app.text.tokenizer import TextEncoder
 from worker.batch import Batch
 from worker.data.batches import Batches
@@ -21,9 +21,9 @@ from worker.data.curriculum import CurriculumBatches
 from worker.data.encode import encode
 from worker.data.rows import Rows
 from worker.memory import Portion
-from worker.models.families import position_limit
+from worker.models.reading import settings_of
 from worker.models.registry import load_trained
-from worker.models.tokenizer import pad_token_id, tokenizer_file
+from worker.models.tokenizer import tokenizer_file
 
 TEACHER = "/hyperparameters/distillation/teacher"
 
@@ -76,7 +76,7 @@ def ask(folder: Path, options: DistillationOptions, rows: Rows, labels: Sequence
 
 @torch.inference_mode()
 def _answer(model: nn.Module, batches: Batches, answers: Tensor, room: Classroom, size: int) -> None:
-    for chosen in _by_length(batches, size):
+    for chosen in batches.longest_first(size):
         room.check()
         batch = batches.load(chosen).to(room.device)
         answers[torch.from_numpy(chosen)] = model(**batch.inputs).logits.float().cpu()
@@ -84,18 +84,9 @@ def _answer(model: nn.Module, batches: Batches, answers: Tensor, room: Classroom
 
 def _read(folder: Path, model: PreTrainedModel, rows: Rows, room: Classroom) -> Batches:
     tokenizer = tokenizer_file(folder, scratch=room.scratch)
-    settings = TokenizerSettings(
-        max_length=position_limit(model.config), pad_token_id=pad_token_id(model.config, tokenizer)
-    )
-    encoder = TextEncoder.from_files(tokenizer, settings, room.text)
+    encoder = TextEncoder.from_files(tokenizer, settings_of(model.config, tokenizer), room.text)
     split = encode(rows, encoder, vocabulary=int(model.config.vocab_size), check=room.check)
     return Batches(split, encoder)
-
-
-def _by_length(batches: Batches, batch_size: int) -> Iterator[NDArray[np.int64]]:
-    order = batches.spread(len(batches))[::-1].copy()  # the longest first: too little memory shows at once
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
 
 
 def _names(folder: Path, options: DistillationOptions, labels: Sequence[str]) -> list[str]:

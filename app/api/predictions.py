@@ -107,7 +107,7 @@ def _check_size(inputs: str | list[str], settings: Settings) -> None:
             raise Unprocessable(
                 f"{place} has {len(text)} characters; at most {settings.max_predict_chars} are allowed.",
                 code="text-too-long",
-                remedy="Shorten it: a model reads some hundred words at most.",
+                remedy="Shorten it: even a model for long documents reads some ten thousand words at most.",
                 errors=(
                     FieldError(place, "text-too-long", f"must have at most {settings.max_predict_chars} characters"),
                 ),

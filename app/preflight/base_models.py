@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.errors import AppError, FieldError, Unprocessable, nearest
 from app.preflight.hub import Hub, UnknownRepository
 from app.schemas.distillation import DistillationOptions
-from app.schemas.families import FamilyOptions, TextCNNOptions
+from app.schemas.families import FamilyName, FamilyOptions, TextCNNOptions
 from app.schemas.jobs import PACKAGED_BASE_MODEL, BaseModelRef
 from app.settings import Settings
 from app.store import models
@@ -33,6 +33,8 @@ WELL_KNOWN = (
 )
 """Only for guessing what a misspelt name meant."""
 _OWN = "model:"
+_WITHOUT_PLAIN_ENCODER: frozenset[FamilyName] = frozenset({"textcnn", "hierarchical"})
+"""Families whose checkpoints only they themselves can go on from."""
 _TEACHER = "/hyperparameters/distillation/teacher"
 
 
@@ -118,9 +120,11 @@ class BaseModels:
 
 def _suits(trained: str, family: FamilyOptions) -> bool:
     """Say whether a version of the family ``trained`` can be the start of ``family``."""
-    if isinstance(family, TextCNNOptions):
-        return trained == family.type or family.tokenizer == "base_model"
-    return trained != "textcnn"
+    if trained == family.type:
+        return True
+    if isinstance(family, TextCNNOptions) and family.tokenizer == "own":
+        return False
+    return trained not in _WITHOUT_PLAIN_ENCODER
 
 
 def _unfit(trained: str, family: FamilyOptions) -> AppError:

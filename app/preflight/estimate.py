@@ -7,13 +7,15 @@ from app.schemas.plans import Estimate
 from app.schemas.steps import Pace
 
 
-def estimate(wishes: Hyperparameters, *, train_rows: Mapping[str, int], validation_rows: int) -> Estimate:
-    """Size the run by the training rows of each label.
+def estimate(
+    wishes: Hyperparameters, *, train_rows: Mapping[str, int], validation_rows: int, in_chunks: bool = False
+) -> Estimate:
+    """Size the run by the training rows of each label; ``in_chunks`` says that the family reads texts in chunks.
 
     Where it depends on the texts, assume what makes more steps: they are long, and all of them can be augmented.
     """
     rows = sum(train_rows.values())
-    batch_size = _batch_size(wishes, rows)
+    batch_size = _batch_size(wishes, rows, in_chunks=in_chunks)
     copies = wishes.augmentation.augmentation_factor if wishes.augmentation and wishes.augmentation.enabled else 0
     groups = [count * (1 + copies) for count in train_rows.values()]
     pace = Pace(groups, batch_size, wishes.gradient_accumulation_steps, wishes.curriculum)
@@ -29,9 +31,11 @@ def estimate(wishes: Hyperparameters, *, train_rows: Mapping[str, int], validati
     )
 
 
-def _batch_size(wishes: Hyperparameters, rows: int) -> int:
+def _batch_size(wishes: Hyperparameters, rows: int, *, in_chunks: bool) -> int:
     if wishes.batch_size != "auto":
         return wishes.batch_size
+    if in_chunks:
+        return 4
     return 8 if rows < 200 else 16
 
 

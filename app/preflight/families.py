@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from app.errors import FieldError
-from app.schemas.families import TextCNNOptions
+from app.schemas.base import Auto
+from app.schemas.families import HierarchicalOptions, TextCNNOptions
 from app.schemas.jobs import TrainJobRequest
 
 _RULE = "unfit-option"
 _OWN_VERSION = "model:"
+_LONG_TEXT = "/hyperparameters/long_text"
 
 
 def needs_base_model(request: TrainJobRequest) -> bool:
@@ -26,6 +28,7 @@ def unfit_options(request: TrainJobRequest) -> Iterator[FieldError]:
             "would not be read: the tokenizer of this textcnn is its own",
             remedy="Leave it out, set family.tokenizer to base_model, or start from a version: model:NAME.",
         )
+    yield from _unfit_reading(request)
     if isinstance(request.family, TextCNNOptions) and request.hyperparameters.gradient_checkpointing:
         yield FieldError(
             "/hyperparameters/gradient_checkpointing",
@@ -33,4 +36,49 @@ def unfit_options(request: TrainJobRequest) -> Iterator[FieldError]:
             "must be false: a textcnn has nothing worth computing twice",
             [False],
             "Leave it out.",
+        )
+
+
+def _unfit_reading(request: TrainJobRequest) -> Iterator[FieldError]:
+    """Find what does not fit the way the family reads long texts."""
+    family, wish = request.family, request.hyperparameters.long_text
+    if not isinstance(family, HierarchicalOptions):
+        if wish == "hierarchical":
+            yield FieldError(
+                _LONG_TEXT,
+                _RULE,
+                f"takes the family hierarchical, which reads chunks; {family.type} reads a text as a whole",
+                ["auto", "truncate", "head_tail", "error"],
+                "Set family to hierarchical, or long_text to truncate or head_tail.",
+            )
+        return
+    if wish in ("truncate", "head_tail"):
+        yield FieldError(
+            _LONG_TEXT,
+            _RULE,
+            "is for families that read a text as a whole; hierarchical reads all of it, up to max_chunks chunks",
+            ["auto", "hierarchical", "error"],
+            "Leave it out, or set family to encoder.",
+        )
+    yield from _unfit_chunks(family, request.hyperparameters.max_length)
+
+
+def _unfit_chunks(family: HierarchicalOptions, max_length: int | Auto) -> Iterator[FieldError]:
+    lengths = [length for length in (family.chunk_length, max_length) if length != "auto"]
+    if len(set(lengths)) > 1:
+        yield FieldError(
+            "/family/chunk_length",
+            _RULE,
+            f"is {lengths[0]} and max_length is {lengths[1]}: both are the tokens of a chunk",
+            lengths,
+            "Leave one of the two out.",
+        )
+    elif lengths and 2 * family.overlap > lengths[0]:
+        most = lengths[0] // 2
+        yield FieldError(
+            "/family/overlap",
+            _RULE,
+            f"must be at most {most}, half of a chunk",
+            {"type": "integer", "minimum": 0, "maximum": most},
+            f"Use at most {most}, or longer chunks.",
         )

@@ -11,14 +11,14 @@ from app.preflight.base_models import BaseModels
 from app.preflight.estimate import estimate
 from app.preflight.families import needs_base_model, unfit_options
 from app.preflight.fields import problem
-from app.preflight.memory import Load, estimate_memory, length_in_tokens
+from app.preflight.memory import Load, estimate_memory, length_in_tokens, load_of_documents
 from app.preflight.problem_types import unfit_problem
 from app.preflight.profiles import fill
 from app.preflight.shapes import Shapes
 from app.preflight.strict_json import pointer
 from app.preflight.tasks import task_warnings, together, unfit_tasks
 from app.schemas.datasets import DatasetProfile
-from app.schemas.families import FamilyOptions, MultitaskOptions
+from app.schemas.families import FamilyOptions, HierarchicalOptions, MultitaskOptions, TextCNNOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.jobs import BaseModelRef, ExportOptions, JobWarning, TrainJobRequest
 from app.schemas.plans import Estimate, MemoryEstimate
@@ -27,8 +27,6 @@ from app.store.engine import Database
 
 _NOT_FOR_JOBS = frozenset({"duplicate-texts", "no-validation-split", "unused-label-names"})
 _RULE = "impossible-here"
-_ENCODERS = ("encoder", "multitask")
-"""Families whose size and longest text are those of their base model."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class JobPreflight:
         data = together(profile, tasks)
         filled = fill(request, data)
         request = filled.request
-        size = _sized(request.hyperparameters, data)
+        size = _sized(request, data)
         errors = [
             *unfit_options(request),
             *unfit_problem(request, profile),
@@ -106,25 +104,33 @@ class JobPreflight:
 
     def _check_length(self, request: TrainJobRequest, base_model: BaseModelRef) -> None:
         """Refuse texts longer than the base model can read, where that is known here; a worker knows in any case."""
-        longest = request.hyperparameters.max_length
-        if longest == "auto" or request.family.type not in _ENCODERS:
+        wished = {"/hyperparameters/max_length": request.hyperparameters.max_length}
+        if isinstance(request.family, HierarchicalOptions):
+            wished["/family/chunk_length"] = request.family.chunk_length
+        lengths = {place: length for place, length in wished.items() if length != "auto"}
+        if not lengths or isinstance(request.family, TextCNNOptions):
             return
         shape = self._shapes.of(base_model)
-        if shape is not None and 0 < shape.positions < longest:
-            most = shape.positions
-            detail = f"must be at most {most}: the base model reads no more tokens"
-            allowed = {"type": "integer", "minimum": 8, "maximum": most}
-            remedy = f'Use at most {most}, or "auto".'
-            raise problem([FieldError("/hyperparameters/max_length", _RULE, detail, allowed, remedy)])
+        most = 0 if shape is None else shape.positions
+        for place, longest in lengths.items():
+            if 0 < most < longest:
+                detail = f"must be at most {most}: the base model reads no more tokens"
+                allowed = {"type": "integer", "minimum": 8, "maximum": most}
+                remedy = f'Use at most {most}, or "auto".'
+                raise problem([FieldError(place, _RULE, detail, allowed, remedy)])
 
     def memory(self, prepared: Prepared) -> MemoryEstimate | None:
         """Say what training would take of a GPU; None when the shape of the base model is not known here."""
-        shape = self._shapes.of(prepared.base_model) if prepared.request.family.type in _ENCODERS else None
+        family, data, wishes = prepared.request.family, prepared.data, prepared.request.hyperparameters
+        shape = None if isinstance(family, TextCNNOptions) else self._shapes.of(prepared.base_model)
         if shape is None:
             return None
-        data, wishes = prepared.data, prepared.request.hyperparameters
+        batch_size = prepared.estimate.batch_size
+        if isinstance(family, HierarchicalOptions):
+            load = load_of_documents(family, wishes, data, batch_size, shape.positions)
+            return estimate_memory(shape.with_attention(family.attention_size), wishes, load)
         length = length_in_tokens(wishes, data.text_lengths.p99, shape.positions)
-        return estimate_memory(shape, wishes, Load(prepared.estimate.batch_size, length, len(data.labels)))
+        return estimate_memory(shape, wishes, Load(batch_size, length, len(data.labels)))
 
     def _dataset(self, dataset_id: str) -> tables.Dataset:
         with self._database.transaction(read_only=True) as session:
@@ -178,9 +184,10 @@ def _need_validation(profile: DatasetProfile) -> None:
         )
 
 
-def _sized(wishes: Hyperparameters, profile: DatasetProfile) -> Estimate:
+def _sized(request: TrainJobRequest, profile: DatasetProfile) -> Estimate:
     train, validation = profile.splits["train"].groups(), profile.splits["validation"].total
-    return estimate(wishes, train_rows=train, validation_rows=validation)
+    in_chunks = isinstance(request.family, HierarchicalOptions)
+    return estimate(request.hyperparameters, train_rows=train, validation_rows=validation, in_chunks=in_chunks)
 
 
 def _impossible(wishes: Hyperparameters, profile: DatasetProfile, size: Estimate) -> Iterator[FieldError]:

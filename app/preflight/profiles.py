@@ -6,6 +6,7 @@ from typing import Any
 
 from app.preflight.estimate import estimate
 from app.schemas.datasets import DatasetProfile
+from app.schemas.families import FamilyOptions, HierarchicalOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.jobs import JobWarning, TrainJobRequest
 from app.schemas.profiles import PROFILES
@@ -35,30 +36,41 @@ def fill(request: TrainJobRequest, data: DatasetProfile) -> Filled:
         return Filled(request, [], [])
     profile = PROFILES[request.profile]
     wishes = request.hyperparameters
-    given = _decided(wishes)
+    given = _decided(wishes, request.family)
     defaults = {name: value for name, value in profile.hyperparameters.items() if name not in given}
-    total = _total_steps(wishes, defaults, data)
+    changes: dict[str, Any] = {}
+    if profile.family is not None and "family" not in request.model_fields_set:
+        changes["family"] = profile.family
+    total = _total_steps(wishes, defaults, data, changes.get("family", request.family))
     taken, warnings = _fitted(defaults, total)
-    changes: dict[str, Any] = {"hyperparameters": _merged(wishes, taken)}
+    changes["hyperparameters"] = _merged(wishes, taken)
     if "base_model" not in request.model_fields_set:
         changes["base_model"] = profile.base_model
     why = f"profile {request.profile}"
     named = ({"base_model": profile.base_model} if "base_model" in changes else {}) | taken
+    if "family" in changes:
+        named["family"] = changes["family"].type
     resolutions = [Resolution(field=name, value=_shown(value), reason=why) for name, value in named.items()]
     return Filled(request.model_copy(update=changes), resolutions, warnings)
 
 
-def _decided(wishes: Hyperparameters) -> frozenset[str]:
+def _decided(wishes: Hyperparameters, family: FamilyOptions) -> frozenset[str]:
     given = frozenset(wishes.model_fields_set)
+    if isinstance(family, HierarchicalOptions) and family.chunk_length != "auto":  # says the same
+        given |= {"max_length"}
     if wishes.lr_scheduler_type == "one_cycle":  # warms up by itself
         given |= {"warmup_steps"}
     return given.union(*(group for group in _TOGETHER if group & given))
 
 
-def _total_steps(wishes: Hyperparameters, defaults: Mapping[str, Any], data: DatasetProfile) -> int:
+def _total_steps(
+    wishes: Hyperparameters, defaults: Mapping[str, Any], data: DatasetProfile, family: FamilyOptions
+) -> int:
     without_steps = {name: value for name, value in defaults.items() if name not in _IN_STEPS}
     train, validation = data.splits["train"].groups(), data.splits["validation"].total
-    return estimate(_merged(wishes, without_steps), train_rows=train, validation_rows=validation).total_steps
+    in_chunks = isinstance(family, HierarchicalOptions)
+    sized = _merged(wishes, without_steps)
+    return estimate(sized, train_rows=train, validation_rows=validation, in_chunks=in_chunks).total_steps
 
 
 def _fitted(defaults: Mapping[str, Any], total: int) -> tuple[dict[str, Any], list[JobWarning]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class Shape:
     types: int = 0
     is_pooled: bool = True
     """A dense layer stands between encoder and classifier, as in BERT's family."""
+    attention: int = 0
+    """Width of the attention over chunks; 0: texts are read as a whole."""
 
     @property
     def layer_parameters(self) -> int:
@@ -34,12 +36,18 @@ class Shape:
 
     def head_parameters(self, labels: int) -> int:
         """What is learned from scratch, or nearly."""
+        if self.attention:
+            return (self.hidden + 2) * self.attention + (self.hidden + 1) * labels
         return (self.hidden**2 + self.hidden) * self.is_pooled + (self.hidden + 1) * labels
 
     @property
     def embedding_parameters(self) -> int:
         """Tables of words, positions and types, and a normalization."""
         return (self.vocabulary + self.positions + self.types + 2) * self.hidden
+
+    def with_attention(self, size: int | None) -> "Shape":
+        """Give the shape of a hierarchical network around this encoder; ``size`` None: as wide as the encoder."""
+        return replace(self, attention=size or self.hidden, is_pooled=False)
 
     def parameters(self, labels: int) -> int:
         """All of them, head included."""

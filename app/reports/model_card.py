@@ -5,7 +5,11 @@ from markupsafe import Markup
 from app.artifacts.bundle import TOKENIZER, Manifest
 from app.reports.markdown import environment
 from app.schemas.metrics import Evaluation
-from app.schemas.text import TextOptions
+from app.schemas.text import TextOptions, TokenizerSettings
+from app.text.tokenizer import head_of
+
+_TOO_LONG = '"a text is too long for this model"'
+_PAD = "pad = lambda rows, gap: numpy.array([[*row] + [gap] * (max(map(len, rows)) - len(row)) for row in rows])"
 
 
 def model_card(name: str, number: int, manifest: Manifest) -> str:
@@ -26,23 +30,21 @@ def model_card(name: str, number: int, manifest: Manifest) -> str:
 
 
 def program(manifest: Manifest) -> str:
-    """Write ten lines of Python that classify texts with nothing but onnxruntime, tokenizers and numpy."""
-    settings = manifest.tokenizer
-    padding = f"pad_id={settings.pad_token_id}"
-    text = _cleaned(manifest.text)
+    """Write some lines of Python that classify texts with nothing but onnxruntime, tokenizers and numpy."""
+    inputs = '"input_ids": ids, "attention_mask": mask'
+    if manifest.tokenizer.max_chunks is not None:
+        inputs += ', "chunk_index": index'
     return f'''\
 import json, re, unicodedata
 import numpy, onnxruntime, tokenizers
 
 {_known(manifest)}
 tokenizer = tokenizers.Tokenizer.from_file("{TOKENIZER}")
-tokenizer.enable_truncation({settings.max_length}), tokenizer.enable_padding({padding})
 model = onnxruntime.InferenceSession("{manifest.served_file}")
 
 texts = ["Write your own texts here."]
-rows = tokenizer.encode_batch([{text} for text in texts])
-ids, mask = (numpy.array([getattr(row, part) for row in rows]) for part in ("ids", "attention_mask"))
-logits = model.run(["logits"], {{"input_ids": ids, "attention_mask": mask}})[0]
+{_reading(manifest.tokenizer, _cleaned(manifest.text))}
+logits = model.run(["logits"], {{{inputs}}})[0]
 {_answers(manifest)}'''
 
 
@@ -65,6 +67,44 @@ for task in tasks:
     scores = numpy.exp(own - own.max(axis=1, keepdims=True))
     for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
         print(task["name"], task["labels"][score.argmax()], round(float(score.max()), 4), text)"""
+
+
+def _reading(settings: TokenizerSettings, text: str) -> str:
+    """Write the lines that make inputs of ``texts``; ``text`` is the expression that cleans one."""
+    if settings.max_chunks is not None:
+        return _reading_chunks(settings, text)
+    if settings.long_text == "head_tail":
+        head = head_of(settings.max_length)
+        tail = settings.max_length - head
+        cut = f"row if len(row) <= {settings.max_length} else row[:{head}] + row[-{tail}:]"
+        return f"""\
+tokenizer.no_truncation(), tokenizer.no_padding()
+rows = [row.ids for row in tokenizer.encode_batch([{text} for text in texts])]
+rows = [{cut} for row in rows]
+{_PAD}
+ids, mask = pad(rows, {settings.pad_token_id}), pad([[1] * len(row) for row in rows], 0)"""
+    refusal = f"assert not any(row.overflowing for row in rows), {_TOO_LONG}\n" if _refuses(settings) else ""
+    return f"""\
+tokenizer.enable_truncation({settings.max_length}), tokenizer.enable_padding(pad_id={settings.pad_token_id})
+rows = tokenizer.encode_batch([{text} for text in texts])
+{refusal}ids, mask = (numpy.array([getattr(row, part) for row in rows]) for part in ("ids", "attention_mask"))"""
+
+
+def _refuses(settings: TokenizerSettings) -> bool:
+    return settings.long_text == "error"
+
+
+def _reading_chunks(settings: TokenizerSettings, text: str) -> str:
+    refusal = f"    assert len(row.overflowing) < {settings.max_chunks}, {_TOO_LONG}\n" if _refuses(settings) else ""
+    return f"""\
+tokenizer.enable_truncation({settings.max_length}, stride={settings.overlap}), tokenizer.no_padding()
+chunks, index = [], []  # all chunks of all texts, and for each text which of them are its own
+for row in tokenizer.encode_batch([{text} for text in texts]):
+{refusal}    own = [row, *row.overflowing][:{settings.max_chunks}]
+    index.append(range(len(chunks), len(chunks) + len(own)))
+    chunks += [chunk.ids for chunk in own]
+{_PAD}
+ids, mask, index = pad(chunks, {settings.pad_token_id}), pad([[1] * len(row) for row in chunks], 0), pad(index, -1)"""
 
 
 def _cleaned(options: TextOptions) -> str:

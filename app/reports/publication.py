@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.reports.wording import count, duration, number, score, setting
-from app.schemas.families import FamilyOptions, MultitaskOptions
+from app.schemas.families import FamilyOptions, HierarchicalOptions, MultitaskOptions
 from app.schemas.jobs import Job
 from app.schemas.metrics import TaskEvaluation
 from app.schemas.reports import Publication, ReportLine
@@ -164,7 +164,15 @@ def _input(job: Job) -> str:
     steps = [name for name, value in job.text.model_dump().items() if value is True]
     steps.insert(0, job.text.unicode_normalization)
     cleaning = ", ".join(step.replace("_", " ") for step in steps if step != "none")
-    return f"at most {length} tokens; cleaning: {cleaning or 'none'}" if length else ""
+    return f"at most {length} tokens{_long(job)}; cleaning: {cleaning or 'none'}" if length else ""
+
+
+def _long(job: Job) -> str:
+    """Say what becomes of longer texts."""
+    if isinstance(job.family_options, HierarchicalOptions):
+        return f" a chunk, {job.family_options.max_chunks} chunks a text"
+    how = {"head_tail": ", of longer texts beginning and end", "error": ", longer texts refused"}
+    return how.get(str(job.hyperparameters.get("long_text")), "")
 
 
 def _seed(wishes: dict[str, Any]) -> str:

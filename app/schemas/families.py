@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from app.schemas.base import StrictModel
+from app.schemas.base import Auto, StrictModel
 
-FamilyName = Literal["encoder", "textcnn", "multitask"]
+FamilyName = Literal["encoder", "textcnn", "multitask", "hierarchical"]
 FAMILY_NAMES: tuple[FamilyName, ...] = get_args(FamilyName)
 
 
@@ -102,7 +102,27 @@ class MultitaskOptions(Options):
         return self
 
 
-FamilyOptions = Annotated[EncoderOptions | TextCNNOptions | MultitaskOptions, Field(discriminator="type")]
+class HierarchicalOptions(Options):
+    """A pretrained transformer over the chunks of a document, and attention over what it makes of each chunk."""
+
+    type: Literal["hierarchical"] = "hierarchical"
+    """A pretrained transformer reads a document chunk by chunk, and attention weighs the chunks: for long texts."""
+    max_chunks: Annotated[int, Field(ge=1, le=256)] = 20
+    """Chunks of a document that are read; what comes after them is cut off. Fewer take less memory."""
+    chunk_length: Annotated[int, Field(ge=8, le=8192)] | Auto = "auto"
+    """Tokens of a chunk, special tokens included; auto: max_length where that is a number, else what the base model
+    reads, 512 at most."""
+    overlap: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Tokens that a chunk repeats of the one before it, half of chunk_length at most."""
+    attention_size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Width of the attention over chunks; null: that of the base model."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Before the classification head."""
+
+
+FamilyOptions = Annotated[
+    EncoderOptions | TextCNNOptions | MultitaskOptions | HierarchicalOptions, Field(discriminator="type")
+]
 
 
 def _named(value: Any) -> Any:

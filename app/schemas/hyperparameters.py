@@ -11,6 +11,7 @@ from app.schemas.base import All, Auto, LabelName, StrictModel
 from app.schemas.curriculum import CurriculumOptions
 from app.schemas.distillation import DistillationOptions
 from app.schemas.schedules import Scheduler, SchedulerOptions
+from app.schemas.text import LongText
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "adafactor"]
@@ -65,7 +66,7 @@ class Hyperparameters(StrictModel):
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=MOST_PASSES)] = 1
     """Forward passes per optimizer step: the effective batch is batch_size times this."""
     eval_batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Texts per forward pass in evaluation."""
+    """Texts per forward pass in evaluation; of the hierarchical family, chunks."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
     """Peak learning rate of the encoder; auto: a measured default of the base model."""
     head_learning_rate_multiplier: Annotated[float, Field(gt=0, le=1000)] | Auto = "auto"
@@ -116,7 +117,13 @@ class Hyperparameters(StrictModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Dropout before the classification head; null: what the base model says."""
     max_length: Annotated[int, Field(ge=8, le=8192)] | Auto = "auto"
-    """Longest input in tokens; auto: what 99 % of the training texts keep within, up to the model's limit."""
+    """Longest input in tokens; auto: what 99 % of the training texts keep within, up to the model's limit. Of the
+    hierarchical family, the length of a chunk."""
+    long_text: LongText | Auto = "auto"
+    """What becomes of longer texts: truncate keeps their beginning; head_tail a quarter of the room from the beginning
+    and the rest from the end (128 and 382 of 510 tokens; Sun et al., 2019); error refuses the job, and later the
+    prediction; hierarchical reads all chunks and takes that family. auto: hierarchical of that family, else truncate.
+    """
     precision: Precision | Auto = "auto"
     """Arithmetic of the forward pass; auto: bf16 where the device is fast at it, else fp16 on CUDA, else fp32."""
     gradient_checkpointing: bool = False
@@ -237,6 +244,7 @@ class ResolvedHyperparameters(Hyperparameters):
     class_weights: Literal["none"] | dict[LabelName, PositiveFloat]
     dropout: float
     max_length: int
+    long_text: LongText = "truncate"
     precision: Precision
     warmup_steps: int
     warmup_ratio: None = None

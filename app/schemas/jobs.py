@@ -60,9 +60,10 @@ class TrainJobRequest(StrictModel):
     profile: ProfileName | None = None
     """A set of defaults for base_model and hyperparameters; whatever else the request gives, wins over it."""
     family: Family = EncoderOptions()
-    """What kind of network: encoder (a pretrained transformer with a classification head), textcnn (a convolutional
-    network trained from scratch) or multitask (an encoder with a head for each of several tasks). A name, or an object
-    with ``type`` and what is to differ from that family's defaults; multitask needs its ``tasks``."""
+    """What kind of network: encoder (a pretrained transformer with a classification head), hierarchical (the same over
+    the chunks of long documents), textcnn (a convolutional network trained from scratch) or multitask (an encoder with
+    a head for each of several tasks). A name, or an object with ``type`` and what is to differ from that family's
+    defaults; multitask needs its ``tasks``."""
     problem_type: ProblemType | Auto = "auto"
     """single_label: every text has exactly one label; multi_label: any number of them, each decided by itself. auto:
     what the dataset is."""

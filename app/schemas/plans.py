@@ -34,6 +34,8 @@ class MemoryEstimate(Resource):
     """Texts per forward pass that it is for."""
     max_length: int
     """Tokens per text that it is for; where the request says `auto`, a guess from the lengths of the texts."""
+    chunks: int = 1
+    """Chunks of that length per text that it is for; 1: texts are read as a whole."""
     parameters: int
     """Numbers of the model."""
     trainable_parameters: int

@@ -56,7 +56,7 @@ class Prediction(Resource):
     tokens: int
     """Tokens the text has, special tokens included, before truncation."""
     truncated: bool
-    """True when the model saw only the first part of the text."""
+    """True when the model saw only a part of the text: it is longer than the version reads."""
 
 
 class Timing(Resource):

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-ProfileName = Literal["rt-sentiment", "twitter-bert", "nepali-mbert", "research"]
+from app.schemas.families import FamilyOptions, HierarchicalOptions
+
+ProfileName = Literal["rt-sentiment", "twitter-bert", "hierarchical-roberta", "nepali-mbert", "research"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,8 @@ class Profile:
     base_model: str
     hyperparameters: Mapping[str, Any]
     """As in the request."""
+    family: FamilyOptions | None = None
+    """As in the request; None: that of every job."""
 
 
 PROFILES: Mapping[ProfileName, Profile] = {
@@ -50,6 +54,33 @@ PROFILES: Mapping[ProfileName, Profile] = {
             "eval_strategy": "epoch",
             "metric_for_best_model": "accuracy",
             "early_stopping_patience": None,
+        },
+    ),
+    "hierarchical-roberta": Profile(
+        summary="Long documents with RoBERTa: read chunk by chunk, the chunks weighed by attention, rare labels too.",
+        base_model="roberta-base",
+        family=HierarchicalOptions(max_chunks=20),
+        hyperparameters={
+            "num_train_epochs": 15,
+            "batch_size": 4,
+            "gradient_accumulation_steps": 4,
+            "learning_rate": 2e-5,
+            "head_learning_rate_multiplier": 2.0,
+            "weight_decay": 0.01,
+            "lr_scheduler_type": "linear_warmup_cosine",
+            "warmup_ratio": 0.1,
+            "max_grad_norm": 1.0,
+            "class_weights": "balanced",
+            "label_smoothing_factor": 0.0,
+            "precision": "auto",
+            "gradient_checkpointing": True,
+            "logging_steps": 10,
+            "eval_strategy": "epoch",
+            "save_strategy": "epoch",
+            "metric_for_best_model": "f1_macro",
+            "early_stopping_patience": 5,
+            "early_stopping_threshold": 0.001,
+            "seed": 42,
         },
     ),
     "nepali-mbert": Profile(

@@ -4,6 +4,8 @@ from typing import Literal
 
 from app.schemas.base import Resource, StrictModel
 
+LongText = Literal["truncate", "head_tail", "hierarchical", "error"]
+
 
 class TextOptions(StrictModel):
     """Cleaning is part of the model: it travels in the bundle and the server applies the same steps."""
@@ -24,6 +26,12 @@ class TokenizerSettings(Resource):
     """How text becomes ids; training and serving read the same numbers."""
 
     max_length: int
-    """Tokens the model sees at most, special tokens included."""
+    """Tokens the model sees at a time, special tokens included: those of a text, or of each of its chunks."""
     pad_token_id: int
     """The id that fills short texts up to the length of the longest in a batch."""
+    long_text: LongText = "truncate"
+    """What becomes of a text that is longer than the model can see."""
+    max_chunks: int | None = None
+    """Chunks of a text that the model sees at most; null: it sees a text as a whole."""
+    overlap: int = 0
+    """Tokens that a chunk repeats of the one before it."""

@@ -1,6 +1,6 @@
 """One loaded version: texts to ids to logits to answers, with tokenizers and onnxruntime alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from app.artifacts.bundle import TOKENIZER, Bundle, Manifest
 from app.errors import JobFailure
 from app.schemas.predictions import Prediction
 from app.serving.decision import Logits, decision_of
+from app.serving.long_texts import refuse_long
 from app.serving.onnx_file import MappedModel, UnsafeModel, map_model
 from app.text.tokenizer import TextEncoder
 
@@ -53,7 +54,10 @@ class Predictor:
 
     def logits(self, ids: Sequence[Ids]) -> Logits:
         """Run the model on texts as ids, one array each; (batch, labels)."""
-        (logits,) = self._session.run(["logits"], {**self.encoder.feed(ids), **self._tables})
+        return self._run(self.encoder.feed(ids))
+
+    def _run(self, feed: Mapping[str, Ids]) -> Logits:
+        (logits,) = self._session.run(["logits"], {**feed, **self._tables})
         # Costs nothing that could be measured, and keeps one text's rows from staying in memory for good.
         self._give_back()
         result: Logits = logits
@@ -61,27 +65,24 @@ class Predictor:
 
     def rest(self) -> None:
         """Give back what large batches have left in the session; for a pause, as it costs about one short text."""
-        input_ids, attention_mask = self.encoder.pad([np.full(2, self.encoder.settings.pad_token_id, np.int64)])
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        feed = {"input_ids": input_ids, "attention_mask": attention_mask, **self._tables}
-        self._session.run(["logits"], feed, options)
+        self._session.run(["logits"], {**self.encoder.smallest_feed(), **self._tables}, options)
         self._give_back()
 
     def predict(
         self, texts: Sequence[str], *, top_k: int | None = None, return_all_scores: bool = False
     ) -> list[Prediction]:
-        """Classify texts in one batch."""
+        """Classify texts in one batch. Raises Unprocessable ``too-many-tokens`` where no text may be cut."""
         if not texts:
             return []
         encoded = self.encoder.encode(texts)
+        refuse_long(encoded, self.encoder)
         return self.decide(self.logits(encoded.ids), encoded, top_k, return_all_scores)
 
     def _check_shape(self) -> None:
-        """Try two texts of different lengths: the smallest batch that a wrong graph cannot answer."""
-        longest = self.encoder.settings.max_length
-        ids = [np.full(min(size, longest), self.encoder.settings.pad_token_id, np.int64) for size in (2, 3)]
-        if self.logits(ids).shape != (2, self.manifest.width):
+        """Try the smallest batch that a wrong graph cannot answer."""
+        if self._run(self.encoder.smallest_feed()).shape != (2, self.manifest.width):
             raise UnsafeModel("its logits do not fit its labels")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from app.schemas.predictions import PredictRequest, PredictResponse, Timing
 from app.serving.batcher import Batcher
+from app.serving.long_texts import refuse_long
 from app.serving.pool import LoadedVersion, Pool
 from app.settings import Settings
 from app.telemetry import PREDICT_SECONDS, PREDICT_TEXTS
@@ -31,12 +32,13 @@ class PredictionService:
         self._batcher.close()
 
     async def predict(self, request: PredictRequest) -> PredictResponse:
-        """Classify the texts of a request, in their order. Raises NotFound, Overloaded, Unavailable."""
+        """Classify the texts of a request, in their order. Raises NotFound, Unprocessable, Overloaded, Unavailable."""
         started = time.perf_counter()
         texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
         async with self._pool.use(request.model) as version:
             begun = time.perf_counter()
             encoded = await self._encode(version, texts)
+            refuse_long(encoded, version.predictor.encoder, alone=isinstance(request.inputs, str))
             tokenize_ms = (time.perf_counter() - begun) * 1e3
             rows = await self._batcher.run(version.predictor, version.gauge, encoded.ids)
         logits = np.stack([row.logits for row in rows])

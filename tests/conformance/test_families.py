@@ -14,7 +14,7 @@ from app.schemas.families import FAMILY_NAMES, FamilyName
 from app.serving.predictor import Predictor
 from tests.worker.toy_task import MakeSpec, Recording, Row, SetRow, toy_moods, toy_rows, toy_sets
 from worker.events import AttemptSpec, Evaluated, Event, Interrupted
-from worker.models.head import head_parameters
+from worker.models.head import between_parameters, head_parameters
 from worker.narration import Narrator
 from worker.pipeline import run
 from worker.setup import set_up
@@ -23,6 +23,7 @@ from worker.training.loop import Training
 pytestmark = pytest.mark.usefixtures("restored_torch")
 
 MOODS = toy_moods(32)
+TINY_CHUNKS = {"type": "hierarchical", "chunk_length": 12, "max_chunks": 4, "attention_size": 16, "dropout": 0.0}
 TINY_CNN = {"type": "textcnn", "vocab_size": 300, "embed_size": 24, "num_filters": 16}
 
 
@@ -42,6 +43,7 @@ class Case:
 
 CASES = {
     "encoder": Case(),
+    "hierarchical": Case({"family": TINY_CHUNKS}, {"batch_size": 8}),
     "textcnn": Case({"family": TINY_CNN}, {"learning_rate": 1e-2, "head_learning_rate_multiplier": 1.0}, True),
     "textcnn on a base model's pieces": Case(
         {"family": TINY_CNN | {"tokenizer": "base_model"}},
@@ -148,6 +150,7 @@ def training_of(spec: AttemptSpec, folder: Path) -> Training:
         setup.data.hyperparameters,
         labels=spec.labels,
         head=head_parameters(setup.model),
+        between=between_parameters(setup.model),
         total_steps=setup.data.total_steps,
         device=setup.device,
         folder=folder,
@@ -184,9 +187,11 @@ def stop_after(steps: int) -> Callable[[], bool]:
     return lambda: next(calls, None) is None
 
 
-def test_a_textcnn_goes_on_from_its_own_version(make_spec: MakeSpec, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["textcnn", "hierarchical"])
+def test_a_network_of_our_own_goes_on_from_its_own_version(family: str, make_spec: MakeSpec, tmp_path: Path) -> None:
     """Weights, sizes and tokenizer are those of the version, whatever the options say."""
-    case = CASES["textcnn"]
+    case = CASES[family]
+    again = case.request["family"] if family == "hierarchical" else family
     rows = [*toy_rows(32), *toy_rows(12, split="validation")]
     first = case.spec(make_spec, rows, num_train_epochs=8, name="first")
     run(first, nothing, never)
@@ -199,7 +204,7 @@ def test_a_textcnn_goes_on_from_its_own_version(make_spec: MakeSpec, tmp_path: P
         rows,
         base=base,
         name="second",
-        request={"family": "textcnn", "base_model": "model:toy"},
+        request={"family": again, "base_model": "model:toy"},
         max_steps=1,
         learning_rate=1e-9,
     )

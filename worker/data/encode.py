@@ -24,7 +24,9 @@ class Encoded:
     starts: NDArray[np.int64]  # (texts + 1,)
     labels: NDArray[Any]  # (texts,); of multi_label (texts, labels), 1 for a label that the text has
     truncated: int
-    """Texts that lost their end to ``max_length``."""
+    """Texts that the model sees only a part of."""
+    longest: int = 0
+    """Tokens of the longest text before anything was cut off."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -48,18 +50,19 @@ def encode(rows: Rows, encoder: TextEncoder, *, vocabulary: int, check: Callable
     """
     parts: list[NDArray[np.int32]] = []
     lengths: list[int] = []
-    truncated = 0
+    truncated = longest = 0
     for texts in _chunks(rows.texts):
         check()
         encoded = encoder.encode(texts)
         parts.append(np.concatenate(encoded.ids).astype(np.int32))
         lengths.extend(len(ids) for ids in encoded.ids)
         truncated += sum(encoded.truncated)
+        longest = max(longest, *encoded.tokens)
     tokens = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)
     if tokens.max(initial=0) >= vocabulary:
         raise _mismatch(int(tokens.max()), vocabulary)
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-    return Encoded(tokens, starts, _targets(rows, labels), truncated)
+    return Encoded(tokens, starts, _targets(rows, labels), truncated, longest)
 
 
 def _targets(rows: Rows, labels: int) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from worker.data.batches import Batches
 from worker.data.curriculum import CurriculumBatches
 from worker.data.encode import Encoded, encode, token_lengths
 from worker.data.lessons import add_copies, order
+from worker.data.long_texts import reading, refuse_long
 from worker.data.resolve import Facts, ModelFacts, resolve
 from worker.data.rows import Rows, indices
 
@@ -68,13 +69,11 @@ def prepare(
     rows = rows | {"train": copied.rows}
     content = tokenizer.read_bytes()
 
-    def encoder(max_length: int) -> TextEncoder:
-        settings = TokenizerSettings(max_length=max_length, pad_token_id=model.pad_token_id)
-        return TextEncoder.from_files(content, settings, text)
-
-    lengths = token_lengths(_sample(rows["train"].texts), encoder(model.position_limit), check=check)
+    whole = TokenizerSettings(max_length=model.position_limit, pad_token_id=model.pad_token_id)
+    counter = TextEncoder.from_files(content, whole, text)
+    lengths = token_lengths(_sample(rows["train"].texts), counter, check=check)
     answers = resolve(wishes, _facts(rows["train"], labels, lengths, model, problem_type))
-    chosen = encoder(answers.hyperparameters.max_length)
+    chosen = TextEncoder.from_files(content, reading(answers.hyperparameters, model), text)
     splits = {
         name: encode(
             split,
@@ -86,6 +85,8 @@ def prepare(
         for name, split in rows.items()
         if split.texts
     }
+    if chosen.refuses_long:
+        refuse_long(splits, chosen.settings)
     train = Batches(splits["train"], chosen)
     ordered = order(train, splits["train"], copied, answers.hyperparameters, classes=len(labels))
     return Prepared(
@@ -100,7 +101,7 @@ def prepare(
         total_steps=answers.total_steps,
         warnings=[
             *copied.warnings,
-            *warnings.of_splits(splits, answers.hyperparameters),
+            *warnings.of_splits(splits, answers.hyperparameters, chosen.settings),
             *warnings.never_reached(answers),
         ],
     )

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FieldError, JobFailure, nearest
+from app.schemas.base import Auto
 from app.schemas.hyperparameters import Hyperparameters, Precision, Resolution, ResolvedHyperparameters
 from app.schemas.schedules import UNWARMED_TIMESCALE, SchedulerOptions
 from app.schemas.steps import Pace
+from app.schemas.text import LongText
 
 T = TypeVar("T", int, float, str)
 DEFAULT_WARMUP_RATIO = 0.1
@@ -24,6 +26,21 @@ CYCLES = 3
 """Of cosine_with_restarts, where the client does not say how long the first one is."""
 IMBALANCE = 3.0
 """How many times the commonest class must outnumber the rarest for auto to weigh them."""
+
+
+USUAL_CHUNK = 512
+"""Tokens of a chunk where nobody says: attention over more costs more than it tells, and most base models end here."""
+DOCUMENTS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How a family reads long texts in chunks."""
+
+    length: int | Auto
+    """Tokens of a chunk, as wished."""
+    max_chunks: int
+    overlap: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,8 @@ class ModelFacts:
     """Before the classification head, as the base model has it."""
     precision: Precision
     precision_reason: str
+    chunking: Chunking | None = None
+    """None: the model reads a text as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,7 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
     """
     ledger = _Ledger()
     max_length = _max_length(wishes, facts, ledger)
+    long_text = _long_text(wishes, facts, ledger)
     batch_size = _batch_size(wishes, facts, max_length, ledger)
     pace = Pace(facts.groups, batch_size, wishes.gradient_accumulation_steps, wishes.curriculum)
     epochs = _epochs(wishes, facts.rows, pace, ledger)
@@ -111,6 +131,7 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
         "num_train_epochs": epochs,
         "batch_size": batch_size,
         "max_length": max_length,
+        "long_text": long_text,
         "learning_rate": _rate(wishes, facts, ledger),
         "head_learning_rate_multiplier": _head_multiplier(wishes, facts, ledger),
         "warmup_steps": warmup_steps,
@@ -156,6 +177,8 @@ def _refuse_empty(class_counts: Mapping[str, int]) -> None:
 
 def _max_length(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> int:
     limit = facts.model.position_limit
+    if facts.model.chunking is not None:
+        return _chunk_length(wishes, facts.model.chunking, limit, ledger)
     if wishes.max_length == "auto":
         keeps = int(np.ceil(np.percentile(facts.token_lengths, 99)))
         if keeps > limit:
@@ -163,18 +186,65 @@ def _max_length(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> int:
         reason = f"99 % of the training texts have at most {keeps} tokens"
         return ledger.note("max_length", min(max(8, keeps), limit), reason)
     if wishes.max_length > limit:
-        raise JobFailure(
-            detail=f"max_length is {wishes.max_length}, but the base model reads at most {limit} tokens.",
-            code="max-length-beyond-model",
-            remedy=f"Set max_length to {limit} or less, or to 'auto'.",
-            errors=(FieldError("/hyperparameters/max_length", "max-length-beyond-model", "too long", allowed=limit),),
-        )
+        raise _beyond_model("/hyperparameters/max_length", wishes.max_length, limit)
     return wishes.max_length
+
+
+def _chunk_length(wishes: Hyperparameters, chunking: Chunking, limit: int, ledger: _Ledger) -> int:
+    """Decide ``max_length`` where it is the length of a chunk."""
+    if chunking.length != "auto":
+        if chunking.length > limit:
+            raise _beyond_model("/family/chunk_length", chunking.length, limit)
+        length = ledger.note("max_length", chunking.length, "chunk_length of the family")
+    elif wishes.max_length != "auto":
+        if wishes.max_length > limit:
+            raise _beyond_model("/hyperparameters/max_length", wishes.max_length, limit)
+        length = wishes.max_length
+    else:
+        length = min(limit, USUAL_CHUNK)
+        reason = f"tokens of a chunk: the base model reads at most {limit}"
+        ledger.note("max_length", length, reason if length == limit else f"{reason}, and {length} do for a chunk")
+    if 2 * chunking.overlap > length:
+        raise _too_much_overlap(chunking.overlap, length)
+    return length
+
+
+def _too_much_overlap(overlap: int, length: int) -> JobFailure:
+    return JobFailure(
+        detail=f"overlap is {overlap}, more than half of a chunk of {length} tokens.",
+        code="overlap-beyond-chunk",
+        remedy=f"Set family.overlap to {length // 2} or less.",
+        errors=(FieldError("/family/overlap", "overlap-beyond-chunk", "too much", allowed=length // 2),),
+        kind="user",
+    )
+
+
+def _beyond_model(place: str, wished: int, limit: int) -> JobFailure:
+    name = place.rpartition("/")[2]
+    return JobFailure(
+        detail=f"{name} is {wished}, but the base model reads at most {limit} tokens.",
+        code="max-length-beyond-model",
+        remedy=f"Set {name} to {limit} or less, or to 'auto'.",
+        errors=(FieldError(place, "max-length-beyond-model", "too long", allowed=limit),),
+    )
+
+
+def _long_text(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> LongText:
+    if wishes.long_text != "auto":
+        return wishes.long_text
+    decided: LongText = "truncate" if facts.model.chunking is None else "hierarchical"
+    reason = "the family reads a text as a whole"
+    if facts.model.chunking is not None:
+        reason = f"the family reads up to {facts.model.chunking.max_chunks} chunks"
+    ledger.note("long_text", decided, reason)
+    return decided
 
 
 def _batch_size(wishes: Hyperparameters, facts: Facts, max_length: int, ledger: _Ledger) -> int:
     if wishes.batch_size != "auto":
         return wishes.batch_size
+    if facts.model.chunking is not None:
+        return ledger.note("batch_size", DOCUMENTS_AT_ONCE, "documents of many chunks take much memory")
     if facts.rows < 200:
         return ledger.note(
             "batch_size", 8, f"{facts.rows} training rows: small batches, so that there are enough steps"

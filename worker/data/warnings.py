@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from app.schemas.datasets import SplitName
 from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.jobs import JobWarning
+from app.schemas.text import TokenizerSettings
 from worker.data.encode import Encoded
 from worker.data.resolve import Answers
 
@@ -12,7 +13,9 @@ MUCH_TRUNCATED = 0.05
 EXTREME_WEIGHTS = 20.0
 
 
-def of_splits(splits: Mapping[SplitName, Encoded], decided: ResolvedHyperparameters) -> Iterator[JobWarning]:
+def of_splits(
+    splits: Mapping[SplitName, Encoded], decided: ResolvedHyperparameters, settings: TokenizerSettings
+) -> Iterator[JobWarning]:
     """Say what the rows lack, or lose."""
     train = splits["train"]
     if "validation" not in splits:
@@ -22,12 +25,7 @@ def of_splits(splits: Mapping[SplitName, Encoded], decided: ResolvedHyperparamet
             remedy="Upload the dataset with a validation_fraction above 0.",
         )
     if train.truncated > MUCH_TRUNCATED * len(train):
-        yield JobWarning(
-            code="texts-truncated",
-            detail=f"{train.truncated} of {len(train)} training texts are longer than max_length "
-            f"{decided.max_length} and lose their end.",
-            remedy="Raise max_length if the base model allows it, or shorten the texts.",
-        )
+        yield _truncated(train, settings)
     weights = decided.class_weights
     if isinstance(weights, dict) and max(weights.values()) > EXTREME_WEIGHTS * min(weights.values()):
         yield JobWarning(
@@ -35,6 +33,20 @@ def of_splits(splits: Mapping[SplitName, Encoded], decided: ResolvedHyperparamet
             detail=f"The rarest class weighs more than {EXTREME_WEIGHTS:g} times as much as the commonest one.",
             remedy="Collect more rows of the rare class, or give milder class_weights; watch precision of that class.",
         )
+
+
+def _truncated(train: Encoded, settings: TokenizerSettings) -> JobWarning:
+    limit, lost, remedy = f"max_length {settings.max_length}", "end", "Raise max_length if the base model allows it"
+    if settings.max_chunks is not None:
+        limit, remedy = f"{settings.max_chunks} chunks of {settings.max_length} tokens", "Raise family.max_chunks"
+    else:
+        remedy += ", set family to hierarchical, which reads long texts in chunks"
+        lost = "middle" if settings.long_text == "head_tail" else lost
+    return JobWarning(
+        code="texts-truncated",
+        detail=f"{train.truncated} of {len(train)} training texts are longer than {limit} and lose their {lost}.",
+        remedy=f"{remedy}, or shorten the texts.",
+    )
 
 
 def never_reached(answers: Answers) -> Iterator[JobWarning]:

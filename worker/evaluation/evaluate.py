@@ -60,7 +60,7 @@ def probabilities(
     for batch in batches:
         check()
         moved = batch.to(device)
-        logits = model(input_ids=moved.input_ids, attention_mask=moved.attention_mask).logits  # (batch, classes)
+        logits = model(**moved.inputs).logits  # (batch, classes)
         parts.append(logits.float().softmax(dim=-1))
     rows: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
     return rows

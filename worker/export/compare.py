@@ -17,6 +17,8 @@ ROWS = 64
 BATCH = 8
 WHOLE = (slice(None),)
 """All logits are of one head."""
+MOST_PIECES = 32
+"""Chunks of documents in one batch, unless a single one has more: a document may be as long as twenty texts."""
 TOLERANCE = 1e-3
 """Largest difference of a logit. Both sides compute in fp32 and differ by rounding alone: 1e-6 for six layers, some
 1e-5 for two dozen; a frozen branch or a lost mask shows from 1e-2 up."""
@@ -43,7 +45,8 @@ class Comparison:
 
 def reference(model: nn.Module, rows: Rows) -> Reference:
     """Ask the trained model about up to ``ROWS`` rows, in batches of different shapes."""
-    texts = [Texts.of(rows, group) for group in _groups(rows.spread(ROWS))]
+    groups = (part for group in _groups(rows.spread(ROWS)) for part in rows.packed(group, MOST_PIECES))
+    texts = [Texts.of(rows, group) for group in groups]
     return Reference(texts, np.concatenate([_logits(model, group.batch) for group in texts]))
 
 

@@ -84,9 +84,8 @@ class Gate:
         return np.concatenate(parts)
 
     def _texts(self) -> Iterable[Texts]:
-        chosen = self._rows.spread(MOST_ROWS)
-        for start in range(0, len(chosen), BATCH):
-            yield Texts.of(self._rows, chosen[start : start + BATCH])
+        for rows in self._rows.packed(self._rows.spread(MOST_ROWS), BATCH):
+            yield Texts.of(self._rows, rows)
 
     def _reason(self, logits: Logits, drop: float, agreement: float) -> str | None:
         bounds = self.bounds

@@ -1,6 +1,6 @@
 """What is exported, and what an exported file must be able to do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +31,9 @@ class Rows(Protocol):
 
     def load(self, rows: NDArray[np.int64]) -> Batch:
         """Pad some rows."""
+
+    def packed(self, rows: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
+        """Deal some rows, in their order, into batches of ``most`` texts, or chunks of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,15 @@ class Source:
     reload: Callable[[Path], nn.Module]
     """How to load a checkpoint of this kind of model from a folder."""
 
+    @property
+    def in_chunks(self) -> bool:
+        """Whether the model reads a text in chunks."""
+        return self.draft.tokenizer.max_chunks is not None
+
+    def called(self) -> nn.Module:
+        """Give the model as its users call it."""
+        return as_called(self.model, in_chunks=self.in_chunks)
+
     def predictor(self, served: ServedFormat) -> Predictor:
         """Load one of the written formats as the server will. Raises JobFailure ``unloadable-model``."""
         files = {name: _entry(self.folder / name) for name in (SERVED_FILES[served], TOKENIZER)}
@@ -88,18 +100,37 @@ class TwoInputs(nn.Module):
         return logits
 
 
+class ThreeInputs(nn.Module):
+    """A classifier of documents in chunks: three inputs, one output."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, chunk_index: Tensor) -> Tensor:
+        """Map ids and mask, each (chunks, seq), and the chunks of each document (batch, most) to (batch, labels)."""
+        answer = self.model(input_ids=input_ids, attention_mask=attention_mask, chunk_index=chunk_index)
+        logits: Tensor = answer.logits
+        return logits
+
+
+def as_called(model: nn.Module, *, in_chunks: bool) -> nn.Module:
+    """Give a model as its users call it, in evaluation mode."""
+    return (ThreeInputs(model) if in_chunks else TwoInputs(model)).eval()
+
+
 def served_answer(source: Source, served: ServedFormat) -> Answer:
     """Let the server's own predictor answer."""
     predictor = source.predictor(served)
     return lambda texts: predictor.logits(texts.ids)
 
 
-def torch_answer(forward: Callable[[Tensor, Tensor], Tensor]) -> Answer:
-    """Let something answer that torch can call with ids and mask."""
+def torch_answer(forward: Callable[..., Tensor]) -> Answer:
+    """Let something answer that torch can call with the inputs of a batch, in their order."""
 
     @torch.inference_mode()
     def answer(texts: Texts) -> Logits:
-        logits: Logits = forward(texts.batch.input_ids, texts.batch.attention_mask).numpy()
+        logits: Logits = forward(*texts.batch.inputs.values()).numpy()
         return logits
 
     return answer

@@ -3,18 +3,18 @@
 from torch import nn
 from transformers import PreTrainedModel
 
-from worker.models.head import head_parameters
+from worker.models.head import between_parameters, head_parameters
 
 
 def depths(model: PreTrainedModel) -> dict[str, int]:
-    """Give the depth of every parameter below the head, by name: 0 for embeddings, else the layer, counted from 1.
+    """Give the depth of every parameter of the encoder, by name: 0 for embeddings, else the layer, counted from 1.
 
     What comes after the last layer, such as a pooler or a closing norm, counts with it. A model without a stack of
     layers has one.
     """
     stack = _stack(model)
-    head = head_parameters(model)
-    found = {name: _depth(name, stack) for name, _ in model.named_parameters() if name not in head}
+    above = head_parameters(model) | between_parameters(model)
+    found = {name: _depth(name, stack) for name, _ in model.named_parameters() if name not in above}
     top = max(found.values(), default=0) or 1
     seen_layer = False
     for name, depth in found.items():

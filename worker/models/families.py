@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from transformers import CONFIG_MAPPING
+
+HIERARCHICAL = "hierarchical"
+"""A network of our own around a pretrained encoder, whose config it keeps as ``encoder``."""
 SMALL_HIDDEN = 384
 LARGE_HIDDEN = 1024
 
@@ -48,18 +52,33 @@ class Rates:
     reason: str
 
 
+def inner_config(config: Any) -> Any:
+    """Give the config of the pretrained encoder: of a network around one, that part; else the whole."""
+    if config.model_type != HIERARCHICAL:
+        return config
+    return CONFIG_MAPPING[config.encoder["model_type"]].from_dict(config.encoder)
+
+
+def dropout_field(config: Any) -> str:
+    """Name the field of a config that holds the dropout before the classification head; nothing where there is none."""
+    return "dropout" if config.model_type == HIERARCHICAL else family_of(config).dropout_field
+
+
 def family_of(config: Any) -> Family:
-    """Look up the family of a config; an unknown one gets cautious defaults."""
+    """Look up the family of an encoder's config, or of that in the network; an unknown one gets cautious defaults."""
+    config = inner_config(config)
     return FAMILIES.get(config.model_type) or FROM_SCRATCH.get(config.model_type, UNKNOWN)
 
 
 def known(config: Any) -> bool:
     """Say whether tests cover models of this type."""
+    config = inner_config(config)
     return config.model_type in FAMILIES or config.model_type in FROM_SCRATCH
 
 
 def default_rates(config: Any, *, head_kept: bool) -> Rates:
     """Give the learning rates that suit a model's family and size; a head that was kept needs no faster rate."""
+    config = inner_config(config)
     family = family_of(config)
     hidden = int(getattr(config, "hidden_size", 0) or 0)
     rate, multiplier, reason = family.learning_rate, family.head_multiplier, f"usual for {config.model_type}"
@@ -77,7 +96,8 @@ def default_rates(config: Any, *, head_kept: bool) -> Rates:
 
 
 def position_limit(config: Any) -> int:
-    """Give the most tokens a model can read, special tokens included."""
+    """Give the most tokens a model can read at a time, special tokens included."""
+    config = inner_config(config)
     positions = int(getattr(config, "max_position_embeddings", 0) or 512)
     if family_of(config).shifted_positions:
         return positions - int(config.pad_token_id) - 1

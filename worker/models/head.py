@@ -1,4 +1,4 @@
-"""The classification head: everything of a model that is not its pretrained encoder."""
+"""The classification head: everything of a model that is neither its pretrained encoder nor between the two."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -6,20 +6,32 @@ from typing import TypeVar
 from torch import nn
 from transformers import PreTrainedModel
 
-from worker.models.families import family_of
+from worker.models.families import dropout_field
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def head_modules(model: PreTrainedModel) -> dict[str, nn.Module]:
-    """Give the modules beside the encoder by name, in the order they were declared."""
-    return {name: module for name, module in model.named_children() if name != model.base_model_prefix}
+    """Give the modules of the head by name, in the order they were declared."""
+    body = {model.base_model_prefix, *_between(model)}
+    return {name: module for name, module in model.named_children() if name not in body}
 
 
 def head_parameters(model: PreTrainedModel) -> frozenset[str]:
     """Name the parameters of the head."""
     heads = head_modules(model)
     return frozenset(name for name, _ in model.named_parameters() if name.partition(".")[0] in heads)
+
+
+def between_parameters(model: PreTrainedModel) -> frozenset[str]:
+    """Name the parameters between encoder and head: new as the head is, but learning at the rate of the encoder."""
+    between = _between(model)
+    return frozenset(name for name, _ in model.named_parameters() if name.partition(".")[0] in between)
+
+
+def _between(model: PreTrainedModel) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(model, "between", ())
+    return names
 
 
 def output_layer(model: PreTrainedModel, labels: int) -> nn.Linear:
@@ -61,7 +73,7 @@ def set_dropout(model: PreTrainedModel, probability: float) -> None:
     """Set the dropout before the output layer, and the config's field for it so that the saved model says the same."""
     for layer in list(_within(model, nn.Dropout))[-1:]:
         layer.p = probability
-    if field := family_of(model.config).dropout_field:
+    if field := dropout_field(model.config):
         setattr(model.config, field, probability)
 
 

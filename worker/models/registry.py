@@ -6,8 +6,14 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from app.schemas.families import EncoderOptions, FamilyOptions, MultitaskOptions, TextCNNOptions
-from worker.models import encoder, textcnn
+from app.schemas.families import (
+    EncoderOptions,
+    FamilyOptions,
+    HierarchicalOptions,
+    MultitaskOptions,
+    TextCNNOptions,
+)
+from worker.models import encoder, families, hierarchical, textcnn
 from worker.models.multitask import note_heads
 from worker.models.network import Blueprint, Loaded, Network
 
@@ -27,12 +33,18 @@ def _network(options: FamilyOptions, blueprint: Blueprint) -> Network:
             return encoder.build(blueprint)
         case TextCNNOptions():
             return textcnn.build(options, blueprint)
+        case HierarchicalOptions():
+            return hierarchical.build(options, blueprint)
 
 
 def load_trained(folder: Path, labels: Sequence[str]) -> Loaded:
     """Load a trained classifier of any family, told by its ``config.json``. Raises JobFailure."""
-    is_textcnn = json.loads((folder / "config.json").read_bytes()).get("model_type") == textcnn.MODEL_TYPE
-    return textcnn.load(folder, labels) if is_textcnn else encoder.load(folder, labels)
+    match json.loads((folder / "config.json").read_bytes()).get("model_type"):
+        case textcnn.MODEL_TYPE:
+            return textcnn.load(folder, labels)
+        case families.HIERARCHICAL:
+            return hierarchical.load(folder, labels)
+    return encoder.load(folder, labels)
 
 
 def reload(options: FamilyOptions, folder: Path, labels: Sequence[str]) -> PreTrainedModel:
@@ -42,3 +54,5 @@ def reload(options: FamilyOptions, folder: Path, labels: Sequence[str]) -> PreTr
             return encoder.load(folder, labels).model
         case TextCNNOptions():
             return textcnn.load(folder, labels).model
+        case HierarchicalOptions():
+            return hierarchical.load(folder, labels).model

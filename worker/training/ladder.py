@@ -48,8 +48,8 @@ class Ladder:
         return JobFailure(
             detail=f"The memory of the GPU ran out at step {step}, with one text at a time{twice}.",
             code="gpu-out-of-memory",
-            remedy="Lower max_length, train only the head with freeze_base, use a smaller base model, or a GPU with "
-            "more memory that no other process uses.",
+            remedy="Lower max_length or the max_chunks of a hierarchical family, train only the head with freeze_base, "
+            "use a smaller base model, or a GPU with more memory that no other process uses.",
             kind="resource",
             extra={"step": step, "texts_at_once": 1},
         )

@@ -80,14 +80,16 @@ class Training:
         depths: Mapping[str, int] | None = None,
         forward: nn.Module | None = None,
         recompute: Callable[[], None] | None = None,
+        between: Collection[str] = (),
         problem_type: ProblemType = "single_label",
         heads: Sequence[Head] = (),
     ) -> None:
         """Take a model that is on ``device`` already; ``evaluate`` None: no validation, the last weights are the best.
 
-        ``head`` names the parameters that learn at the head's rate, ``depths`` the layers of the others, ``forward`` is
-        the model to call in training when it is not ``model`` itself, ``recompute`` turns its gradient checkpointing
-        on; ``folder`` keeps the best weights. Of several ``heads``, ``labels`` are those of the first.
+        ``head`` names the parameters that learn at the head's rate, ``between`` those that learn at the base's rate but
+        are new and never frozen, ``depths`` the layers of the others; ``forward`` is the model to call in training when
+        it is not ``model``, ``recompute`` turns its gradient checkpointing on; ``folder`` keeps the best weights. Of
+        several ``heads``, ``labels`` are those of the first.
         """
         self.wishes = wishes
         self.arithmetic = Arithmetic(device, wishes.precision)
@@ -98,7 +100,7 @@ class Training:
         self._best_file = folder / BEST
         self._evaluate = evaluate
         self._forward = model if forward is None else forward
-        self._freezing = Freezing(model, head, depths or {}, wishes)
+        self._freezing = Freezing(model, {*head, *between}, depths or {}, wishes)
         self._optimizer = make_optimizer(model, head, wishes, depths)
         self._schedule = Schedule.of(wishes, total_steps)
         self._peak = peak_rate(self._optimizer)

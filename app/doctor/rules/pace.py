@@ -48,6 +48,8 @@ def _lighter(case: Case) -> list[Change]:
             facts, "gradient_checkpointing", False, "saves a second forward pass, if memory allows"
         )
     length = facts.number("max_length")
+    if facts.hyperparameters.get("long_text") == "hierarchical":
+        return changes  # shorter chunks would only be more of them
     if length is not None and 256 <= length <= 8192:
         changes += advice.change(facts, "max_length", int(length) // 2, "half the tokens take less than half the time")
     return changes

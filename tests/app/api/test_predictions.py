@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.schemas.text import TokenizerSettings
 from tests.app.api.problem import problem_of
 
 
@@ -96,13 +97,29 @@ def test_what_is_not_there(client: TestClient, publish: Callable[..., int], refe
         ({"model": "Mood!", "inputs": "a"}, 422, "invalid-value"),
         ({"model": "../../etc", "inputs": "a"}, 422, "invalid-value"),
         ({"model": "mood", "inputs": ["a"] * 65}, 413, "too-many-texts"),
-        ({"model": "mood", "inputs": "a" * 20_001}, 422, "text-too-long"),
-        ({"model": "mood", "inputs": ["a", "a" * 20_001]}, 422, "text-too-long"),
+        ({"model": "mood", "inputs": "a" * 200_001}, 422, "text-too-long"),
+        ({"model": "mood", "inputs": ["a", "a" * 200_001]}, 422, "text-too-long"),
         ({"model": "mood", "inputs": "a" * 2_000_000}, 413, "body-too-large"),
     ],
 )
 def test_requests_that_break_a_rule(client: TestClient, body: dict[str, Any], status: int, code: str) -> None:
     assert problem_of(client.post("/predict", json=body)) == (status, code)
+
+
+def test_a_version_that_cuts_nothing_refuses_a_longer_text_and_names_it(
+    client: TestClient, publish: Callable[..., int]
+) -> None:
+    publish(tokenizer=TokenizerSettings(max_length=4, pad_token_id=0, long_text="error"))
+    assert client.post("/predict", json={"model": "mood", "inputs": "good " * 4}).status_code == 200
+    answer = client.post("/predict", json={"model": "mood", "inputs": ["good", "bad " * 5, "good " * 900]})
+    assert problem_of(answer) == (422, "too-many-tokens")
+    assert [(error["pointer"], error["detail"][:14]) for error in answer.json()["errors"]] == [
+        ("/inputs/1", "has 5 tokens; "),
+        ("/inputs/2", "has 900 tokens"),
+    ]
+    assert "long_text" in answer.json()["remedy"]
+    alone = client.post("/models/mood/predict", json={"inputs": "bad " * 5}).json()
+    assert alone["errors"][0]["pointer"] == "/inputs"
 
 
 def test_the_limits_themselves_are_allowed(client: TestClient, publish: Callable[..., int]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import AppError
-from app.preflight.base_models import BaseModels
+from app.preflight.base_models import BaseModels, _suits
 from app.schemas.distillation import DistillationOptions
-from app.schemas.families import EncoderOptions, FamilyOptions, TextCNNOptions
+from app.schemas.families import EncoderOptions, FamilyOptions, HierarchicalOptions, TextCNNOptions
 from app.schemas.jobs import BaseModelRef
 from app.settings import Settings
 from app.store import models
@@ -184,3 +184,20 @@ def test_an_unknown_teacher_is_refused_at_its_own_place(pin_teacher) -> None:
         pin_teacher("model:nobody")
     assert caught.value.code == "unknown-base-model"
     assert [error.pointer for error in caught.value.errors] == ["/hyperparameters/distillation/teacher"]
+
+
+@pytest.mark.parametrize(
+    ("trained", "family", "suits"),
+    [
+        ("encoder", HierarchicalOptions(), True),
+        ("hierarchical", HierarchicalOptions(max_chunks=3), True),
+        ("hierarchical", EncoderOptions(), False),
+        ("hierarchical", TextCNNOptions(tokenizer="base_model"), False),
+        ("textcnn", HierarchicalOptions(), False),
+        ("encoder", TextCNNOptions(tokenizer="base_model"), True),
+        ("encoder", TextCNNOptions(), False),
+        ("textcnn", TextCNNOptions(), True),
+    ],
+)
+def test_a_version_can_be_the_start_of_what_its_weights_fit(trained: str, family: FamilyOptions, suits: bool) -> None:
+    assert _suits(trained, family) is suits

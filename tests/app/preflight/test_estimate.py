@@ -1,5 +1,7 @@
 """The estimate before a job agrees with what the worker decides, for texts that are long."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.preflight.estimate import estimate
 from app.schemas.hyperparameters import Hyperparameters
-from worker.data.resolve import Facts, ModelFacts, resolve
+from worker.data.resolve import Chunking, Facts, ModelFacts, resolve
 
 MODEL = ModelFacts(
     position_limit=512,
@@ -29,6 +31,7 @@ MODEL = ModelFacts(
     accumulation=st.integers(1, 8),
     max_steps=st.one_of(st.none(), st.integers(1, 10_000)),
     curriculum=st.one_of(st.none(), st.fixed_dictionaries({"num_epochs": st.integers(1, 12)})),
+    in_chunks=st.booleans(),
 )
 def test_agrees_with_the_worker(
     rows: int,
@@ -37,6 +40,7 @@ def test_agrees_with_the_worker(
     accumulation: int,
     max_steps: int | None,
     curriculum: dict[str, int] | None,
+    in_chunks: bool,
 ) -> None:
     wishes = Hyperparameters.model_validate(
         {
@@ -47,8 +51,9 @@ def test_agrees_with_the_worker(
             "curriculum": curriculum,
         }
     )
-    answers = resolve(wishes, Facts({"a": rows - 1, "b": 1}, np.asarray([500]), MODEL))
-    size = estimate(wishes, train_rows={"a": rows - 1, "b": 1}, validation_rows=1)
+    model = replace(MODEL, chunking=Chunking("auto", 20, 0)) if in_chunks else MODEL
+    answers = resolve(wishes, Facts({"a": rows - 1, "b": 1}, np.asarray([500]), model))
+    size = estimate(wishes, train_rows={"a": rows - 1, "b": 1}, validation_rows=1, in_chunks=in_chunks)
     assert size.batch_size == answers.hyperparameters.batch_size
     assert size.num_train_epochs == answers.hyperparameters.num_train_epochs
     assert size.total_steps == answers.total_steps

@@ -11,6 +11,7 @@ from app.schemas.families import EncoderOptions, TextCNNOptions
 from app.schemas.jobs import TrainJobRequest
 
 OWN = {"type": "textcnn", "tokenizer": "own"}
+CHUNKS = {"type": "hierarchical", "chunk_length": 128}
 BORROWED = {"type": "textcnn", "tokenizer": "base_model"}
 
 
@@ -56,6 +57,18 @@ def test_only_a_network_from_scratch_needs_no_base_model(family: Any, base_model
             ["/hyperparameters/gradient_checkpointing"],
         ),
         ({"hyperparameters": {"gradient_checkpointing": True}}, []),
+        ({"family": CHUNKS | {"overlap": 64}, "hyperparameters": {"gradient_checkpointing": True}}, []),
+        ({"family": CHUNKS, "hyperparameters": {"max_length": 128, "long_text": "error"}}, []),
+        ({"family": CHUNKS, "hyperparameters": {"max_length": 256}}, ["/family/chunk_length"]),
+        ({"family": CHUNKS | {"overlap": 65}}, ["/family/overlap"]),
+        (
+            {"family": {"type": "hierarchical", "overlap": 9}, "hyperparameters": {"max_length": 16}},
+            ["/family/overlap"],
+        ),
+        ({"family": CHUNKS, "hyperparameters": {"long_text": "head_tail"}}, ["/hyperparameters/long_text"]),
+        ({"family": CHUNKS, "hyperparameters": {"long_text": "hierarchical"}}, []),
+        ({"family": OWN, "hyperparameters": {"long_text": "head_tail"}}, []),
+        ({"hyperparameters": {"long_text": "hierarchical"}}, ["/hyperparameters/long_text"]),
     ],
 )
 def test_what_would_be_ignored_is_refused(wish: dict[str, Any], places: list[str]) -> None:
@@ -71,6 +84,9 @@ def test_what_would_be_ignored_is_refused(wish: dict[str, Any], places: list[str
         ({"dropout": 0.1}, "/family/type", "missing-field"),
         ({"type": "textcnn", "dropout": 1}, "/family/dropout", "out-of-range"),
         ({"type": "textcnn", "num_filter": 3}, "/family/num_filter", "unknown-field"),
+        ({"type": "hierarchical", "max_chunks": 0}, "/family/max_chunks", "out-of-range"),
+        ({"type": "hierarchical", "chunk_length": 4}, "/family/chunk_length", "out-of-range"),
+        ({"type": "hierarchical", "max_chunk": 4}, "/family/max_chunk", "unknown-field"),
         ({"type": "textcnn", "filter_sizes": [3, 3]}, "/family/filter_sizes", "cross-field"),
         ({"type": "encoder", "num_filters": 3}, "/family/num_filters", "unknown-field"),
     ],
@@ -85,3 +101,8 @@ def test_options_are_explained_by_the_family_they_belong_to() -> None:
     assert refusal({"type": "textcnn", "num_filter": 3}).remedy == "Did you mean num_filters?"
     assert refusal({"type": "encoder", "num_filters": 3}).errors[0].allowed == ["type"]
     assert '"textcnn"' in refusal({"type": "textcn"}).detail
+
+
+def test_the_family_that_reads_chunks_is_named_where_it_is_missing() -> None:
+    [error] = unfit_options(request(hyperparameters={"long_text": "hierarchical"}))
+    assert error.remedy == "Set family to hierarchical, or long_text to truncate or head_tail."

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig
 
-from app.preflight.memory import MIB, Load, estimate_memory, length_in_tokens
+from app.preflight.memory import MIB, Load, estimate_memory, length_in_tokens, load_of_documents
 from app.preflight.shapes import MINILM, shape_of
+from app.schemas.datasets import DatasetProfile, SplitCounts, TextLengths
+from app.schemas.families import HierarchicalOptions
 from app.schemas.hyperparameters import Hyperparameters
 from tests.worker.training.small import wishes
 from worker.models.head import head_parameters
+from worker.models.hierarchical import Hierarchical, HierarchicalConfig
 from worker.training.optimizer import make_optimizer
 
 LOAD = Load(batch_size=16, max_length=128, labels=3)
@@ -106,3 +109,48 @@ def test_the_length_is_guessed_within_the_models_limit() -> None:
     assert length_in_tokens(Hyperparameters(), 10_000, 512) == 512
     assert length_in_tokens(Hyperparameters(), 10_000, 0) == 512
     assert length_in_tokens(Hyperparameters(), 1, 512) == 8
+
+
+def documents(characters: int) -> DatasetProfile:
+    """Give the profile of a dataset whose texts are about so long."""
+    counts = SplitCounts(total=9, by_label={"a": 5, "b": 4})
+    lengths = TextLengths(p50=1, p90=1, p99=characters, max=characters)
+    splits: Any = {"train": counts, "validation": counts}
+    return DatasetProfile(
+        labels=["a", "b"], splits=splits, text_lengths=lengths, duplicates=0, majority_baseline=0.5, warnings=[]
+    )
+
+
+@pytest.mark.parametrize(
+    ("characters", "options", "length", "chunks"),
+    [
+        (100, {}, 31, 1),
+        (1_700, {}, 488, 1),
+        (3_500, {}, 512, 2),
+        (3_500, {"chunk_length": 128}, 128, 8),
+        (3_500, {"chunk_length": 128, "overlap": 64}, 128, 16),
+        (200_000, {}, 512, 20),
+        (200_000, {"max_chunks": 15}, 512, 15),
+    ],
+)
+def test_documents_are_as_many_chunks_as_they_have(
+    characters: int, options: dict[str, Any], length: int, chunks: int
+) -> None:
+    load = load_of_documents(HierarchicalOptions(**options), Hyperparameters(), documents(characters), 4, 512)
+    assert (load.batch_size, load.max_length, load.chunks) == (4, length, chunks)
+
+
+def test_attention_over_chunks_counts_and_the_pooler_does_not() -> None:
+    config = BertConfig(**SIZES["bert"], vocab_size=1000)
+    network = HierarchicalConfig(
+        encoder=config.to_dict(), attention_size=64, hidden_size=128, vocab_size=1000, num_labels=3
+    )
+    shape = shape_of(config.to_dict())
+    assert shape is not None
+    model = Hierarchical(network)
+    expected = sum(parameter.numel() for parameter in model.parameters())
+    found = estimate_memory(shape.with_attention(64), Hyperparameters(), Load(4, 512, 3, chunks=5))
+    assert found.parameters == expected
+    one = estimate_memory(shape.with_attention(64), Hyperparameters(), Load(4, 512, 3))
+    assert found.activations_mb == pytest.approx(5 * one.activations_mb, rel=1e-2)
+    assert shape.with_attention(None).attention == 128

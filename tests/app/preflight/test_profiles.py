@@ -6,6 +6,7 @@ import pytest
 
 from app.preflight.profiles import fill
 from app.schemas.datasets import DatasetProfile, SplitCounts, TextLengths
+from app.schemas.families import EncoderOptions, HierarchicalOptions
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TrainJobRequest
 from app.schemas.profiles import PROFILES, ProfileName
@@ -39,7 +40,9 @@ def test_every_profile_is_taken_whole_where_nothing_is_given(name: ProfileName) 
     wishes = filled.request.hyperparameters.model_dump()
     assert {field: wishes[field] for field in PROFILES[name].hyperparameters} == PROFILES[name].hyperparameters
     told = {resolution.field: resolution.reason for resolution in filled.resolutions}
-    assert told == dict.fromkeys(["base_model", *PROFILES[name].hyperparameters], f"profile {name}")
+    family = [] if PROFILES[name].family is None else ["family"]
+    assert filled.request.family == (PROFILES[name].family or EncoderOptions())
+    assert told == dict.fromkeys(["base_model", *PROFILES[name].hyperparameters, *family], f"profile {name}")
     assert filled.warnings == []
 
 
@@ -105,3 +108,29 @@ def test_a_schedule_that_warms_up_by_itself_drops_the_warm_up_of_the_profile() -
     filled = fill(request(profile="research", hyperparameters={"lr_scheduler_type": "one_cycle"}), data(100_000))
     assert filled.request.hyperparameters.warmup_steps is None
     assert "warmup_steps" not in [resolution.field for resolution in filled.resolutions]
+
+
+def test_a_family_that_is_given_wins_over_that_of_the_profile() -> None:
+    fewer = {"type": "hierarchical", "max_chunks": 15}
+    filled = fill(request(profile="hierarchical-roberta", family=fewer), data(9000))
+    assert filled.request.family == HierarchicalOptions(max_chunks=15)
+    assert "family" not in {each.field for each in filled.resolutions}
+    assert (
+        fill(request(profile="hierarchical-roberta", family="encoder"), data(9000)).request.family == EncoderOptions()
+    )
+
+
+def test_long_documents_are_trained_as_their_profile_says() -> None:
+    filled = fill(request(profile="hierarchical-roberta"), data(9000)).request
+    assert filled.family == HierarchicalOptions(max_chunks=20)
+    wishes = filled.hyperparameters
+    assert (wishes.batch_size, wishes.gradient_accumulation_steps) == (4, 4)
+    assert (wishes.learning_rate, wishes.head_learning_rate_multiplier) == (2e-5, 2.0)
+    assert (wishes.lr_scheduler_type, wishes.warmup_ratio) == ("linear_warmup_cosine", 0.1)
+    assert (wishes.early_stopping_patience, wishes.early_stopping_threshold) == (5, 0.001)
+    assert wishes.class_weights == "balanced"
+
+
+def test_the_length_of_a_chunk_drops_the_length_that_a_profile_gives() -> None:
+    chunks = {"type": "hierarchical", "chunk_length": 256}
+    assert fill(request(profile="rt-sentiment", family=chunks), data(9000)).request.hyperparameters.max_length == "auto"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.schemas.text import TextOptions, TokenizerSettings
 from app.text.tokenizer import TextEncoder
 from tests.worker.toy_task import LABELS, Row, toy_rows, write_rows
-from worker.data.batches import Batches, bucketed
+from worker.data.batches import Batches, bucketed, packed
 from worker.data.encode import encode
 from worker.data.rows import read_rows
 
@@ -75,3 +75,28 @@ def test_spread_goes_from_the_shortest_to_the_longest(tmp_path, tiny_base) -> No
     assert lengths == sorted(lengths)
     assert (lengths[0], lengths[-1], len(lengths)) == (min(everything), max(everything), 12)
     assert sorted(split.spread(500)) == list(range(50))
+
+
+@given(pieces=st.lists(st.integers(1, 12), max_size=60), most=st.integers(1, 20))
+def test_packed_batches_have_every_row_once_and_no_more_pieces_than_allowed(pieces: list[int], most: int) -> None:
+    counts = np.array(pieces, dtype=np.int64)
+    rows = np.arange(100, 100 + len(counts))
+    batches = list(packed(rows, counts, most))
+    assert [row for batch in batches for row in batch] == rows.tolist()
+    totals = [int(counts[batch - 100].sum()) for batch in batches]
+    assert all(total <= most or len(batch) == 1 for total, batch in zip(totals, batches, strict=True))
+    for first, second, total in zip(batches, batches[1:], totals, strict=False):
+        assert total + counts[second[0] - 100] > most, (first, second)
+
+
+def test_documents_in_chunks_are_loaded_with_their_chunks_and_evaluated_few_at_a_time(tmp_path, tiny_base) -> None:
+    settings = TokenizerSettings(max_length=8, pad_token_id=0, long_text="hierarchical", max_chunks=3)
+    encoder = TextEncoder.from_files(tiny_base / "tokenizer.json", settings, TextOptions())
+    train = read_rows(write_rows(tmp_path / "rows.jsonl", toy_rows(50)), LABELS)["train"]
+    batches = Batches(encode(train, encoder, vocabulary=400, check=lambda: None), encoder)
+    for batch in batches.by_length(8):
+        assert list(batch.inputs) == ["input_ids", "attention_mask", "chunk_index"]
+        assert len(batch) == len(batch.inputs["chunk_index"])
+        assert int(batch.inputs["chunk_index"].max()) + 1 == len(batch.input_ids) <= 8
+    assert sum(len(batch) for batch in batches.by_length(8)) == 50
+    assert 16 <= len(batches.spread(40)) < 40

@@ -1,5 +1,6 @@
 """From the stored file to batches: labels by name, autos decided, data that cannot work refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from app.schemas.text import TextOptions
 from tests.worker.data.test_resolve import MODEL
 from tests.worker.toy_task import LABELS, Row, toy_rows, write_rows
 from worker.data.prepare import Prepared, prepare
-from worker.data.resolve import ModelFacts
+from worker.data.resolve import Chunking, ModelFacts
 from worker.data.rows import Rows, read_rows
 from worker.events import Interrupted
 
@@ -151,3 +152,40 @@ def test_a_cycle_longer_than_the_run_is_told(tmp_path: Path, tiny_base: Path) ->
 def test_layers_that_never_thaw_are_told(tmp_path: Path, tiny_base: Path) -> None:
     data = prepared(tmp_path, tiny_base, SPLITS, num_train_epochs=3, unfreeze_schedule={"1": 1, "3": "all"})
     assert [warning.code for warning in data.warnings] == ["never-unfrozen"]
+
+
+def test_rows_that_are_too_long_are_counted_where_none_may_be_cut(tmp_path: Path, tiny_base: Path) -> None:
+    with pytest.raises(JobFailure) as failure:
+        prepared(tmp_path, tiny_base, SPLITS, max_length=12, long_text="error")
+    lengths = {
+        name: prepared(tmp_path, tiny_base, SPLITS, max_length=64).encoder.lengths(
+            [r.text for r in SPLITS if r.split == name]
+        )
+        for name in ("train", "validation", "test")
+    }
+    long = {name: sum(length > 12 for length in each) for name, each in lengths.items()}
+    longest = max(max(each) for each in lengths.values())
+    assert (failure.value.code, failure.value.kind, failure.value.final) == ("texts-too-long", "data", True)
+    assert failure.value.detail.startswith(
+        f"{long['train']} of 60 train rows, {long['validation']} of 12 validation rows, {long['test']} of 9 test rows "
+        f"are longer than 12 tokens, the longest has {longest} tokens"
+    )
+    assert "hierarchical" in (failure.value.remedy or "")
+    assert prepared(tmp_path, tiny_base, SPLITS, max_length=64, long_text="error").hyperparameters.long_text == "error"
+
+
+@pytest.mark.parametrize(("long_text", "lost"), [("truncate", "end"), ("head_tail", "middle")])
+def test_the_warning_of_truncation_says_what_is_lost(
+    long_text: str, lost: str, tmp_path: Path, tiny_base: Path
+) -> None:
+    [warning] = prepared(tmp_path, tiny_base, SPLITS, max_length=8, long_text=long_text).warnings
+    assert f"lose their {lost}" in warning.detail
+    assert "hierarchical" in (warning.remedy or "")
+
+
+def test_documents_beyond_the_chunks_that_are_read_are_told(tmp_path: Path, tiny_base: Path) -> None:
+    for most, codes in ((2, ["texts-truncated"]), (9, [])):
+        model = replace(MODEL, chunking=Chunking(8, most, 0))
+        data = prepared(tmp_path, tiny_base, SPLITS, model=model)
+        assert [warning.code for warning in data.warnings] == codes
+        assert data.encoder.settings.max_chunks == most

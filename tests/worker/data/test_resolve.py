@@ -1,6 +1,7 @@
 """What every ``auto`` becomes, why, and which wishes cannot be met."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from app.errors import JobFailure
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.steps import Pace
-from worker.data.resolve import Answers, Facts, ModelFacts, balanced_weights, resolve
+from worker.data.resolve import Answers, Chunking, Facts, ModelFacts, balanced_weights, resolve
 
 MODEL = ModelFacts(
     position_limit=512,
@@ -60,6 +61,7 @@ def test_every_auto_is_decided_and_explained() -> None:
             "head_learning_rate_multiplier",
             "warmup_steps",
             "max_length",
+            "long_text",
             "dropout",
             "precision",
         )
@@ -75,6 +77,7 @@ def test_explicit_wishes_are_kept_and_not_explained() -> None:
         "head_learning_rate_multiplier": 1.5,
         "warmup_steps": 3,
         "max_length": 33,
+        "long_text": "head_tail",
         "dropout": 0.3,
         "class_weights": {"b": 2.0, "a": 1.0},
     }
@@ -220,3 +223,46 @@ def test_adafactor_learns_at_a_rate_relative_to_the_weights() -> None:
     assert value(relative, "learning_rate") == pytest.approx(25 * value(plain, "learning_rate"))
     assert value(resolved(optim="adafactor", learning_rate=0.01), "learning_rate") == 0.01
     assert value(resolved(optim="adafactor", freeze_base=True), "learning_rate") == 0.025
+
+
+def in_chunks(length: int | str = "auto", *, overlap: int = 0, limit: int = 512, **wishes: Any) -> Answers:
+    model = replace(MODEL, position_limit=limit, chunking=Chunking(length, 20, overlap))  # type: ignore[arg-type]
+    return resolve(Hyperparameters(**wishes), Facts({"a": 9, "b": 9}, np.array([30, 4000]), model))
+
+
+@pytest.mark.parametrize(
+    ("chunk", "wishes", "limit", "length"),
+    [
+        ("auto", {}, 512, 512),
+        ("auto", {}, 130, 130),
+        ("auto", {}, 8192, 512),
+        ("auto", {"max_length": 1024}, 8192, 1024),
+        (64, {}, 512, 64),
+    ],
+)
+def test_max_length_is_that_of_a_chunk(chunk: int | str, wishes: dict[str, Any], limit: int, length: int) -> None:
+    answers = in_chunks(chunk, limit=limit, **wishes)
+    assert value(answers, "max_length") == length
+    assert (value(answers, "long_text"), value(answers, "batch_size")) == ("hierarchical", 4)
+    assert value(in_chunks(long_text="error"), "long_text") == "error"
+
+
+@pytest.mark.parametrize(
+    ("chunk", "wishes", "code", "place"),
+    [
+        (600, {}, "max-length-beyond-model", "/family/chunk_length"),
+        ("auto", {"max_length": 600}, "max-length-beyond-model", "/hyperparameters/max_length"),
+        ("auto", {"overlap": 257}, "overlap-beyond-chunk", "/family/overlap"),
+    ],
+)
+def test_chunks_that_do_not_fit_the_model_are_refused(
+    chunk: int | str, wishes: dict[str, Any], code: str, place: str
+) -> None:
+    with pytest.raises(JobFailure) as failure:
+        in_chunks(chunk, **wishes)
+    assert (failure.value.code, failure.value.errors[0].pointer) == (code, place)
+
+
+def test_texts_read_as_a_whole_are_truncated_unless_asked_otherwise() -> None:
+    assert value(resolved(), "long_text") == "truncate"
+    assert value(resolved(long_text="head_tail"), "long_text") == "head_tail"

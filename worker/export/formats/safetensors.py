@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from app.artifacts.bundle import TOKENIZER, WEIGHTS
 from worker.export.format import Format
-from worker.export.source import Answer, Source, TwoInputs, torch_answer
+from worker.export.source import Answer, Source, as_called, torch_answer
 
 SETTINGS = f"{WEIGHTS}/tokenizer_config.json"
 _SPECIAL = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
@@ -29,7 +29,7 @@ def write(source: Source) -> None:
 
 def load(source: Source) -> Answer:
     """Load the folder as a checkpoint."""
-    return torch_answer(TwoInputs(source.reload(source.folder / WEIGHTS)).eval())
+    return torch_answer(as_called(source.reload(source.folder / WEIGHTS), in_chunks=source.in_chunks))
 
 
 def _special_tokens(tokenizer: Tokenizer) -> dict[str, str]:

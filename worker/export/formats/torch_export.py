@@ -5,21 +5,19 @@ import warnings
 import torch
 
 from worker.export.format import Format
-from worker.export.formats.onnx import example_inputs, free_shape
-from worker.export.source import Answer, Source, TwoInputs, torch_answer
+from worker.export.formats.onnx import example_inputs, free_shapes
+from worker.export.source import Answer, Source, torch_answer
 
 FILE = "model.pt2"
 
 
 def write(source: Source) -> None:
     """Capture the program for any number of texts of any length that the model can read."""
-    shape = free_shape(source.longest)
-    example = example_inputs(source.pad_token_id, source.longest)
+    shapes = free_shapes(source.longest, in_chunks=source.in_chunks)
+    example = example_inputs(source.pad_token_id, source.longest, in_chunks=source.in_chunks)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.export.export(
-            TwoInputs(source.model).eval(), example, dynamic_shapes=(shape, shape), strict=False
-        )
+        program = torch.export.export(source.called(), example, dynamic_shapes=shapes, strict=False)
         torch.export.save(program, source.folder / FILE)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from worker.export.format import Format
 from worker.export.formats.onnx import example_inputs
-from worker.export.source import Answer, Source, TwoInputs, torch_answer
+from worker.export.source import Answer, Source, torch_answer
 
 FILE = "model.torchscript.pt"
 
@@ -19,8 +19,8 @@ def write(source: Source) -> None:
     Scripting, the other way into TorchScript, cannot read the classes of transformers.
     """
     with _without_deprecations(), torch.no_grad():
-        example = example_inputs(source.pad_token_id, source.longest)
-        traced = torch.jit.trace(TwoInputs(source.model).eval(), example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
+        example = example_inputs(source.pad_token_id, source.longest, in_chunks=source.in_chunks)
+        traced = torch.jit.trace(source.called(), example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
         torch.jit.save(torch.jit.freeze(traced), source.folder / FILE)
 
 
