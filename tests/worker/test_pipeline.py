@@ -1,6 +1,7 @@
 """A whole attempt, from rows to a verified bundle, with a tiny random BERT."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from worker.events import (
     Warned,
     parse_event,
 )
+from worker.export import latency
 from worker.pipeline import run
 
 pytestmark = pytest.mark.usefixtures("restored_torch")
@@ -49,6 +51,13 @@ def run_until_export(spec: AttemptSpec, recording: Recording) -> None:
     """Run all that comes before a bundle is made; only the weights are written."""
     with pytest.raises(Interrupted):
         run(spec, recording, lambda: any(event.phase == "exporting" for event in recording.of(PhaseStarted)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _brief_measurements() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latency, "SECONDS", 0.01)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -56,8 +56,10 @@ def tiny_config(family: str) -> Any:
     raise LookupError(family)
 
 
-def save_base(family: str, folder: Path) -> Path:
+def save_base(family: str, folder: Path, *, layers: int = 2) -> Path:
     """Write the encoder without a head, as a pretrained base model comes."""
     torch.manual_seed(3)
-    transformers.AutoModel.from_config(tiny_config(family)).save_pretrained(folder)
+    config = tiny_config(family)
+    config.num_hidden_layers = layers
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
     return folder
