@@ -19,6 +19,7 @@ class Ladder:
     parts: int = 1
     """Of a batch, each a forward pass of its own."""
     recomputes: bool = False
+    recomputed_from_the_start: bool = False
 
     def climb(self) -> bool:
         """Take the next rung: twice as many parts, after single texts gradient checkpointing. False: none is left."""
@@ -44,7 +45,7 @@ class Ladder:
 
     def exhausted(self, step: int) -> JobFailure:
         """Give the failure of a run that stands on the last rung."""
-        twice = ", with gradient checkpointing" if self.recomputes or self.recompute is None else ""
+        twice = ", with gradient checkpointing" if self.recomputes or self.recomputed_from_the_start else ""
         return JobFailure(
             detail=f"The memory of the GPU ran out at step {step}, with one text at a time{twice}.",
             code="gpu-out-of-memory",

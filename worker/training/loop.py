@@ -113,7 +113,7 @@ class Training:
         self._windows: list[Sequence[Rows]] = []
         self._curves_of_epoch: dict[str, float] = {}
         self._curves: dict[str, float] = {}  # of the newest step, which may have been the last of its epoch
-        self._ladder = Ladder(wishes.batch_size, recompute)
+        self._ladder = Ladder(wishes.batch_size, recompute, recomputed_from_the_start=wishes.gradient_checkpointing)
         self._newest_norm: Tensor | None = None  # of a step that may have been skipped
         self._meter = Meter(device)
 

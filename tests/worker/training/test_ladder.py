@@ -147,6 +147,7 @@ def test_a_model_that_cannot_recompute_fails_with_single_texts(tmp_path: Path) -
             events.append(event)  # noqa: PERF402 - what came before the failure counts
     assert rungs(events) == [Split(1, 2), Split(1, 4)]
     assert caught.value.code == "gpu-out-of-memory"
+    assert "checkpointing" not in caught.value.detail
 
 
 def test_other_errors_are_not_taken_for_it(tmp_path: Path) -> None:
