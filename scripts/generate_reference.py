@@ -20,10 +20,12 @@ sys.path.insert(0, str(ROOT))
 from app.cli.flags import SHORT, kind_of  # noqa: E402  # only now is it known where app is
 from app.cli.main import COMMANDS  # noqa: E402
 from app.cli.run import Outcome, parser_of  # noqa: E402
+from app.errors import JobFailure  # noqa: E402
 from app.schemas.families import FamilyOptions  # noqa: E402
 from app.schemas.hyperparameters import Hyperparameters  # noqa: E402
 from app.schemas.profiles import PROFILES  # noqa: E402
 from app.settings import Settings  # noqa: E402
+from scripts.problem_codes import known_codes  # noqa: E402
 
 FOLDER = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by scripts/generate_reference.py from {source}: change that, then run the script. -->"
@@ -52,6 +54,15 @@ under `resolutions` what came from the profile. An empty cell leaves a field to 
 Numbers of steps suit the datasets that a profile was made for. Where the run is too short for them, because it has
 fewer than twice as many steps, `warmup_ratio` 0.1 takes the place of `warmup_steps`, and an evaluation after each epoch
 that of `eval_steps`; the job then has the warning `profile-adapted`."""
+_PROBLEMS = """\
+Every error answer is `application/problem+json` (RFC 9457): `status` and `title` say what kind it is, `code` which one,
+`detail` what is wrong with this request, `remedy` what to do about it, `errors` every broken rule with a JSON pointer
+and the allowed values. Programs go by `code`: it stays the same. `retryable` says whether the same request may succeed
+later, after `Retry-After` seconds. `request_id` is in the log of the service too.
+
+`type` is `/problems/` and the code: on a running service it leads to the part of `/docs` that shows the problem.
+
+`…` stands for what is filled in."""
 _SETTINGS = """\
 Environment variables, or lines of a file `.env` in the folder where the service is started. One machine needs none
 of them. Lists and mappings are written as JSON. What is not a setting is ignored."""
@@ -69,6 +80,7 @@ def main() -> None:
         "profiles.md": profiles_page(),
         "settings.md": settings_page(),
         "command-line.md": command_line_page(),
+        "problems.md": problems_page(),
     }
     outdated = [name for name, text in pages.items() if read(FOLDER / name) != text]
     if "--check" in sys.argv[1:]:
@@ -164,6 +176,23 @@ def command_line_page() -> str:
         _COMMAND_LINE,
         "\n\n".join(parts),
     )
+
+
+def problems_page() -> str:
+    """Write a table of the problems of the API, and one of what ends a job."""
+    known = known_codes()
+    over_http = [
+        (f"`{one.code}`", str(one.kind.status), one.detail, one.remedy) for one in known if one.kind is not JobFailure
+    ]
+    of_jobs = [(f"`{one.code}`", one.detail, one.remedy) for one in known if one.kind is JobFailure]
+    body = "\n\n".join(
+        (
+            _table(("code", "status", "what it says", "what to do"), over_http),
+            "## Why a job failed\nThe `error` of a job whose status is `failed`, or of an import.",
+            _table(("code", "what it says", "what to do"), of_jobs),
+        )
+    )
+    return _page("Problems", "app and worker", _PROBLEMS, body)
 
 
 def read(path: Path) -> str:

@@ -22,7 +22,7 @@ from worker.export import weights
 from worker.export.compare import ROWS
 from worker.export.exporter import Exporter, choose_served
 from worker.export.gate import Bounds, Gate
-from worker.export.source import Logits, Source
+from worker.export.source import Decide, Logits, Source, by_head
 from worker.heads import logit_names
 from worker.judging import Judge
 from worker.models.recompute import keep
@@ -58,9 +58,10 @@ def hand_over(
     check()
     draft = _manifest(spec, setup, judge, validation, test)
     wishes = spec.request.export
-    verdicts = Exporter(_source(spec, setup, draft), _rows(setup), _gate(spec, setup, judge), check, warn).export(
-        wishes.wanted
+    exporter = Exporter(
+        _source(spec, setup, draft), _rows(setup), _gate(spec, setup, judge), check, warn, _decide(setup, judge)
     )
+    verdicts = exporter.export(wishes.wanted)
     found = {"exports": verdicts, "serve": choose_served(wishes.serve, verdicts), "files": describe_files(folder)}
     return _write(folder, draft.model_copy(update=found))
 
@@ -94,7 +95,12 @@ def _gate(spec: AttemptSpec, setup: Setup, judge: Judge) -> Gate | None:
     def measure(logits: Logits, truth: NDArray[np.int64]) -> float:
         return read_metric(judge.score(logits, truth), metric)
 
-    return Gate(setup.data.validation, measure, bounds, judge.check, [head.columns for head in setup.heads])
+    return Gate(setup.data.validation, measure, bounds, judge.check, _decide(setup, judge))
+
+
+def _decide(setup: Setup, judge: Judge) -> Decide:
+    """Give what makes labels of logits: by thresholds, or the most probable one of every task."""
+    return by_head([head.columns for head in setup.heads]) if judge.thresholds is None else judge.decide
 
 
 def _manifest(

@@ -1,6 +1,6 @@
 """Look at the data through the trained model: hard rows, likely wrong labels, texts that leak between splits."""
 
-from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -11,8 +11,11 @@ from worker.data.batches import Batches
 from worker.data.rows import Rows, read_rows
 from worker.evaluation.evaluate import probabilities
 from worker.evaluation.issues import find_issues
+from worker.evaluation.label_sets import answers
+from worker.evaluation.label_sets import probabilities as each_probability
+from worker.evaluation.set_issues import find_set_issues
 from worker.events import AttemptSpec
-from worker.memory import Portion
+from worker.judging import Judge
 from worker.setup import Setup
 
 MOST_ROWS = 20_000
@@ -21,38 +24,28 @@ MOST_TEXTS = 300_000
 """Above this many texts, overlaps of splits are not looked for: it takes seconds for each hundred thousand."""
 
 
-def look_at_data(spec: AttemptSpec, setup: Setup, portion: Portion, check: Callable[[], None]) -> None:
-    """Write what is found to ``issues.json`` in the attempt's folder.
-
-    Nothing where no row was held out, or where rows have several labels: what is looked for is known of one alone.
-    """
-    if spec.problem_type == "multi_label":
-        return
+def look_at_data(spec: AttemptSpec, setup: Setup, judge: Judge) -> None:
+    """Write what is found to ``issues.json`` in the attempt's folder; nothing where no row was held out."""
+    find = _issues if spec.problem_type == "single_label" else _set_issues
     held_out: tuple[tuple[SplitName, Batches | None], ...] = (
         ("validation", setup.data.validation),
         ("test", setup.data.test),
     )
     for split, batches in held_out:
         if batches is not None:
-            issues = _issues(spec, setup, split, batches, portion, check)
+            issues = find(spec, setup, judge, split, batches)
             (spec.work_dir / ISSUES).write_text(issues.model_dump_json(), encoding="utf-8")
             return
 
 
-def _issues(
-    spec: AttemptSpec,
-    setup: Setup,
-    split: SplitName,
-    batches: Batches,
-    portion: Portion,
-    check: Callable[[], None],
-) -> DataIssues:
-    judged = portion.of(
-        lambda size: probabilities(setup.classifier, batches.first(MOST_ROWS, size), device=setup.device, check=check)
+def _issues(spec: AttemptSpec, setup: Setup, judge: Judge, split: SplitName, batches: Batches) -> DataIssues:
+    model, device = setup.classifier, setup.device
+    judged = judge.portion.of(
+        lambda size: probabilities(model, batches.first(MOST_ROWS, size), device=device, check=judge.check)
     )
     rows = read_rows(spec.dataset_file, spec.labels)
-    check()
-    compared = rows if sum(len(each.texts) for each in rows.values()) <= MOST_TEXTS else {split: rows[split]}
+    judge.check()
+    compared = _compared(rows, split)
     return find_issues(
         judged,
         _labels(rows[split])[: len(judged)],
@@ -62,6 +55,36 @@ def _issues(
         splits={name: each.texts for name, each in compared.items()},
         split_labels={name: _labels(each) for name, each in compared.items()},
     )
+
+
+def _set_issues(spec: AttemptSpec, setup: Setup, judge: Judge, split: SplitName, batches: Batches) -> DataIssues:
+    logits, truth = judge.portion.of(
+        lambda size: answers(
+            setup.model,
+            batches.first(MOST_ROWS, size),
+            device=setup.device,
+            autocast=nullcontext,
+            check=judge.check,
+        )
+    )
+    rows = read_rows(spec.dataset_file, spec.labels, spec.problem_type)
+    judge.check()
+    compared = _compared(rows, split)
+    return find_set_issues(
+        each_probability(logits),
+        truth,
+        judge.decide(logits).astype(np.bool_),
+        rows[split].texts[: len(truth)],
+        spec.labels,
+        split=split,
+        splits={name: each.texts for name, each in compared.items()},
+        split_sets={name: [one for one in each.labels if isinstance(one, tuple)] for name, each in compared.items()},
+    )
+
+
+def _compared(rows: dict[SplitName, Rows], split: SplitName) -> dict[SplitName, Rows]:
+    """Give the splits whose texts are compared: all of them, unless that would take too long."""
+    return rows if sum(len(each.texts) for each in rows.values()) <= MOST_TEXTS else {split: rows[split]}
 
 
 def _labels(rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -14,7 +14,7 @@ from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.data.batches import Batches
 from worker.evaluation.evaluate import evaluate
-from worker.evaluation.label_sets import EVEN, Logits, Truth, answers, best_thresholds, score_sets
+from worker.evaluation.label_sets import EVEN, Logits, Truth, answers, best_thresholds, probabilities, score_sets
 from worker.evaluation.metrics import confusion_matrix, score
 from worker.events import AttemptSpec
 from worker.heads import Head, heads_of
@@ -84,6 +84,14 @@ class Judge:
             matrix = confusion_matrix(truth.astype(np.int64), own.argmax(axis=1), len(self.labels))
             return score(matrix, self.labels, split="validation", loss=0.0)
         return score_sets(logits, truth.astype(bool), self.labels, self.thresholds, split="validation")
+
+    def decide(self, logits: NDArray[np.float32]) -> NDArray[np.int64] | NDArray[np.bool_]:
+        """Answer logits, (rows, labels), as the version will: with a label each, or with which of them are given."""
+        if self.thresholds is None:
+            best: NDArray[np.int64] = logits.argmax(axis=1)
+            return best
+        given: NDArray[np.bool_] = probabilities(logits) >= np.asarray(self.thresholds)
+        return given
 
     def tuned(self, model: nn.Module, batches: Batches) -> "Judge":
         """Give the judge whose thresholds are best for a trained model on the rows of ``batches``."""

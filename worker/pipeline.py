@@ -78,7 +78,7 @@ class _Attempt:
         if _wants_tuning(self._spec, setup):
             judge, validation = self._tune(setup, judge)
         test = self._test(setup, judge)
-        look_at_data(self._spec, setup, portion, self._check)
+        look_at_data(self._spec, setup, judge)
         self._enter("exporting")
         digest = hand_over(
             self._spec, setup, judge, validation=validation, test=test, check=self._check, warn=self._narrator.warn

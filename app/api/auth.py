@@ -13,6 +13,8 @@ from app.settings import Settings
 
 PUBLIC = frozenset({"/healthz", "/readyz", "/v1/healthz", "/v1/readyz", "/docs"})
 """What answers without a key: health, and the empty page of the docs, which asks for a key to fill itself with."""
+_TYPES_OF_PROBLEMS = "/problems/"
+"""Leads to the docs; says nothing that an error answer does not."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -41,6 +43,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith(_TYPES_OF_PROBLEMS)
+
+
 class Guard:
     """Pure ASGI: stands before every route, so no route can be forgotten."""
 
@@ -58,7 +64,7 @@ class Guard:
             headers = Headers(scope=scope)
             self._check_host(headers)
             self._check_origin(scope["method"], headers)
-            if self._digest is not None and scope["path"] not in PUBLIC:
+            if self._digest is not None and not _is_public(scope["path"]):
                 self._check_key(headers)
         await self.app(scope, receive, send)
 

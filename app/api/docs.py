@@ -4,9 +4,10 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
-from starlette.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Path, Request, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,6 +23,12 @@ async def docs_page() -> Response:
     """Show the description to people, and let them try it."""
     page, policy = _page()
     return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+@router.get("/problems/{code}")
+async def problem_page(code: Annotated[str, Path(pattern="^[a-z0-9-]{1,60}$")]) -> Response:
+    """Lead from the ``type`` of a problem to the place in the docs that shows it."""
+    return RedirectResponse(f"/docs#problem-{code}", status_code=302)
 
 
 @cache

@@ -67,7 +67,7 @@ def _describe(session: Session, row: tables.Job, version: tables.ModelVersion | 
             "resolutions": [Resolution.model_validate(item) for item in row.resolutions],
             "text": request.text,
             "export": request.export,
-            "metrics": _metrics(row),
+            "metrics": _metrics(row, version),
             "stop_reason": row.stop_reason,
             "result": None if version is None else _result(version),
             "error": row.error,
@@ -115,8 +115,13 @@ def _dataset(session: Session, dataset_id: str) -> DatasetRef:
     return dataset_ref(dataset)
 
 
-def _metrics(row: tables.Job) -> JobMetrics:
-    evaluations = {split: Evaluation.model_validate(value) for split, value in row.evaluations.items()}
+def _metrics(row: tables.Job, version: tables.ModelVersion | None) -> JobMetrics:
+    """Give the scores so far; once there is a version, its own: thresholds may have been tuned after training."""
+    published = version.manifest if version is not None else {}
+    scores = dict(row.evaluations) | {
+        split: published[split] for split in ("validation", "test") if published.get(split)
+    }
+    evaluations = {split: Evaluation.model_validate(value) for split, value in scores.items()}
     return JobMetrics(
         best=None if row.best_metric is None else BestMetric.model_validate(row.best_metric),
         last=row.last_metrics,

@@ -22,6 +22,7 @@ from app.reports.assembly import build_report
 from app.reports.figures import PLOTS, plot
 from app.reports.html import as_html
 from app.reports.markdown import as_markdown
+from app.reports.png import as_png
 from app.schemas.datasets import DatasetProfile
 from app.schemas.reports import DataIssues, Report
 from app.store import datasets, metrics, models
@@ -32,9 +33,11 @@ log = get_logger(__name__)
 Format = Literal["json", "markdown", "md", "html"]
 MOST_POINTS = 5000
 """Points of one curve that a report is made of; extremes of a longer one may be missed by a hair."""
-_HTML, _MARKDOWN, _JSON, _SVG = "text/html", "text/markdown", "application/json", "image/svg+xml"
+_HTML, _MARKDOWN, _JSON = "text/html", "text/markdown", "application/json"
+_SVG, _PNG = "image/svg+xml", "image/png"
 _TYPES: dict[Format, str] = {"json": _JSON, "markdown": _MARKDOWN, "md": _MARKDOWN, "html": _HTML}
 _PICTURE = {"schema": {"type": "string"}, "example": '<svg xmlns="http://www.w3.org/2000/svg" ...>...</svg>'}
+_PIXELS = {"schema": {"type": "string", "format": "binary"}, "example": "\x89PNG..."}
 # Neither page nor picture loads or runs anything, whatever a label or a text says.
 _INERT = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -78,6 +81,9 @@ def get_report(
     return Response(report.model_dump_json(by_alias=True), media_type=_JSON, headers=headers)
 
 
+PlotName = Annotated[str, PathParameter(description=f"One of {', '.join(PLOTS)}.", examples=["loss"])]
+
+
 @router.get(
     "/jobs/{job_id}/plots/{name}.svg",
     summary="Draw a plot of a job",
@@ -87,10 +93,27 @@ def get_report(
 )
 def get_plot(
     job_id: JobId,
-    name: Annotated[str, PathParameter(description=f"One of {', '.join(PLOTS)}.", examples=["loss"])],
+    name: PlotName,
     services: ServicesDep,
 ) -> Response:
     """Draw the curves or the confusion matrix of a job as of now."""
+    return Response(_drawn(services, job_id, name), media_type=_SVG, headers=_INERT)
+
+
+@router.get(
+    "/jobs/{job_id}/plots/{name}.png",
+    summary="Draw a plot of a job as PNG",
+    response_class=Response,
+    response_description="The same picture in its light colours, at two pixels a unit.",
+    responses={**documented(NotFound), 200: {"content": {_PNG: _PIXELS}}},
+)
+def get_plot_as_png(job_id: JobId, name: PlotName, services: ServicesDep) -> Response:
+    """Draw the same for a slide, a mail or a paper that takes no SVG."""
+    return Response(as_png(_drawn(services, job_id, name)), media_type=_PNG, headers=_INERT)
+
+
+def _drawn(services: Services, job_id: str, name: str) -> str:
+    """Draw a plot as SVG. Raises NotFound ``plot-not-found`` or ``plot-without-data``."""
     if name not in PLOTS:
         near = nearest(name[:100], PLOTS)
         raise NotFound(
@@ -106,7 +129,7 @@ def get_plot(
             code="plot-without-data",
             remedy="Curves begin with the first steps, the confusion matrix with the first evaluation.",
         )
-    return Response(drawn, media_type=_SVG, headers=_INERT)
+    return drawn
 
 
 def preferred(accept: str) -> str:

@@ -57,12 +57,23 @@ def tell_result(service: Tunesmith, job: Job) -> None:
     for evaluation in (job.metrics.validation, job.metrics.test):
         if evaluation is not None:
             output.print(_scores(evaluation))
-    baseline = service.dataset(job.dataset.id).profile.majority_baseline
-    output.print(f"  always answering the commonest label would score {baseline:.2f} accuracy", style="dim")
+    output.print(f"  {_baseline(service, job)}", style="dim")
     output.print(f"  report: {program()} report {job.id}", style="dim")
 
 
+def _baseline(service: Tunesmith, job: Job) -> str:
+    baseline = service.dataset(job.dataset.id).profile.majority_baseline
+    if job.metrics.validation is not None and job.metrics.validation.hamming_loss is not None:
+        return f"always answering the commonest set of labels would get {baseline:.2f} all right"
+    return f"always answering the commonest label would score {baseline:.2f} accuracy"
+
+
 def _scores(evaluation: Evaluation) -> str:
+    if evaluation.hamming_loss is not None:
+        return (
+            f"  {evaluation.split:<10} {evaluation.examples} texts: all labels right {evaluation.accuracy:.4f}, "
+            f"f1_micro {evaluation.f1_micro or 0:.4f}, f1_macro {evaluation.f1_macro:.4f}, loss {evaluation.loss:.4f}"
+        )
     return (
         f"  {evaluation.split:<10} {evaluation.examples} texts: accuracy {evaluation.accuracy:.4f}, "
         f"f1_macro {evaluation.f1_macro:.4f}, loss {evaluation.loss:.4f}"

@@ -14,6 +14,13 @@ LEAST_CHANCE_LOSS = 0.05
 """Where one label is nearly everything, even knowing nothing costs next to nothing; ratios to less would be noise."""
 
 
+def has_label_sets(evaluation: Evaluation | None, profile: DatasetProfile | None) -> bool:
+    """Say whether rows have any number of labels: as they were judged, else as the dataset has them."""
+    if evaluation is not None:
+        return evaluation.hamming_loss is not None
+    return profile is not None and profile.problem_type == "multi_label"
+
+
 @dataclass(frozen=True)
 class Facts:
     """The circumstances of a run; every part may be unknown."""
@@ -31,6 +38,8 @@ class Facts:
     """False while the job is still under way."""
     total_steps: int | None = None
     base_model: str | None = None
+    rows: int | None = None
+    """Rows of the training split, where each may have any number of labels; None: each has one."""
 
     @classmethod
     def of(cls, job: Job, profile: DatasetProfile | None = None) -> Self:
@@ -46,6 +55,7 @@ class Facts:
             finished=job.status in TERMINAL,
             total_steps=job.progress.total_steps,
             base_model=job.base_model.id,
+            rows=train.total if train and has_label_sets(job.metrics.validation, profile) else None,
         )
 
     def number(self, name: str) -> float | None:
@@ -73,7 +83,7 @@ class Facts:
     @property
     def baseline(self) -> float | None:
         """Give the accuracy of always answering the commonest label, from the profile or from the counts."""
-        if self.majority_baseline is not None:
+        if self.majority_baseline is not None or self.rows is not None:
             return self.majority_baseline
         total = sum(self.counts.values())
         return max(self.counts.values()) / total if total else None
@@ -84,11 +94,24 @@ class Facts:
         counts = [count for count in self.counts.values() if count > 0]
         if len(self.counts) < 2 or not counts:
             return None
+        if self.rows is not None:
+            return max(self._chance_of_sets(self.rows), LEAST_CHANCE_LOSS)
         if self.hyperparameters.get("class_weights", "none") not in ("none", None):
             return math.log(len(self.counts))  # weighted classes count alike, as if they were equally frequent
         total = sum(counts)
         entropy = -sum(count / total * math.log(count / total) for count in counts)
         return max(entropy, LEAST_CHANCE_LOSS)
+
+    def _chance_of_sets(self, rows: int) -> float:
+        """Give the mean binary cross-entropy over all labels where each is as probable as it is frequent."""
+        weights = self.hyperparameters.get("class_weights")
+        losses = []
+        for label, count in self.counts.items():
+            weight = weights.get(label, 1.0) if isinstance(weights, dict) else 1.0
+            have, lack = weight * min(count, rows) / rows, 1 - min(count, rows) / rows
+            parts = [part for part in (have, lack) if part > 0]
+            losses.append(-sum(part * math.log(part / (have + lack)) for part in parts))
+        return sum(losses) / len(losses)
 
     @property
     def resting_loss(self) -> float:
@@ -96,6 +119,8 @@ class Facts:
         smoothing, labels = self.number("label_smoothing_factor") or 0.0, len(self.counts)
         if not 0 < smoothing < 1 or labels < 2:
             return 0.0
+        if self.rows is not None:
+            labels = 2  # each is a yes or no
         share = smoothing / labels
         right = 1 - smoothing + share
         return -right * math.log(right) - (labels - 1) * share * math.log(share)

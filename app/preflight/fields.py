@@ -16,7 +16,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 Path = tuple[str | int, ...]
 Finding = Mapping[str, Any]
 
-_WORST_FIRST = (
+RANKED_CODES = (
     "unknown-parameter",
     "invalid-parameter",
     "invalid-body",
@@ -28,6 +28,7 @@ _WORST_FIRST = (
     "invalid-hyperparameter",
     "invalid-value",
 )
+"""Codes of broken rules, the worst first: the problem of several has that of the first."""
 _MOST_FINDINGS = 50
 """More would help nobody, and a body of a hundred thousand unknown keys would cost seconds of guessing."""
 _TYPE = "invalid-type"
@@ -57,7 +58,7 @@ def explain(model: type[BaseModel], findings: Sequence[Finding], data: Any) -> U
 
 def problem(errors: Sequence[FieldError]) -> Unprocessable:
     """Make one problem of the broken rules; its code is that of the gravest."""
-    ranked = sorted(errors, key=lambda error: _WORST_FIRST.index(code_of(error)))
+    ranked = sorted(errors, key=lambda error: RANKED_CODES.index(code_of(error)))
     first = ranked[0]
     more = f" ({len(ranked) - 1} more in errors)" if len(ranked) > 1 else ""
     place = first.pointer or "The body"
@@ -81,7 +82,7 @@ def unknown_names(names: Sequence[str], known: Sequence[str]) -> Unprocessable:
 
 def code_of(error: FieldError) -> str:
     """Name the problem that one broken rule makes."""
-    if error.rule in _WORST_FIRST:
+    if error.rule in RANKED_CODES:
         return error.rule
     if error.pointer == "/base_model" and error.rule != "unfit-option":
         return "unknown-base-model"

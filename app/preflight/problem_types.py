@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from app.errors import FieldError
+from app.errors import FieldError, nearest
+from app.preflight.strict_json import pointer
 from app.schemas.datasets import DatasetProfile, ProblemType
 from app.schemas.jobs import TrainJobRequest
 
@@ -36,8 +37,10 @@ def unfit_problem(request: TrainJobRequest, profile: DatasetProfile) -> Iterator
             remedy="Leave it out, or set problem_type to multi_label.",
         )
     unknown = [name for name in wish if name not in profile.labels] if isinstance(wish, dict) else []
-    if unknown:
-        yield FieldError(place, _RULE, "names a label that the dataset does not have", profile.labels[:50])
+    for name in unknown[:20]:
+        near = nearest(name, profile.labels)
+        remedy = f"Did you mean {near}?" if near else "Name the dataset's labels, or use tuned."
+        yield FieldError(f"{place}{pointer((name,))}", _RULE, "is no label of the dataset", profile.labels[:50], remedy)
 
 
 def _single_label_only(request: TrainJobRequest) -> Iterator[FieldError]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.preflight.estimate import estimate
+from app.preflight.families import needs_base_model
 from app.schemas.datasets import DatasetProfile
 from app.schemas.families import FamilyOptions, HierarchicalOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
@@ -14,6 +15,8 @@ from app.schemas.profiles import PROFILES
 _TOGETHER = (frozenset({"warmup_steps", "warmup_ratio"}), frozenset({"eval_strategy", "eval_steps"}))
 """Who writes one of these has decided all of them."""
 _IN_STEPS = ("warmup_steps", "eval_strategy", "eval_steps")
+_OF_PRETRAINED = ("learning_rate", "head_learning_rate_multiplier", "dropout", "gradient_checkpointing")
+"""What suits a pretrained encoder alone; a network that is trained from scratch would not learn with it."""
 WARMUP_RATIO = 0.1
 
 
@@ -38,20 +41,32 @@ def fill(request: TrainJobRequest, data: DatasetProfile) -> Filled:
     wishes = request.hyperparameters
     given = _decided(wishes, request.family)
     defaults = {name: value for name, value in profile.hyperparameters.items() if name not in given}
+    own = _own_to(request, defaults)
     changes: dict[str, Any] = {}
     if profile.family is not None and "family" not in request.model_fields_set:
         changes["family"] = profile.family
     total = _total_steps(wishes, defaults, data, changes.get("family", request.family))
     taken, warnings = _fitted(defaults, total)
     changes["hyperparameters"] = _merged(wishes, taken)
-    if "base_model" not in request.model_fields_set:
+    if "base_model" not in request.model_fields_set and needs_base_model(request):
         changes["base_model"] = profile.base_model
     why = f"profile {request.profile}"
     named = ({"base_model": profile.base_model} if "base_model" in changes else {}) | taken
     if "family" in changes:
         named["family"] = changes["family"].type
     resolutions = [Resolution(field=name, value=_shown(value), reason=why) for name, value in named.items()]
-    return Filled(request.model_copy(update=changes), resolutions, warnings)
+    return Filled(request.model_copy(update=changes), resolutions, [*own, *warnings])
+
+
+def _own_to(request: TrainJobRequest, defaults: dict[str, Any]) -> list[JobWarning]:
+    """Take out of the defaults of a profile what is for another kind of network, and say so."""
+    if request.family.type != "textcnn":
+        return []
+    dropped = [name for name in _OF_PRETRAINED if defaults.pop(name, None) is not None]
+    if not dropped:
+        return []
+    detail = f"The profile is made for pretrained encoders: a textcnn has its own {', '.join(dropped)}."
+    return [JobWarning(code="profile-adapted", detail=detail)]
 
 
 def _decided(wishes: Hyperparameters, family: FamilyOptions) -> frozenset[str]:

@@ -6,12 +6,14 @@ from typing import Any
 
 from app.artifacts.bundle import Manifest
 from app.doctor.diagnosis import diagnose_job
+from app.doctor.facts import has_label_sets
 from app.doctor.history import History, Measured
 from app.reports.curves import reported_curves
 from app.reports.data import data_section
 from app.reports.publication import publication
 from app.reports.scores import score_sections
 from app.reports.summary import summary, title
+from app.reports.wording import setting
 from app.schemas.datasets import DatasetProfile
 from app.schemas.diagnoses import ChangeValue
 from app.schemas.jobs import Job
@@ -43,6 +45,8 @@ def build_report(
         model=job.model,
         version=job.result.version if job.result else None,
         family=job.family,
+        problem_type="multi_label" if has_label_sets(job.metrics.validation, profile) else "single_label",
+        thresholds=_thresholds(manifest),
         base_model=job.base_model,
         created_at=job.created_at,
         started_at=job.started_at,
@@ -52,7 +56,9 @@ def build_report(
         error_detail=error.get("detail"),
         error_remedy=error.get("remedy"),
         best=job.metrics.best,
-        publication=publication(job, epochs_run=epochs_run, total_steps=job.progress.total_steps),
+        publication=publication(
+            job, epochs_run=epochs_run, total_steps=job.progress.total_steps, manifest=manifest, profile=profile
+        ),
         data=data,
         hyperparameters=_hyperparameters(job),
         curves=reported_curves(measured),
@@ -78,9 +84,15 @@ def _value(value: Any) -> ChangeValue:
     """Keep what a report can show as it is; say the rest in words."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Mapping) and all(isinstance(each, int | float) for each in value.values()):
+    if isinstance(value, Mapping) and value and all(type(each) in (int, float) for each in value.values()):
         return {str(name): float(each) for name, each in value.items()}
-    return str(value)
+    return setting(value)
+
+
+def _thresholds(manifest: Manifest | None) -> dict[str, float] | None:
+    if manifest is None or manifest.thresholds is None:
+        return None
+    return dict(zip(manifest.labels, manifest.thresholds, strict=True))
 
 
 def _environment(job: Job, manifest: Manifest | None) -> Environment:

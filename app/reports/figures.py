@@ -27,7 +27,7 @@ CHARACTER = 6.4
 """Width of one character of a legend in SVG units, about."""
 LONGEST_NAME = 40
 
-_SIZE = re.compile(r'^<svg viewBox="0 0 (\d+) (\d+)"')
+_SIZE = re.compile(r'^<svg [^>]*?viewBox="0 0 (\d+) (\d+)"')
 _VARIABLE = re.compile(r"(--[a-z0-9]+): (#[0-9a-f]+);")
 _USE = re.compile(r"var\((--[a-z0-9]+)\)")
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,10 +49,15 @@ def _chart(report: Report, chart: Chart) -> str:
 
 def _matrix(report: Report, evaluation: Evaluation) -> str:
     drawing = draw_matrix(evaluation)
-    size = _SIZE.match(drawing)
-    width, height = (int(size[1]), int(size[2])) if size else (WIDTH, WIDTH)
+    width, height = size_of(drawing)
     title = f"Confusion matrix, {evaluation.split} split"
     return _document(report, title, width, height, _placed(drawing, MARGIN, HEAD, width, height))
+
+
+def size_of(drawing: str) -> tuple[int, int]:
+    """Give width and height of a drawing of ours."""
+    size = _SIZE.match(drawing)
+    return (int(size[1]), int(size[2])) if size else (WIDTH, WIDTH)
 
 
 def _legend(chart: Chart) -> Markup:

@@ -37,7 +37,8 @@ def charts(report: Report) -> list[Chart]:
     scores = _among(curves, _score_names(report))
     base = report.data.majority_baseline
     shows_accuracy = any(curve.name == "eval/accuracy" for curve in scores)
-    level = Level("commonest label", base) if base is not None and shows_accuracy else None
+    commonest = "commonest label" if report.problem_type == "single_label" else "commonest set of labels"
+    level = Level(commonest, base) if base is not None and shows_accuracy else None
     drawn.append(Chart("Validation scores", scores, level=level, mark=mark))
     drawn += [Chart(title, _among(curves, names), exact=title in EXACT) for title, names in OTHER_CHARTS.items()]
     return [chart for chart in drawn if chart.curves]

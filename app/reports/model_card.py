@@ -23,10 +23,29 @@ def model_card(name: str, number: int, manifest: Manifest) -> str:
             number=number,
             manifest=manifest,
             judged=judged,
-            baseline=None if judged is None else _commonest(judged),
+            baseline=None if judged is None or judged.hamming_loss is not None else _commonest(judged),
+            thresholds=thresholds(manifest),
             program=Markup(program(manifest)),  # noqa: S704 - made of numbers and fixed words alone
         )
     )
+
+
+_ONE = """\
+scores = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
+    print(labels[score.argmax()], round(float(score.max()), 4), text)"""
+_TASKS = """\
+for task in tasks:
+    own = logits[:, task["offset"] : task["offset"] + len(task["labels"])]
+    scores = numpy.exp(own - own.max(axis=1, keepdims=True))
+    for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
+        print(task["name"], task["labels"][score.argmax()], round(float(score.max()), 4), text)"""
+_SETS = """\
+thresholds = manifest["thresholds"] or [0.5] * len(labels)
+scores = 1 / (1 + numpy.exp(-logits.astype(numpy.float64)))
+for text, score in zip(texts, scores):
+    given = [label for label, p, least in zip(labels, score, thresholds) if p >= least]
+    print(given, dict(zip(labels, score.round(4).tolist())), text)"""
 
 
 def program(manifest: Manifest) -> str:
@@ -48,25 +67,26 @@ logits = model.run(["logits"], {{{inputs}}})[0]
 {_answers(manifest)}'''
 
 
+def thresholds(manifest: Manifest) -> list[float]:
+    """Give the probability from which each label is given."""
+    return manifest.thresholds or [0.5] * len(manifest.labels)
+
+
 def _known(manifest: Manifest) -> str:
-    """Write the line that reads what the logits stand for."""
+    """Write the lines that read what the logits stand for."""
     read = 'json.load(open("manifest.json", encoding="utf-8"))'
-    return f'tasks = {read}["tasks"]' if manifest.tasks else f'labels = {read}["labels"]'
+    if manifest.tasks:
+        return f'tasks = {read}["tasks"]'
+    if manifest.problem_type == "multi_label":
+        return f'manifest = {read}\nlabels = manifest["labels"]'
+    return f'labels = {read}["labels"]'
 
 
 def _answers(manifest: Manifest) -> str:
     """Write the lines that turn logits into answers."""
-    if not manifest.tasks:
-        return """\
-scores = numpy.exp(logits - logits.max(axis=1, keepdims=True))
-for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
-    print(labels[score.argmax()], round(float(score.max()), 4), text)"""
-    return """\
-for task in tasks:
-    own = logits[:, task["offset"] : task["offset"] + len(task["labels"])]
-    scores = numpy.exp(own - own.max(axis=1, keepdims=True))
-    for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
-        print(task["name"], task["labels"][score.argmax()], round(float(score.max()), 4), text)"""
+    if manifest.tasks:
+        return _TASKS
+    return _SETS if manifest.problem_type == "multi_label" else _ONE
 
 
 def _reading(settings: TokenizerSettings, text: str) -> str:

@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.artifacts.bundle import Manifest
+from app.doctor.facts import has_label_sets
+from app.reports.methods import ways
 from app.reports.wording import count, duration, number, score, setting
+from app.schemas.datasets import DatasetProfile
 from app.schemas.families import FamilyOptions, HierarchicalOptions, MultitaskOptions
 from app.schemas.jobs import Job
 from app.schemas.metrics import TaskEvaluation
@@ -25,12 +29,27 @@ DECAYS = {
 }
 
 
-def publication(job: Job, *, epochs_run: float | None, total_steps: int | None) -> Publication:
-    """Describe the training of ``job``; lines whose facts are unknown are left out."""
+def publication(
+    job: Job,
+    *,
+    epochs_run: float | None,
+    total_steps: int | None,
+    manifest: Manifest | None = None,
+    profile: DatasetProfile | None = None,
+) -> Publication:
+    """Describe the training of ``job``; lines whose facts are unknown, or that do not apply, are left out."""
+    several = has_label_sets(job.metrics.validation, profile)
+    known = manifest.thresholds if manifest is not None else None
+    thresholds = dict(zip(manifest.labels, known, strict=True)) if manifest is not None and known else None
+    lines = [
+        *_before(job, epochs_run, total_steps),
+        *ways(job, several=several, thresholds=thresholds),
+        *_after(job, epochs_run, manifest),
+    ]
     wishes = job.hyperparameters
     batch, accumulation = _whole(wishes, "batch_size"), _whole(wishes, "gradient_accumulation_steps") or 1
     return Publication(
-        lines=[ReportLine(name=name, text=text) for name, text in _lines(job, epochs_run, total_steps) if text],
+        lines=[ReportLine(name=name, text=text) for name, text in lines if text],
         batch_size=batch,
         effective_batch_size=batch * accumulation if batch else None,
         epochs_planned=_whole(wishes, "num_train_epochs"),
@@ -39,7 +58,7 @@ def publication(job: Job, *, epochs_run: float | None, total_steps: int | None) 
     )
 
 
-def _lines(job: Job, epochs_run: float | None, total_steps: int | None) -> Iterator[tuple[str, str]]:
+def _before(job: Job, epochs_run: float | None, total_steps: int | None) -> Iterator[tuple[str, str]]:
     wishes = job.hyperparameters
     yield "Base model", _base_model(job)
     yield "Data", _data(job)
@@ -52,8 +71,13 @@ def _lines(job: Job, epochs_run: float | None, total_steps: int | None) -> Itera
     yield "Class weights", _class_weights(wishes)
     yield "Gradient clipping", _clipping(wishes)
     yield "Regularization", _regularization(wishes)
+
+
+def _after(job: Job, epochs_run: float | None, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
+    wishes = job.hyperparameters
     yield "Input", _input(job)
     yield "Seed", _seed(wishes)
+    yield "Software", _software(manifest)
     yield "Hardware", _hardware(job)
     yield "Training time", _time(job, epochs_run)
     yield "Best checkpoint", _best(job)
@@ -61,8 +85,13 @@ def _lines(job: Job, epochs_run: float | None, total_steps: int | None) -> Itera
 
 
 def _base_model(job: Job) -> str:
+    if job.base_model.source == "none":
+        return f"none, trained from scratch, family {job.family}"
     revision = f", revision {job.base_model.revision}" if job.base_model.revision else ""
-    return f"{job.base_model.id} ({job.base_model.source}{revision}), family {job.family}"
+    origin = f"{job.base_model.id} ({job.base_model.source}{revision})"
+    if job.family == "textcnn" and job.base_model.source != "version":
+        return f"tokenizer of {origin}, trained from scratch, family {job.family}"
+    return f"{origin}, family {job.family}"
 
 
 def _data(job: Job) -> str:
@@ -181,6 +210,12 @@ def _seed(wishes: dict[str, Any]) -> str:
     return seed + kernels if seed else ""
 
 
+def _software(manifest: Manifest | None) -> str:
+    if manifest is None:
+        return ""
+    return ", ".join(f"{name} {version}" for name, version in sorted(manifest.libraries.items()))
+
+
 def _hardware(job: Job) -> str:
     device = job.worker.device if job.worker else None
     peak = job.usage.peak_memory_mb
@@ -201,13 +236,19 @@ def _best(job: Job) -> str:
 
 def _scores(job: Job) -> str:
     judged = [each for each in (job.metrics.validation, job.metrics.test) if each]
-    own = [_scored(each.split, each) for each in judged]
-    others = [_scored(f"{task} {each.split}", scores) for each in judged for task, scores in each.tasks.items()]
+    own = [f"{each.split}: {_scored(each)}" for each in judged]
+    others = [f"{task} {each.split}: {_scored(scores)}" for each in judged for task, scores in each.tasks.items()]
     return "; ".join([*own, *others])
 
 
-def _scored(name: str, scores: TaskEvaluation) -> str:
-    return f"{name}: accuracy={score(scores.accuracy)}, f1_macro={score(scores.f1_macro)} (n={count(scores.examples)})"
+def _scored(scores: TaskEvaluation) -> str:
+    rows = f"(n={count(scores.examples)})"
+    if scores.hamming_loss is None:
+        return f"accuracy={score(scores.accuracy)}, f1_macro={score(scores.f1_macro)} {rows}"
+    return (
+        f"f1_macro={score(scores.f1_macro)}, f1_micro={score(scores.f1_micro)}, "
+        f"all labels right={score(scores.accuracy)}, hamming_loss={score(scores.hamming_loss)} {rows}"
+    )
 
 
 def _whole(wishes: dict[str, Any], name: str) -> int | None:

@@ -22,6 +22,9 @@ def _subject(job: Job, data: DataSection) -> str:
     rows = job.dataset.counts.get("train")
     on = f" on {count(rows)} rows" if rows else ""
     labels = f" with {len(data.labels)} labels" if data.labels else ""
+    if job.family == "textcnn" and job.base_model.source != "version":
+        borrowed = "" if job.base_model.source == "none" else f" with the tokenizer of {job.base_model.id}"
+        return f"A {job.family}{borrowed}, trained from scratch{on}{labels}."
     family = job.family_options
     others = f", together with {', '.join(family.tasks)}" if isinstance(family, MultitaskOptions) else ""
     return f"{job.base_model.id}, fine-tuned{on}{labels}{others}."
@@ -35,6 +38,12 @@ def _outcome(job: Job, data: DataSection) -> str:
         return {"queued": "The job has not started.", "cancelled": "The job was cancelled."}.get(job.status, "")
     so_far = "" if job.status == "succeeded" else " so far"
     base = data.majority_baseline
+    if judged.hamming_loss is not None:
+        versus = f"; always answering the commonest set of labels: {percent(base)}" if base is not None else ""
+        return (
+            f"On the {judged.split} split{so_far}, macro F1 is {score(judged.f1_macro)}, micro F1 "
+            f"{score(judged.f1_micro)}, and all labels are right for {percent(judged.accuracy)} of the rows{versus}."
+        )
     versus = f"; always answering the commonest label reaches {percent(base)}" if base is not None else ""
     return (
         f"On the {judged.split} split{so_far}, macro F1 is {score(judged.f1_macro)} and accuracy "

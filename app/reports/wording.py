@@ -58,5 +58,12 @@ def setting(value: object) -> str:
     if isinstance(value, int | float):
         return number(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {setting(each)}" for name, each in value.items())
+        given = {name: each for name, each in value.items() if each is not None and each != {}}
+        return ", ".join(f"{name}: {_inner(each)}" for name, each in given.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(setting, value)) or "none"
     return str(value)
+
+
+def _inner(value: object) -> str:
+    return f"[{setting(value)}]" if isinstance(value, Mapping | list | tuple) else setting(value)

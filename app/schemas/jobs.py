@@ -39,7 +39,8 @@ class ExportOptions(StrictModel):
     """How much of the metric that picks the best checkpoint (f1_macro where that is the loss) onnx-int8 and onnx-fp16
     may lose on the validation split."""
     min_label_agreement: Annotated[float, Field(ge=0, le=1)] = 0.98
-    """Share of validation rows on which onnx-int8 and onnx-fp16 must give the same label as the trained model."""
+    """Share of validation rows on which onnx-int8 and onnx-fp16 must give the same label as the trained model; of
+    multi_label the same labels, all of them."""
 
     @property
     def wanted(self) -> list[ExportFormat]:
@@ -142,7 +143,7 @@ class JobMetrics(Resource):
     last: dict[str, float] = {}
     """The newest value of every curve, by name."""
     validation: Evaluation | None = None
-    """Scores of the best checkpoint so far on the validation split."""
+    """Scores of the best checkpoint so far on the validation split; in the end with the thresholds of the version."""
     test: Evaluation | None = None
     """Scores on the test split, judged once at the end."""
 

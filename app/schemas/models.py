@@ -73,7 +73,7 @@ class ExportVerdict(Resource):
     max_abs_difference: float | None
     """Largest difference of any logit; null when it could not be compared."""
     label_agreement: float | None
-    """Share of the rows on which both give the same label; 1 is all."""
+    """Share of the rows on which both give the same label, of multi_label the same labels; 1 is all."""
     passed: bool
     """False: refused, its files are not in the bundle."""
     reason: str | None = None

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.schemas.base import Resource
-from app.schemas.datasets import DataWarning, SplitName
+from app.schemas.datasets import DataWarning, ProblemType, SplitName
 from app.schemas.diagnoses import ChangeValue, Diagnosis
 from app.schemas.jobs import BaseModelRef, BestMetric, DatasetRef, JobWarning, Status, Usage
 from app.schemas.metrics import Evaluation
@@ -18,7 +18,7 @@ class HardExample(Resource):
     text: str
     """The beginning of the text."""
     label: str
-    """The label the row carries."""
+    """The label the row carries; of multi_label all of them, and probabilities are those of the whole set."""
     predicted: str
     """The label the model gives."""
     probability: float
@@ -37,7 +37,7 @@ class LabelSuspect(Resource):
     text: str
     """The beginning of the text."""
     label: str
-    """The label the row carries."""
+    """The label the row carries; of multi_label all of them, and probabilities are those of the surest change."""
     suggested: str
     """The label the model believes in."""
     probability: float
@@ -231,6 +231,10 @@ class Report(Resource):
     """Its version; null unless it succeeded."""
     family: str
     """Architecture."""
+    problem_type: ProblemType = "single_label"
+    """Whether a row has one label or any number of them."""
+    thresholds: dict[str, float] | None = None
+    """Of multi_label, once there is a version: the probability from which each label is given."""
     base_model: BaseModelRef
     """Where the weights came from."""
     created_at: datetime

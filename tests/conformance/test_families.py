@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from app.artifacts.bundle import Bundle
+from app.artifacts.keys import ISSUES
 from app.schemas.families import FAMILY_NAMES, FamilyName
+from app.schemas.reports import DataIssues
 from app.serving.predictor import Predictor
 from tests.worker.toy_task import MakeSpec, Recording, Row, SetRow, toy_moods, toy_rows, toy_sets
 from worker.events import AttemptSpec, Evaluated, Event, Interrupted
@@ -134,6 +136,12 @@ def test_learns_sets_of_labels_by_heart_and_is_served_as_trained(
     exact = np.mean([sorted(answer.labels or []) == row.labels for answer, row in zip(served, held_out, strict=True)])
     assert manifest.test is not None
     assert exact == pytest.approx(manifest.test.accuracy)
+
+    issues = DataIssues.model_validate_json((spec.work_dir / ISSUES).read_bytes())
+    assert len(issues.hardest) == 20
+    assert issues.label_suspects == []  # every row was learned by heart
+    assert (issues.overlaps_total, issues.leaked) == (len(rows), {"validation": len(rows)})
+    assert all(len(overlap.labels) == 1 for overlap in issues.overlaps)
 
 
 def test_a_resumed_run_on_sets_of_labels_is_the_uninterrupted_one(make_spec: MakeSpec, tmp_path: Path) -> None:

@@ -187,4 +187,14 @@ def test_the_page_asks_for_a_key_and_the_document_wants_it() -> None:
 def test_without_docs_there_is_neither() -> None:
     app = create_app(Settings(_env_file=None, docs_enabled=False, log_level="WARNING"))
     client = TestClient(app, base_url="http://127.0.0.1:8000")
-    assert [client.get(path).status_code for path in ("/docs", "/openapi.json")] == [404, 404]
+    assert [client.get(path).status_code for path in ("/docs", "/openapi.json", "/problems/x")] == [404, 404, 404]
+
+
+def test_the_type_of_a_problem_leads_to_the_docs_without_a_key() -> None:
+    app = create_app(Settings(_env_file=None, api_key="k" * 32, log_level="WARNING"))
+    client = TestClient(app, base_url="http://127.0.0.1:8000", follow_redirects=False)
+    problem = client.get("/jobs").json()
+    answer = client.get(problem["type"])
+    assert (answer.status_code, answer.headers["location"]) == (302, "/docs#problem-unauthenticated")
+    assert client.get(answer.headers["location"]).status_code == 200
+    assert client.get("/problems/Not%20a%20code").status_code == 422

@@ -15,7 +15,7 @@ from worker.export.format import Format
 from worker.export.gate import Gate
 from worker.export.latency import measure
 from worker.export.registry import FORMATS
-from worker.export.source import Answer, Rows, Source
+from worker.export.source import Answer, Decide, Rows, Source, most_probable
 
 log = get_logger(__name__)
 
@@ -32,6 +32,7 @@ class Exporter:
     check: Callable[[], None]
     """Called now and then; may raise to stop."""
     warn: Callable[[JobWarning], None]
+    decide: Decide = most_probable
 
     def export(self, wanted: Sequence[ExportFormat]) -> list[ExportVerdict]:
         """Write the wanted formats into the bundle, onnx first, and say what became of each.
@@ -45,7 +46,7 @@ class Exporter:
             self.check()
             chosen = FORMATS[name]
             present = {file for file in chosen.files if (self.source.folder / file).exists()}
-            verdict = self._make(chosen, lambda answer: compare(known, answer, self.source.draft.heads.values()))
+            verdict = self._make(chosen, lambda answer: compare(known, answer, self.decide))
             if not verdict.passed:
                 self._leave_out(chosen, present, verdict)
             verdicts.append(verdict)

@@ -1,13 +1,12 @@
 """The accuracy gate: may a format that computes with less precision answer in the place of the trained model?"""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.export.compare import WHOLE, same_labels
-from worker.export.source import Answer, Logits, Rows, Texts
+from worker.export.source import Answer, Decide, Logits, Rows, Texts, agreement, most_probable
 
 MOST_ROWS = 1000
 """Validation rows judged, of all lengths: enough to see half a point, few enough to take seconds."""
@@ -44,18 +43,13 @@ class Gate:
     """Judges formats against the fp32 one, on rows that the model has not learned from."""
 
     def __init__(
-        self,
-        rows: Rows,
-        judge: Judge,
-        bounds: Bounds,
-        check: Callable[[], None],
-        heads: Collection[slice] = WHOLE,
+        self, rows: Rows, judge: Judge, bounds: Bounds, check: Callable[[], None], decide: Decide = most_probable
     ) -> None:
         self.bounds = bounds
         self._rows = rows
         self._judge = judge
         self._check = check
-        self._heads = heads
+        self._decide = decide
         self._expected: Logits | None = None
 
     def judge(self, exact: Callable[[], Answer], answer: Answer) -> Verdict:
@@ -66,14 +60,14 @@ class Gate:
         truth = np.concatenate([texts.batch.labels.numpy() for texts in self._texts()])
         value = self._judge(logits, truth)
         drop = self._judge(expected, truth) - value
-        agreement = float(same_labels(expected, logits, self._heads).mean())
+        agrees = agreement(self._decide(expected), self._decide(logits))
         return Verdict(
             rows=len(logits),
             max_abs_difference=float(np.abs(expected - logits).max()),
-            label_agreement=agreement,
+            label_agreement=agrees,
             metric_value=value,
             metric_drop=drop,
-            reason=self._reason(logits, drop, agreement),
+            reason=self._reason(logits, drop, agrees),
         )
 
     def _ask(self, answer: Answer) -> Logits:
@@ -87,7 +81,7 @@ class Gate:
         for rows in self._rows.packed(self._rows.spread(MOST_ROWS), BATCH):
             yield Texts.of(self._rows, rows)
 
-    def _reason(self, logits: Logits, drop: float, agreement: float) -> str | None:
+    def _reason(self, logits: Logits, drop: float, agrees: float) -> str | None:
         bounds = self.bounds
         if not np.isfinite(logits).all():
             return "some of its answers are not numbers"
@@ -96,9 +90,9 @@ class Gate:
                 f"{bounds.metric} on {len(logits)} validation rows falls by {drop:.4f}, more than "
                 f"max_metric_drop {bounds.max_metric_drop:g} allows"
             )
-        if agreement < bounds.min_label_agreement:
+        if agrees < bounds.min_label_agreement:
             return (
-                f"it gives the trained model's label to {agreement:.1%} of {len(logits)} validation rows, fewer than "
+                f"it gives the trained model's labels to {agrees:.1%} of {len(logits)} validation rows, fewer than "
                 f"min_label_agreement {bounds.min_label_agreement:g} asks for"
             )
         return None

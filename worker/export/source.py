@@ -1,6 +1,6 @@
 """What is exported, and what an exported file must be able to do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +54,25 @@ class Texts:
 
 Answer = Callable[[Texts], Logits]
 """Maps texts to logits (texts, labels)."""
+Decide = Callable[[Logits], NDArray[np.generic]]
+"""Maps logits (texts, labels) to what is answered: the label of each text (texts,), or which ones (texts, labels)."""
+
+
+def most_probable(logits: Logits) -> NDArray[np.int64]:
+    """Give each text, of logits (texts, labels), the index of its most probable label, (texts,)."""
+    best: NDArray[np.int64] = logits.argmax(axis=1)
+    return best
+
+
+def by_head(heads: Collection[slice]) -> Decide:
+    """Make what answers with the most probable label of every head, (texts, heads); a head is some of the logits."""
+    return lambda logits: np.stack([logits[:, head].argmax(axis=1) for head in heads], axis=1)
+
+
+def agreement(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+    """Give the share of the texts that are answered alike; of answers with several labels each, with the same ones."""
+    same = np.asarray(one == other)
+    return float((same if same.ndim == 1 else same.all(axis=1)).mean())
 
 
 @dataclass(frozen=True, slots=True)

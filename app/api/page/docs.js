@@ -4,6 +4,7 @@
 const METHODS = ["post", "get", "put", "delete", "patch"];
 const ON_EVERY_ANSWER = "X-Request-Id";
 const JSON_TYPE = "application/json";
+const MOST_SHOWN = 100000;
 let api;
 
 /** Make an element: attributes, then children, of which strings become text. */
@@ -286,7 +287,7 @@ function answerFields(operation) {
 function tryForm(method, path, operation, body) {
   const form = h("form", { class: "try" });
   const inputs = [...parametersOf(operation, "path"), ...parametersOf(operation, "query")];
-  form.append(...inputs.map((item) => h("label", {}, item.name, h("input", { name: item.name, required: item.required }))));
+  form.append(...inputs.map((item) => h("label", {}, item.name, h("input", { name: item.name, required: item.required, placeholder: resolve(item.schema).type === "object" && "name=value" }))));
   const takesFile = operation.requestBody && operation.requestBody.content["multipart/form-data"];
   if (takesFile) form.append(h("label", {}, "file", h("input", { type: "file", name: "file", required: true })));
   else if (body !== undefined) {
@@ -309,7 +310,7 @@ function tryForm(method, path, operation, body) {
 async function send(form, method, path, operation) {
   const values = Object.fromEntries([...form.elements].filter((item) => item.name).map((item) => [item.name, item]));
   const given = Object.fromEntries(Object.entries(values).map(([name, item]) => [name, item.value]));
-  const query = new URLSearchParams(parametersOf(operation, "query").map((item) => [item.name, given[item.name]]).filter(([, value]) => value));
+  const query = new URLSearchParams(parametersOf(operation, "query").flatMap((item) => pairsOf(item, given[item.name])));
   const headers = keyOf() ? { Authorization: `Bearer ${keyOf()}` } : {};
   let body;
   if (values.file) {
@@ -322,11 +323,38 @@ async function send(form, method, path, operation) {
   const url = filledPath(path, operation, given) + (query.size ? `?${query}` : "");
   const began = performance.now();
   const answer = await fetch(url, { method: method.toUpperCase(), headers, body });
-  const text = await answer.text();
-  const kind = answer.headers.get("content-type") || "";
-  const pretty = kind.includes("json") && text ? asText(JSON.parse(text)) : text;
+  const content = await answer.blob();
   return [h("p", {}, h("b", { class: answer.ok ? "" : "bad" }, `${answer.status} ${answer.statusText}`), ` in ${Math.round(performance.now() - began)} ms`),
-    pretty ? h("pre", {}, highlighted(pretty)) : ""].filter(Boolean);
+    await shownContent(content, answer.headers)].filter(Boolean);
+}
+
+function pairsOf(item, value) {
+  if (!value) return [];
+  if (resolve(item.schema).type !== "object") return [[item.name, value]];
+  return [...new URLSearchParams(value)].map(([name, each]) => [`${item.name}[${name}]`, each]);
+}
+
+async function shownContent(content, headers) {
+  const kind = headers.get("content-type") || "";
+  if (!content.size) return "";
+  if (kind.startsWith("image/")) return h("img", { alt: "The picture that was answered", src: await asDataUrl(content) });
+  if (!/json|^text\//.test(kind)) {
+    const [, name] = /filename="([^"]+)"/.exec(headers.get("content-disposition") || "") || [];
+    return h("p", {}, h("a", { href: URL.createObjectURL(content), download: name || "answer" }, `Save ${name || kind}`), ` (${content.size.toLocaleString()} bytes)`);
+  }
+  const text = await content.text();
+  const pretty = kind.includes("json") ? asText(JSON.parse(text)) : text;
+  const part = pretty.length > MOST_SHOWN ? `${pretty.slice(0, MOST_SHOWN)}\n… ${pretty.length - MOST_SHOWN} more characters` : pretty;
+  return h("pre", {}, kind.includes("json") ? highlighted(part) : part);
+}
+
+function asDataUrl(content) {
+  return new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => done(reader.result));
+    reader.addEventListener("error", () => failed(reader.error));
+    reader.readAsDataURL(content);
+  });
 }
 
 /* The page. */
@@ -356,12 +384,37 @@ function schemaSection() {
     }));
 }
 
+/** Every problem that an operation gives as an example, once, by its code. */
+function problemSection() {
+  const examples = Object.values(api.paths).flatMap((item) => METHODS.filter((method) => item[method]).flatMap((method) => problemsOf(item[method])));
+  const byCode = new Map(examples.map((example) => [example.code, example]));
+  const codes = [...byCode.keys()].sort();
+  return h("section", { class: "tag schemas", id: "problems" }, h("h2", {}, "Problems"),
+    h("p", {}, "Every error answer has this shape, and a type that leads here. detail and remedy of an answer are about its request; these are examples."),
+    codes.map((code) => h("details", { class: "schema", id: `problem-${code}` }, h("summary", {}, code),
+      h("pre", {}, highlighted(asText(byCode.get(code)))))));
+}
+
+function problemsOf(operation) {
+  return Object.values(operation.responses).flatMap((answer) => Object.values(resolve(answer).content || {}))
+    .flatMap((content) => [content.example, ...Object.values(content.examples || {}).map((each) => each.value)])
+    .filter((example) => example && typeof example === "object" && String(example.type).startsWith("/problems/"));
+}
+
+function goTo(hash) {
+  const name = decodeURIComponent(hash.slice(1));
+  const place = document.getElementById(name) || (name.startsWith("problem-") && document.getElementById("problems"));
+  if (!place) return;
+  if (place.tagName === "DETAILS") place.open = true;
+  place.scrollIntoView({ behavior: "instant" });
+}
+
 function navigation(tags) {
   const nav = document.getElementById("nav");
   nav.replaceChildren(...tags.flatMap((tag) => [h("h2", {}, tag.name), ...operationsOf(tag.name).map(({ method, path, operation }) =>
     h("a", { href: `#${operation.operationId}`, title: `${method.toUpperCase()} ${path}` },
       h("span", { class: `method ${method.toUpperCase()}` }, method === "delete" ? "DEL" : method.toUpperCase()), operation.summary))]),
-  h("h2", {}, "Reference"), h("a", { href: "#schemas" }, "Schemas"));
+  h("h2", {}, "Reference"), h("a", { href: "#problems" }, "Problems"), h("a", { href: "#schemas" }, "Schemas"));
 }
 
 function filterNavigation() {
@@ -387,10 +440,10 @@ function show() {
   const main = document.getElementById("content");
   main.replaceChildren(h("h1", { id: "top" }, `${api.info.title} API`), h("div", { class: "intro" }, markdown(api.info.description)),
     ...api.tags.map((tag) => h("section", { class: "tag", id: `tag-${tag.name}` }, h("h2", {}, tag.name), markdown(tag.description), operationsOf(tag.name).map(operationCard))),
-    schemaSection());
+    problemSection(), schemaSection());
   navigation(api.tags);
   followScrolling();
-  if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ behavior: "instant" });
+  if (location.hash) goTo(location.hash);
 }
 
 async function load() {

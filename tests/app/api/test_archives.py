@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.schemas.metrics import ClassScores, Evaluation
 from app.schemas.text import TextOptions
 from tests.app.api.problem import problem_of
 
@@ -71,6 +72,39 @@ def test_the_card_tells_how_to_run_it_and_it_runs(
     label, score, *_ = ran.stdout.split()
     assert label == served["label"] == "a"
     assert float(score) == pytest.approx(served["score"], abs=1e-4)
+
+
+def test_the_card_of_a_version_with_label_sets_says_so_and_its_program_answers_as_the_service_does(
+    client: TestClient, publish: Callable[..., int], tmp_path: Path
+) -> None:
+    """Good alone has label a, good and bad have both, an unknown word has neither: at thresholds of its own."""
+    sets = evaluation_of_sets()
+    publish(problem_type="multi_label", thresholds=[0.6, 0.7], validation=sets, test=sets)
+    folder = folder_of(client, tmp_path)
+    card = (folder / "README.md").read_text()
+    for told in ("any number of 2 labels", "| a | 0.600 |", "| test | 4 | 50.0 % | 25.0 % | 0.750 |", "the sigmoid"):
+        assert told in card
+    assert "commonest label" not in card
+    assert "softmax" not in card
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert code is not None
+    texts = ["good", "good bad", "dull"]
+    program = code.group(1).replace('["Write your own texts here."]', repr(texts))
+    ran = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    served = client.post("/predict", json={"model": "mood", "inputs": texts}).json()["predictions"]
+    assert [sorted(answer["labels"]) for answer in served] == [["a"], ["a", "b"], []]
+    assert [line.partition(" {")[0] for line in ran.stdout.splitlines()] == ["['a']", "['a', 'b']", "[]"]
+
+
+def evaluation_of_sets() -> Evaluation:
+    """Scores as of rows with any number of labels."""
+    each = [ClassScores(label=label, precision=0.5, recall=0.5, f1=0.5, support=3) for label in ("a", "b")]
+    scalars = {name: 0.75 for name in Evaluation.model_fields if name.startswith(("f1", "precision", "recall"))}
+    return Evaluation(
+        split="test", examples=4, loss=0.6, accuracy=0.5, hamming_loss=0.25, per_class=each, confusion_matrix=[],
+        **scalars,
+    )  # fmt: skip
 
 
 def test_the_card_is_honest(client: TestClient, publish: Callable[..., int], tmp_path: Path) -> None:

@@ -62,6 +62,10 @@ def test_a_plot_is_a_picture(client: TestClient, running: str) -> None:
     answer = client.get(f"/jobs/{running}/plots/loss.svg")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
     assert ElementTree.fromstring(answer.text).tag.endswith("svg")
+    pixels = client.get(f"/jobs/{running}/plots/loss.png")
+    assert (pixels.status_code, pixels.headers["content-type"]) == (200, "image/png")
+    assert pixels.content.startswith(b"\x89PNG")
+    assert problem_of(client.get(f"/jobs/{running}/plots/los.png")) == (404, "plot-not-found")
     wrong = client.get(f"/jobs/{running}/plots/los.svg")
     assert problem_of(wrong) == (404, "plot-not-found")
     assert wrong.json()["remedy"] == "Did you mean loss?"
@@ -86,7 +90,7 @@ def test_a_finished_job_reports_what_its_model_showed_about_the_data(
     assert read_issues(artifacts, job_id, 2) is None
 
 
-@pytest.mark.parametrize("path", ["report", "plots/loss.svg"])
+@pytest.mark.parametrize("path", ["report", "plots/loss.svg", "plots/loss.png"])
 def test_an_unknown_job(client: TestClient, path: str) -> None:
     assert problem_of(client.get(f"/jobs/job_0/{path}")) == (404, "job-not-found")
 

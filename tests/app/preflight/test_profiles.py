@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.preflight.families import unfit_options
 from app.preflight.profiles import fill
 from app.schemas.datasets import DatasetProfile, SplitCounts, TextLengths
 from app.schemas.families import EncoderOptions, HierarchicalOptions
@@ -134,3 +135,25 @@ def test_long_documents_are_trained_as_their_profile_says() -> None:
 def test_the_length_of_a_chunk_drops_the_length_that_a_profile_gives() -> None:
     chunks = {"type": "hierarchical", "chunk_length": 256}
     assert fill(request(profile="rt-sentiment", family=chunks), data(9000)).request.hyperparameters.max_length == "auto"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_from_scratch_takes_neither_base_model_nor_rates_of_a_pretrained_one(name: ProfileName) -> None:
+    asked = request(profile=name, family={"type": "textcnn", "dropout": 0.4})
+    filled = fill(asked, data(100_000))
+    assert list(unfit_options(filled.request)) == []
+    wishes = filled.request.hyperparameters
+    assert (wishes.learning_rate, wishes.dropout) == ("auto", None)
+    assert wishes.num_train_epochs == PROFILES[name].hyperparameters["num_train_epochs"]
+    assert not {"learning_rate", "dropout", "base_model"} & {each.field for each in filled.resolutions}
+    [warning] = filled.warnings
+    assert warning.code == "profile-adapted"
+    assert "learning_rate" in warning.detail
+
+
+def test_a_network_from_scratch_takes_the_tokenizer_of_the_profile_where_it_wants_one() -> None:
+    family = {"type": "textcnn", "tokenizer": "base_model"}
+    filled = fill(request(profile="nepali-mbert", family=family), data(9000))
+    assert filled.request.base_model == "bert-base-multilingual-cased"
+    given = fill(request(profile="research", family="textcnn", hyperparameters={"learning_rate": 1e-3}), data(100_000))
+    assert given.request.hyperparameters.learning_rate == 1e-3

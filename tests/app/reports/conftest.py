@@ -71,6 +71,18 @@ def make_evaluation() -> Callable[..., Evaluation]:
 
 
 @pytest.fixture
+def make_sets() -> Callable[[str], Evaluation]:
+    """Scores of rows with any number of labels."""
+
+    def made(split: str) -> Evaluation:
+        sets = {"f1_micro": 0.75, "precision_micro": 0.75, "recall_micro": 0.75, "hamming_loss": 0.25}
+        changed = {"accuracy": 0.4, "f1_macro": 0.5, "confusion_matrix": []}
+        return evaluation(split, VALIDATION, NAMES).model_copy(update=sets | changed)
+
+    return made
+
+
+@pytest.fixture
 def hyperparameters() -> dict[str, Any]:
     """The configuration that the publication block is to state."""
     return ResolvedHyperparameters(

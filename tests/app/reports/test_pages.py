@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from app.reports.assembly import build_report
 from app.reports.html import as_html, charts
 from app.reports.markdown import as_markdown, escaped
-from app.schemas.jobs import JobWarning
+from app.schemas.jobs import JobMetrics, JobWarning
 from app.schemas.models import ExportVerdict
 from app.schemas.reports import Report
 from app.store.metrics import Point
@@ -103,6 +103,33 @@ def test_the_page_needs_nothing_from_anywhere_and_runs_nothing(report: Report) -
     assert "url(" not in html
     assert "@import" not in html
     assert "default-src 'none'" in html
+
+
+def test_label_sets_have_no_confusion_but_thresholds_and_scores_of_their_own(
+    make_job: Make, make_profile: Make, make_sets: Make, points: list[Point]
+) -> None:
+    job = make_job(metrics=JobMetrics(validation=make_sets("validation"), test=make_sets("test")))
+    report = build_report(job, points, profile=make_profile())
+    report.thresholds = {"general": 0.31, "teen": 0.5, "mature": 0.7}
+    html, markdown = as_html(report), as_markdown(report)
+    assert report.problem_type == "multi_label"
+    assert report.data.random_baseline is None
+    assert report.data.labels[0].share == pytest.approx(2352 / 3920)  # of the rows, not of the labels
+    for text in (html, markdown):
+        assert "onfusion" not in text
+        assert "0.310" in text
+        assert "all labels right" in text
+        assert "Guessing evenly" not in text
+        assert "None were recorded" not in text
+    assert "micro F1 0.750, and all labels are right for 40.0 % of the rows" in report.summary
+
+
+def test_options_inside_of_options_are_shown_in_words(make_job: Make, hyperparameters: dict[str, Any]) -> None:
+    nested = {"difficulty": "length", "by_label": True, "of": {"x": None}, "techniques": ["a", "b"]}
+    wishes = hyperparameters | {"nested": nested, "lr_scheduler_kwargs": {"T_0": None, "power": None}}
+    shown = {each.name: each.value for each in build_report(make_job(hyperparameters=wishes), []).hyperparameters}
+    assert shown["nested"] == "difficulty: length, by_label: yes, of: [none], techniques: [a, b]"
+    assert shown["lr_scheduler_kwargs"] == "none"
 
 
 @pytest.mark.parametrize("text", NASTY)

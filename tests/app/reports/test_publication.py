@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from app.reports.publication import publication
-from app.schemas.jobs import Job, JobMetrics, Usage
+from app.schemas.augmentation import AugmentationOptions
+from app.schemas.curriculum import CurriculumOptions
+from app.schemas.distillation import DistillationOptions
+from app.schemas.families import TextCNNOptions
+from app.schemas.jobs import BaseModelRef, Job, JobMetrics, Usage
+from app.schemas.metrics import Evaluation
 
 Make = Callable[..., Job]
 
@@ -28,6 +33,8 @@ def test_every_line_of_a_methods_section_is_there(make_job: Make) -> None:
         "Class weights": "[general: 0.544, teen: 1.21, mature: 2.97]",
         "Gradient clipping": "max_norm=1",
         "Regularization": "dropout of the head 0.1, label smoothing 0",
+        "Loss": "cross-entropy",
+        "Checkpoint selection": "best f1_macro on the validation split, judged after each epoch",
         "Input": "at most 256 tokens; cleaning: NFC, collapse whitespace",
         "Seed": "42",
         "Hardware": "NVIDIA RTX 3080 (peak memory 7.2 GiB)",
@@ -77,3 +84,76 @@ def test_what_is_not_known_yet_is_left_out(make_job: Make) -> None:
 def test_adafactor_is_named_without_what_it_has_not(make_job: Make) -> None:
     wishes = {"optim": "adafactor", "learning_rate": 2e-5, "adam_beta1": 0.9, "adam_epsilon": 1e-8}
     assert lines(make_job(hyperparameters=wishes))["Optimizer"] == "Adafactor (lr=2e-5)"
+
+
+@pytest.mark.parametrize(
+    ("changed", "name", "words"),
+    [
+        ({"loss": "focal", "focal_gamma": 1.5}, "Loss", ["focal loss", "gamma=1.5"]),
+        ({"freeze_base": True}, "Layers that learn", ["head alone", "frozen"]),
+        (
+            {"unfreeze_schedule": {"4": "all", "2": 2}},
+            "Layers that learn",
+            ["from epoch 0 the head alone, from epoch 2 the head and the top 2 layers, from epoch 4 all layers"],
+        ),
+        ({"layerwise_lr_decay": 0.9}, "Layer-wise rates", ["0.9 times the rate of the one above"]),
+        (
+            {"curriculum": CurriculumOptions(difficulty="probe_loss", num_epochs=4).model_dump()},
+            "Curriculum",
+            ["naive Bayes", "30.0 % of each label's rows", "100.0 % over 4 epochs"],
+        ),
+        (
+            {"augmentation": AugmentationOptions(techniques=["random_swap", "random_deletion"]).model_dump()},
+            "Augmentation",
+            ["1 altered copy of each training row", "random swap, random deletion", "10.0 % of the words"],
+        ),
+        (
+            {"distillation": DistillationOptions(teacher="model:large", revision="3").model_dump()},
+            "Distillation",
+            ["teacher model:large, revision 3", "0.7 of the loss", "temperature 4", "0.3 the labels"],
+        ),
+        (
+            {"metric_for_best_model": {"f1:teen": 0.6, "accuracy": 0.4}, "eval_strategy": "steps", "eval_steps": 50},
+            "Checkpoint selection",
+            ["0.6*f1:teen + 0.4*accuracy", "every 50 steps"],
+        ),
+    ],
+)
+def test_a_way_of_training_is_stated_so_that_it_can_be_repeated(
+    make_job: Make, hyperparameters: dict[str, Any], changed: dict[str, Any], name: str, words: list[str]
+) -> None:
+    plain = lines(make_job())
+    told = lines(make_job(hyperparameters=hyperparameters | changed))
+    assert [part for part in words if part not in told[name]] == []
+    assert plain.get(name) != told[name]
+    assert {line for line in told if told[line] != plain.get(line)} == {name}
+
+
+def test_a_network_from_scratch_is_described_by_its_sizes(make_job: Make) -> None:
+    family = TextCNNOptions(filter_sizes=[2, 3], num_filters=64)
+    said = lines(make_job(family="textcnn", family_options=family, base_model=BaseModelRef(id="none", source="none")))
+    assert said["Base model"] == "none, trained from scratch, family textcnn"
+    assert "num_filters: 64, filter_sizes: [2, 3]" in said["Architecture"]
+
+
+def test_a_network_from_scratch_owes_a_base_model_its_tokenizer_alone(make_job: Make) -> None:
+    said = lines(make_job(family="textcnn", family_options=TextCNNOptions(tokenizer="base_model")))
+    assert said["Base model"] == (
+        "tokenizer of roberta-base (hub, revision e2da8e2), trained from scratch, family textcnn"
+    )
+    version = BaseModelRef(id="model:quick", source="version", revision="2")
+    goes_on = lines(make_job(family="textcnn", family_options=TextCNNOptions(), base_model=version))
+    assert goes_on["Base model"] == "model:quick (version, revision 2), family textcnn"
+    assert "Architecture" not in goes_on  # that of the version, whatever was asked for
+
+
+def test_label_sets_are_stated_with_their_loss_thresholds_and_scores(
+    make_job: Make, hyperparameters: dict[str, Any], make_sets: Callable[[str], Evaluation]
+) -> None:
+    metrics = JobMetrics(validation=make_sets("validation"))
+    said = lines(make_job(hyperparameters=hyperparameters | {"thresholds": "tuned"}, metrics=metrics))
+    assert said["Loss"].startswith("binary cross-entropy")
+    assert "highest F1 on the validation split" in said["Decision thresholds"]
+    assert said["Scores"] == (
+        "validation: f1_macro=0.500, f1_micro=0.750, all labels right=0.400, hamming_loss=0.250 (n=490)"
+    )

@@ -8,8 +8,9 @@ import torch
 
 from tests.worker.export.small import opinionated_model, rows_of, source_of
 from worker.data.batches import Batches
-from worker.export.compare import TOLERANCE, WHOLE, Comparison, compare, reference, same_labels
+from worker.export.compare import TOLERANCE, Comparison, Reference, compare, reference
 from worker.export.formats import onnx
+from worker.export.source import Texts, agreement, by_head, most_probable
 from worker.models import encoder
 
 
@@ -69,6 +70,15 @@ def test_takes_datasets_of_any_size(model: torch.nn.Module, tiny_base: Path, tmp
     assert compared(model, model, few, tiny_base, tmp_path / "bundle").rows == count
 
 
+def test_sets_of_labels_agree_when_every_label_does(rows: Batches) -> None:
+    """Two of three labels reach 0 in the reference; what agrees in the most probable label alone does not agree."""
+    known = Reference([Texts.of(rows, np.array([0, 1]))], np.array([[2.0, 1.0, -1.0], [2.0, 1.0, -1.0]], np.float32))
+    other = np.array([[2.0, 1.0, -1.0], [2.0, -0.1, -1.0]], np.float32)
+    found = compare(known, lambda _: other, lambda logits: logits >= 0)
+    assert (found.label_agreement, found.equal) == (0.5, False)
+    assert compare(known, lambda _: other).label_agreement == 1.0
+
+
 def test_a_tie_may_fall_either_way(rows: Batches, tiny_base: Path, tmp_path: Path) -> None:
     """Two labels with nearly the same logit: rounding decides, and that is no fault."""
     one, other = (encoder.load(tiny_base, ["calm", "glad", "sad"]).model.eval() for _ in range(2))
@@ -87,6 +97,6 @@ def test_labels_are_compared_head_by_head() -> None:
     """Of several tasks, the greatest of all logits says nothing: each head has a label of its own."""
     one = np.array([[5, 0, 1, 2], [5, 0, 1, 2], [5, 0, 1, 2]], np.float32)
     other = np.array([[9, 0, 1, 2], [9, 0, 2, 1], [0, 9, 1, 2]], np.float32)
-    heads = [slice(0, 2), slice(2, 4)]
-    assert same_labels(one, other, heads).tolist() == [True, False, False]
-    assert same_labels(one, other, WHOLE).tolist() == [True, True, False]
+    heads = by_head([slice(0, 2), slice(2, 4)])
+    assert agreement(heads(one), heads(other)) == pytest.approx(1 / 3)
+    assert agreement(most_probable(one), most_probable(other)) == pytest.approx(2 / 3)
