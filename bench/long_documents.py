@@ -3,10 +3,10 @@
     python bench/long_documents.py FILLER EVIDENCE
 
 FILLER is a JSON Lines file with long texts under ``text`` (their labels are not read), EVIDENCE one with short labelled
-texts (``text``, ``label``) about something else. Each document is the beginning of some filler, 512 tokens of it or a
-few more, one piece of evidence, then up to 500 tokens of other filler; its label is that of the evidence. No filler
-and no evidence is used twice. Whoever reads the first 512 tokens can only guess; whoever reads both ends sees the
-evidence where little comes after it.
+texts (``text``, ``label``) about something else. Each document is the beginning of some filler, as many tokens as are
+read at once (--window) or a few more, then one piece of evidence, then up to as much other filler; its label is that of
+the evidence. No filler and no evidence is used twice. Whoever reads the beginning can only guess; whoever reads both
+ends sees the evidence where little comes after it.
 
 The base model is MiniLM as it ships with the worker, the same layers of it learn in every way. Every version is scored
 by the server's predictor, from its bundle. The last line is one JSON object.
@@ -59,12 +59,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("filler", type=Path)
     parser.add_argument("evidence", type=Path)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--window", type=int, default=512, help="tokens before the evidence, and that are read at once")
-    parser.add_argument("--chunk", type=int, default=128, help="tokens of a chunk")
-    parser.add_argument("--rows", type=int, nargs=3, default=(96, 24, 96), metavar=("TRAIN", "VALIDATION", "TEST"))
+    parser.add_argument("--window", type=int, default=128, help="tokens before the evidence, and that are read at once")
+    parser.add_argument("--chunk", type=int, default=64, help="tokens of a chunk")
+    parser.add_argument("--rows", type=int, nargs=3, default=(120, 32, 92), metavar=("TRAIN", "VALIDATION", "TEST"))
     parser.add_argument("--learning-layers", type=int, default=3, help="of MiniLM's six, from the top")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=42)

@@ -80,7 +80,7 @@ class JobPreflight:
             base_model=base_model,
             estimate=size,
             warnings=[
-                *(JobWarning(**item.model_dump()) for item in profile.warnings if item.code not in _NOT_FOR_JOBS),
+                *_about_data(profile, request.family),
                 *task_warnings(tasks, _NOT_FOR_JOBS),
                 *filled.warnings,
                 *_about_export(request.export),
@@ -210,6 +210,13 @@ def _impossible(wishes: Hyperparameters, profile: DatasetProfile, size: Estimate
         yield _too_many_steps("warmup_steps", total - 1, total, "the learning rate would never reach its peak")
     if wishes.eval_steps is not None and wishes.eval_steps > total:
         yield _too_many_steps("eval_steps", total, total, "the model would never be evaluated on the way")
+
+
+def _about_data(profile: DatasetProfile, family: FamilyOptions) -> Iterator[JobWarning]:
+    read_whole = {"long-texts"} if isinstance(family, HierarchicalOptions) else set()
+    for item in profile.warnings:
+        if item.code not in _NOT_FOR_JOBS | read_whole:
+            yield JobWarning(**item.model_dump())
 
 
 def _about_export(wishes: ExportOptions) -> Iterator[JobWarning]:

@@ -145,7 +145,8 @@ def _length_warnings(chars: npt.NDArray[np.int64]) -> list[DataWarning]:
         DataWarning(
             code="long-texts",
             detail=f"{share:.0%} of the texts are longer than {_LONG_CHARS} characters.",
-            remedy="An encoder reads the first 512 tokens or so; put what matters first, or send shorter pieces.",
+            remedy="An encoder reads the first 512 tokens or so: train the family hierarchical, which reads all of it, "
+            "set long_text to head_tail, or put what matters first.",
         )
     ]
 

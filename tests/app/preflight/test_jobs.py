@@ -25,6 +25,7 @@ PROFILE: dict[str, Any] = {
     "majority_baseline": 0.92,
     "warnings": [
         {"code": "imbalanced", "detail": "ham has 15 times the training rows of spam.", "remedy": None},
+        {"code": "long-texts", "detail": "33% of the texts are longer than 4000 characters.", "remedy": None},
         {"code": "duplicate-texts", "detail": "3 rows repeat the text of an earlier row.", "remedy": None},
     ],
 }
@@ -43,9 +44,10 @@ def prepare(sqlite_store, new_dataset, make_settings: Callable[..., Settings]) -
     settings = make_settings()
     preflight = JobPreflight(sqlite_store.database, BaseModels(settings, sqlite_store.database), Shapes(settings))
 
-    def run(dataset_id: str = "ds_2", **hyperparameters: Any) -> Prepared:
+    def run(dataset_id: str = "ds_2", family: Any = "encoder", **hyperparameters: Any) -> Prepared:
         body = {
             "model": "m",
+            "family": family,
             "dataset_id": dataset_id,
             "base_model": "minilm-l6",
             "hyperparameters": hyperparameters,
@@ -65,7 +67,16 @@ def test_a_sound_job_is_prepared(prepare) -> None:
     prepared = prepare(num_train_epochs=2, batch_size=32)
     assert prepared.estimate.total_steps == 20
     assert prepared.base_model.source == "package"
-    assert [warning.code for warning in prepared.warnings] == ["imbalanced"]
+    assert [warning.code for warning in prepared.warnings] == ["imbalanced", "long-texts"]
+    whole = prepare(family="hierarchical", num_train_epochs=2)
+    assert [warning.code for warning in whole.warnings] == ["imbalanced"]
+    assert whole.estimate.batch_size == 4
+
+
+def test_a_chunk_longer_than_the_base_model_reads_is_refused(prepare) -> None:
+    problem = refusal(prepare, family={"type": "hierarchical", "chunk_length": 513})
+    assert problem.errors[0].pointer == "/family/chunk_length"
+    assert prepare(family={"type": "hierarchical", "chunk_length": 512}).request.family.chunk_length == 512
 
 
 @pytest.mark.parametrize("dataset_id", ["ds_9", "", "../x", "x" * 500])
