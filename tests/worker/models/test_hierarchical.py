@@ -24,7 +24,7 @@ from worker.data.batches import Batches
 from worker.data.encode import encode
 from worker.data.resolve import Chunking, Facts, ModelFacts, resolve
 from worker.data.rows import read_rows
-from worker.export import weights
+from worker.export import latency, weights
 from worker.export.exporter import Exporter
 from worker.export.source import Source
 from worker.models import encoder, hierarchical, reading
@@ -260,8 +260,9 @@ def test_a_folder_of_another_family_is_told_from_one_of_this(saved: Path, bases:
     assert json.loads((saved / "config.json").read_bytes())["encoder"]["model_type"] == "bert"
 
 
-def test_every_format_passes_its_gate(tmp_path: Path, tiny_base: Path) -> None:
+def test_every_format_passes_its_gate(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is written, loaded as its users would, and compared with the model on documents of one to four chunks."""
+    monkeypatch.setattr(latency, "SECONDS", 0.01)
     model = network(tiny_base)
     reading.note(model.config, SETTINGS)
     text_encoder = TextEncoder.from_files(tiny_base / "tokenizer.json", SETTINGS, TextOptions())
