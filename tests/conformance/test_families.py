@@ -60,6 +60,7 @@ cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
 SEVERAL = {
+    "hierarchical": Case({"family": TINY_CHUNKS}, {"batch_size": 4, "dropout": 0.0}),
     # Sets of labels are harder for a random encoder than one label: it needs more steps, and no noise.
     "encoder": Case(wishes={"batch_size": 4, "dropout": 0.0}),
     "textcnn": CASES["textcnn"],
