@@ -204,6 +204,10 @@ class Tunesmith:
         """Ask a job to end; a running one ends within seconds."""
         return self._post(Job, f"/jobs/{job_id}/cancel")
 
+    def stop(self, job_id: str) -> Job:
+        """Ask a running job to end its training and make a version of its best checkpoint so far."""
+        return self._post(Job, f"/jobs/{job_id}/stop")
+
     def events(self, job_id: str, *, after: int = 0, patience: float = 120.0) -> Iterator[JobEvent]:
         """Follow a job's history until it ends, each event once and in order.
 

@@ -83,6 +83,8 @@ class Attempt:
         self._pulse = Pulse(patience.stall)
         self._cause: Cause | None = None
         self._kill_at: float | None = None
+        self._listens = False  # until it has spoken, the process may not have learnt what signals mean
+        self._finishing = False
         self._error: dict[str, Any] | None = None
         self._manifest_sha256: str | None = None
 
@@ -128,6 +130,7 @@ class Attempt:
         if isinstance(event, Stepped) and self._spec.cuda_device is not None:
             self._children.refill()  # the processor is idle now; where it trains itself, the spare waits for the end
         self._pulse.beat(step=isinstance(event, Stepped))
+        self._listens = True
         if isinstance(event, Failed):
             self._error = dict(event.error)
         elif isinstance(event, BundleReady):
@@ -148,6 +151,10 @@ class Attempt:
             self._end("drain")
         elif self._pulse.gone():
             self._end("stalled", at_once=True)
+        elif self._listens and not self._finishing and self._lease.stop_requested.is_set():
+            log.info("finishing_training")
+            self._finishing = True
+            self._process.finish()
         if self._kill_at is not None and clock() >= self._kill_at:
             self._process.kill()
 

@@ -23,6 +23,7 @@ from worker.events import (
     EXIT_BROKEN,
     EXIT_DONE,
     EXIT_STOPPED,
+    FINISH,
     SAVE_AND_STOP,
     AttemptSpec,
     Event,
@@ -33,7 +34,8 @@ from worker.events import (
 )
 from worker.failures import crashed, is_disk_full, out_of_memory, storage_full
 
-Pipeline = Callable[[AttemptSpec, Callable[[Event], None], Callable[[], bool], Callable[[], bool]], None]
+Asked = Callable[[], bool]
+Pipeline = Callable[[AttemptSpec, Callable[[Event], None], Asked, Asked, Asked], None]
 
 DEFAULT_PIPELINE = "worker.pipeline:run"
 # What the pipeline's libraries load lazily, at a job's expense, unless it was loaded before.
@@ -74,16 +76,25 @@ class StopFlag:
     def __init__(self) -> None:
         self._set = False
         self._saving = False
+        self._finishing = False
 
     def install(self) -> None:
-        """Listen to SIGTERM and SAVE_AND_STOP; Ctrl-C in a terminal is for the parent to judge."""
+        """Listen to SIGTERM, SAVE_AND_STOP and FINISH; Ctrl-C in a terminal is for the parent to judge."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(SAVE_AND_STOP, self._on_signal)
+        signal.signal(FINISH, self._on_finish)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._saving = number == SAVE_AND_STOP
         self._set = True
+
+    def _on_finish(self, _number: int, _frame: object) -> None:
+        self._finishing = True
+
+    def finishing(self) -> bool:
+        """Say whether training is to end with what it has."""
+        return self._finishing
 
     def saving(self) -> bool:
         """Say whether the stop is to be preceded by a checkpoint."""
@@ -132,7 +143,7 @@ def warm_up(pipeline: str) -> None:
 def run(spec: AttemptSpec, pipeline: str, sender: Sender, stop: StopFlag) -> int:
     """Run one attempt and give the exit code; whatever goes wrong is told to the parent first."""
     try:
-        load_pipeline(pipeline)(spec, sender.send, stop, stop.saving)
+        load_pipeline(pipeline)(spec, sender.send, stop, stop.saving, stop.finishing)
     except Interrupted:
         return EXIT_STOPPED
     except Exception as error:  # noqa: BLE001 - the one place that turns any failure into an exit code

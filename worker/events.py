@@ -29,9 +29,15 @@ EXIT_STOPPED: Final = 75
 """Asked to stop by a signal, and did."""
 SAVE_AND_STOP: Final = signal.SIGUSR1
 """Asks to stop and to save training first; SIGTERM asks to stop."""
+FINISH: Final = signal.SIGUSR2
+"""Asks to end training with the best checkpoint so far, and to go on from there."""
 
 DIVERGED_CODES: Final = frozenset({"training-diverged"})
 OUT_OF_MEMORY_CODES: Final = frozenset({"gpu-out-of-memory", "out-of-memory"})
+
+
+StopReason = Literal["completed", "early_stopping", "max_steps", "max_train_seconds", "max_gpu_seconds", "stopped"]
+"""Why training ended; stopped: a client asked for it."""
 
 
 class Interrupted(Exception):
@@ -153,7 +159,7 @@ class Stopped(Message):
     """Training ended by itself."""
 
     type: Literal["stopped"] = "stopped"
-    reason: Literal["completed", "early_stopping", "max_steps"]
+    reason: StopReason
     step: int
     best_step: int
 

@@ -39,6 +39,7 @@ class Lease:
         self.claim = claim
         self.recorder = recorder
         self.cancel_requested = threading.Event()
+        self.stop_requested = threading.Event()
         self._database = database
         self._lease_seconds = lease_seconds
         self._heartbeat_seconds = heartbeat_seconds
@@ -87,6 +88,8 @@ class Lease:
         self._renewed_at = asked_at
         if beat.cancel_requested:
             self.cancel_requested.set()
+        if beat.stop_requested:
+            self.stop_requested.set()
 
     def _keep(self) -> None:
         with bound(job_id=self.claim.job_id, attempt=self.claim.attempt):

@@ -13,6 +13,7 @@ from app.schemas.metrics import Evaluation, TaskEvaluation
 from worker import device as machine
 from worker.clock import PhaseClock
 from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
+from worker.finishing import Finish
 from worker.handover import hand_over
 from worker.inspection import look_at_data
 from worker.judging import Judge
@@ -34,17 +35,19 @@ def run(
     emit: Callable[[Event], None],
     should_stop: Callable[[], bool],
     should_save: Callable[[], bool] = lambda: False,
+    should_finish: Callable[[], bool] = lambda: False,
     memory: Callable[[torch.device], Memory | None] = memory_of,
 ) -> None:
     """Run one attempt from the dataset file to a verified bundle in ``spec.bundle_dir``.
 
     Sets seeds, threads and determinism of the whole process. Raises JobFailure when the job cannot succeed, and
-    Interrupted soon after ``should_stop`` says so, with training saved first when ``should_save`` says so too.
-    ``memory`` tells what a device has of it.
+    Interrupted soon after ``should_stop`` says so, with training saved first when ``should_save`` says so too. When
+    ``should_finish`` says so, training ends with its best checkpoint and the other phases follow. ``memory`` tells what
+    a device has of it.
     """
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    _Attempt(spec, emit, should_stop, should_save, memory).run()
+    _Attempt(spec, emit, should_stop, should_save, should_finish, memory).run()
 
 
 class _Attempt:
@@ -56,12 +59,14 @@ class _Attempt:
         emit: Callable[[Event], None],
         should_stop: Callable[[], bool],
         should_save: Callable[[], bool],
+        should_finish: Callable[[], bool],
         memory: Callable[[torch.device], Memory | None],
     ) -> None:
         self._spec = spec
         self._narrator = Narrator(emit)
         self._should_stop = should_stop
         self._should_save = should_save
+        self._should_finish = should_finish
         self._memory = memory
         self._clock = PhaseClock()
 
@@ -117,10 +122,12 @@ class _Attempt:
             problem_type=self._spec.problem_type,
             heads=setup.heads,
         )
-        saving = Saving(self._spec, training, self._narrator)
+        on_gpu = setup.device.type == "cuda"
+        finish = Finish(setup.data.hyperparameters, on_gpu=on_gpu, asked=self._should_finish)
+        saving = Saving(self._spec, training, self._narrator, finish)
         saving.resume()
         try:
-            for event in training.run(self._should_stop):
+            for event in training.run(self._should_stop, finish):
                 self._narrator.tell(event)
                 if isinstance(event, Evaluated) and event.improved:
                     saving.best = event.evaluation

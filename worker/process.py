@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import worker
-from worker.events import SAVE_AND_STOP, Message
+from worker.events import FINISH, SAVE_AND_STOP, Message
 
 LONGEST_EVENT = 64 * 1024 * 1024
 """Bytes of one event line; the confusion matrix of a thousand labels takes some eight million."""
@@ -144,6 +144,11 @@ class Process:
         """Ask the process to stop, saving first if ``save``; its helpers are left to it, to end its step in peace."""
         if not self.exited():
             os.kill(self.pid, SAVE_AND_STOP if save else signal.SIGTERM)
+
+    def finish(self) -> None:
+        """Ask the process to end training with what it has; it must have spoken already, so that it listens."""
+        if not self.exited():
+            os.kill(self.pid, FINISH)
 
     def kill(self) -> None:
         """Kill the whole process group."""

@@ -7,6 +7,7 @@ from app.errors import JobFailure
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker.events import AttemptSpec, Checkpointed, Resumed
+from worker.finishing import Finish
 from worker.narration import Narrator
 from worker.training.events import SaveDue, TrainingEvent
 from worker.training.loop import Training
@@ -15,10 +16,11 @@ from worker.training.loop import Training
 class Saving:
     """The checkpoints of one run; ``best`` is the evaluation of the best weights so far, which they carry along."""
 
-    def __init__(self, spec: AttemptSpec, training: Training, narrator: Narrator) -> None:
+    def __init__(self, spec: AttemptSpec, training: Training, narrator: Narrator, finish: Finish) -> None:
         self._spec = spec
         self._training = training
         self._narrator = narrator
+        self._finish = finish
         self._wishes = training.wishes
         self._saved_at = time.monotonic()
         self._saved_step = 0
@@ -33,6 +35,7 @@ class Saving:
         except JobFailure as failure:
             self._narrator.warn(JobWarning(code="resume-fallback", detail=f"{failure.detail} Training starts anew."))
             return
+        self._finish.begin(notes.get("spent", 0.0))
         self.best = None if notes["best"] is None else Evaluation.model_validate(notes["best"])
         self._saved_step = self._training.step
         self._narrator.say(Resumed(step=self._training.step))
@@ -50,7 +53,10 @@ class Saving:
         step = self._training.step
         if step > self._saved_step:
             folder = self._spec.work_dir / f"checkpoint-{step:09d}"
-            notes: dict[str, Any] = {"best": None if self.best is None else self.best.model_dump(mode="json")}
+            notes: dict[str, Any] = {
+                "best": None if self.best is None else self.best.model_dump(mode="json"),
+                "spent": self._finish.spent,
+            }
             self._training.save(folder, fingerprint=self._spec.fingerprint, notes=notes)
             self._narrator.say(Checkpointed(step=step, folder=folder, kept=self._wishes.save_total_limit))
             self._saved_step = step

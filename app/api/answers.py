@@ -43,6 +43,7 @@ _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "create_job": ("Location", "Idempotency-Replayed", "Preference-Applied"),
     "get_job": ("Preference-Applied",),
     "cancel_job": ("Idempotency-Replayed",),
+    "stop_job": ("Idempotency-Replayed",),
     "get_archive": ("ETag", "Content-Disposition"),
     "get_alias": ("ETag",),
     "put_alias": ("ETag",),

@@ -87,8 +87,9 @@ def _describe(session: Session, row: tables.Job, version: tables.ModelVersion | 
 
 def allowed_actions(row: tables.Job) -> list[Action]:
     """Name what may be asked of the job in its present status."""
-    finished = cast(Status, row.status) in TERMINAL
-    return [] if finished or row.cancel_requested_at is not None else ["cancel"]
+    if cast(Status, row.status) in TERMINAL or row.cancel_requested_at is not None:
+        return []
+    return ["cancel", "stop"] if row.attempt > 0 and row.stop_requested_at is None else ["cancel"]
 
 
 def _reason(row: tables.Job, position: int | None, crew: int) -> str | None:
@@ -146,8 +147,7 @@ def _links(row: tables.Job, version: tables.ModelVersion | None) -> dict[str, st
         "artifacts": f"{here}/artifacts",
         "dataset": f"/datasets/{row.dataset_id}",
     }
-    if allowed_actions(row):
-        links["cancel"] = f"{here}/cancel"
+    links |= {action: f"{here}/{action}" for action in allowed_actions(row)}
     if version is not None:
         links["version"] = f"/models/{version.model_name}/versions/{version.version}"
         links["predict"] = f"/models/{version.model_name}:{version.version}/predict"

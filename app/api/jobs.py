@@ -1,4 +1,4 @@
-"""Jobs over HTTP: submit, look, wait, cancel."""
+"""Jobs over HTTP: submit, look, wait, stop, cancel."""
 
 import asyncio
 import time
@@ -176,6 +176,38 @@ def cancel_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
     return once.perform(cancel)[0].response()
 
 
+@router.post(
+    "/jobs/{job_id}/stop",
+    status_code=202,
+    summary="Stop training and keep the best",
+    response_model=Job,
+    response_description="The job, on its way to a version of its best checkpoint so far.",
+    responses=documented(NotFound, Conflict),
+)
+def stop_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
+    """End training now and make a version of the best checkpoint so far, evaluated and exported as always.
+
+    One step and one evaluation are made at least. A job that has not begun has nothing to keep: 409 `not-begun`. One
+    that is evaluating or exporting already just goes on. 409 `already-finished` and `being-cancelled` say the rest.
+    """
+    once = Once(services.database, key, f"POST /jobs/{job_id}/stop", fingerprint(None))
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier.response()
+
+    def stop(session: Session) -> Answer:
+        outcome = jobs.stop(session, job_id) if is_id(job_id, "job") else None
+        row = jobs.get(session, job_id)
+        if outcome is None or row is None:
+            raise job_not_found()
+        if outcome != "stopping":
+            raise _cannot_stop(row, outcome)
+        job = describe(session, row, silence_seconds=services.silence_seconds)
+        return Answer(202, job.model_dump(mode="json"))
+
+    return once.perform(stop)[0].response()
+
+
 def job_not_found() -> NotFound:
     """Make the error for a job that does not exist; the same whatever the id looks like."""
     return NotFound("The job does not exist.", code="job-not-found", remedy="List the jobs with GET /jobs.")
@@ -258,6 +290,15 @@ def _already_finished(row: tables.Job) -> Conflict:
         remedy="There is nothing to cancel.",
         extra={"status_of_job": row.status, "allowed_actions": allowed_actions(row)},
     )
+
+
+def _cannot_stop(row: tables.Job, outcome: jobs.StopOutcome) -> Conflict:
+    detail, remedy = {
+        "not-begun": ("The job has not begun: there is nothing to keep.", "Cancel it, or wait until it runs."),
+        "being-cancelled": ("The job is being cancelled.", "There is nothing left to stop."),
+    }.get(outcome, (f"The job has already {row.status}.", "There is nothing to stop."))
+    extra = {"status_of_job": row.status, "allowed_actions": allowed_actions(row)}
+    return Conflict(detail, code=outcome, remedy=remedy, extra=extra)
 
 
 def _metadata_filters(request: Request) -> dict[str, str]:

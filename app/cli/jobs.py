@@ -1,4 +1,4 @@
-"""``python -m app jobs``, ``job`` and ``cancel``."""
+"""``python -m app jobs``, ``job``, ``stop`` and ``cancel``."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -58,7 +58,16 @@ def job(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> Non
 def cancel(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> None:
     """Ask a job to end: a queued one ends at once, a running one within seconds."""
     with connect(context) as service:
-        found = service.cancel(job_id)
+        _show_asked(service.cancel(job_id), as_json)
+
+
+def stop(context: typer.Context, job_id: JobId, as_json: JsonFlag = False) -> None:
+    """End a running job's training now and make a version of its best checkpoint so far."""
+    with connect(context) as service:
+        _show_asked(service.stop(job_id), as_json)
+
+
+def _show_asked(found: Job, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:

@@ -38,6 +38,7 @@ COMMANDS = {
     "job": Command("jobs", "job", TRAINING, "Show one job."),
     "report": Command("report", "report", TRAINING, "Write the report of a job: Markdown, HTML or JSON."),
     "logs": Command("logs", "logs", TRAINING, "Print the log of a job, or download its files."),
+    "stop": Command("jobs", "stop", TRAINING, "End a job's training and keep its best checkpoint."),
     "cancel": Command("jobs", "cancel", TRAINING, "Ask a job to end."),
     "datasets": Command("datasets", "datasets", MODELS, "List datasets, newest first; datasets import fetches one."),
     "datasets import": Command("imports", "import_dataset", MODELS, "Have a worker fetch a dataset from the hub."),

@@ -9,6 +9,9 @@ _ENDINGS = {
     "completed": "trained to the end",
     "early_stopping": "stopped early: no better score for a while",
     "max_steps": "trained max_steps",
+    "max_train_seconds": "trained max_train_seconds",
+    "max_gpu_seconds": "trained max_gpu_seconds",
+    "stopped": "stopped by a client",
 }
 
 

@@ -16,7 +16,7 @@ from app.schemas.text import TextOptions
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Phase = Literal["preparing", "training", "evaluating", "exporting", "publishing"]
-Action = Literal["cancel"]
+Action = Literal["cancel", "stop"]
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
 
 ServedFormat = Literal["onnx", "onnx-int8", "onnx-fp16"]
@@ -265,7 +265,8 @@ class Job(Resource):
     metrics: JobMetrics
     """How well its model does, so far."""
     stop_reason: str | None
-    """Why training ended: ``completed``, ``early_stopping`` or ``max_steps``."""
+    """Why training ended: ``completed``, ``early_stopping``, ``max_steps``, ``max_train_seconds``, ``max_gpu_seconds``,
+    or ``stopped``, by a client."""
     result: JobResult | None
     """What it left behind; null unless succeeded."""
     error: dict[str, Any] | None

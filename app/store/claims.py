@@ -27,10 +27,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What the database answered: whether the job is still held, and whether its client wants it to end."""
+    """What the database answered: whether the job is still held, and what its client wants of it."""
 
     held: bool
     cancel_requested: bool
+    stop_requested: bool = False
+    """Whether training is to end with its best checkpoint."""
 
 
 def take(
@@ -89,9 +91,11 @@ def heartbeat(session: Session, claim: Claim, *, lease_seconds: float, progress:
     values: dict[str, Any] = {"lease_until": now_plus(lease_seconds), "heartbeat_at": now()}
     if progress is not None:
         values["progress"] = progress.model_dump(mode="json")
-    beat = _guarded(update(Job), claim).values(**values).returning(Job.cancel_requested_at)
+    beat = _guarded(update(Job), claim).values(**values).returning(Job.cancel_requested_at, Job.stop_requested_at)
     row = session.execute(beat, execution_options={"synchronize_session": False}).one_or_none()
-    return Heartbeat(held=row is not None, cancel_requested=row is not None and row.cancel_requested_at is not None)
+    if row is None:
+        return Heartbeat(held=False, cancel_requested=False)
+    return Heartbeat(True, row.cancel_requested_at is not None, row.stop_requested_at is not None)
 
 
 def _guarded(statement: Any, claim: Claim) -> Any:

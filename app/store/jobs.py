@@ -45,6 +45,7 @@ __all__ = [
     "NewEvent",
     "Point",
     "Recorded",
+    "StopOutcome",
     "cancel",
     "cancelled",
     "claim",
@@ -61,11 +62,13 @@ __all__ = [
     "release",
     "rescue_expired",
     "start_phase",
+    "stop",
     "submit",
     "succeed",
 ]
 
 CancelOutcome = Literal["cancelled", "cancelling", "already-finished"]
+StopOutcome = Literal["stopping", "not-begun", "being-cancelled", "already-finished"]
 
 
 def submit(
@@ -215,6 +218,28 @@ def cancel(session: Session, job_id: str) -> CancelOutcome | None:
         job.status_reason = "The client asked to cancel; the worker is stopping the job."
         events.append(session, job, [NewEvent("cancelling", {"actor": "client"})], at=at)
     return "cancelling"
+
+
+def stop(session: Session, job_id: str) -> StopOutcome | None:
+    """Ask for the best checkpoint so far as the result; None when there is no such job.
+
+    A job that has never run has none. Asking twice changes nothing more.
+    """
+    job = session.get(Job, job_id, with_for_update=True, populate_existing=True)
+    if job is None:
+        return None
+    if job.status in TERMINAL:
+        return "already-finished"
+    if job.cancel_requested_at is not None:
+        return "being-cancelled"
+    if job.attempt == 0:
+        return "not-begun"
+    if job.stop_requested_at is None:
+        at = clock(session)
+        job.stop_requested_at = at
+        job.status_reason = "The client asked to stop; the best checkpoint so far is kept and exported."
+        events.append(session, job, [NewEvent("stopping", {"actor": "client"})], at=at)
+    return "stopping"
 
 
 def due_for_ring(session: Session, older_than_seconds: float, limit: int) -> list[tuple[str, str]]:

@@ -144,6 +144,7 @@ class Job(Base):
     lease_until: Mapped[datetime | None]
     heartbeat_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
+    stop_requested_at: Mapped[datetime | None]  # end training with the best checkpoint so far
 
     worker: Mapped[dict[str, Any] | None]  # WorkerRef
     progress: Mapped[dict[str, Any]]  # Progress

@@ -137,6 +137,28 @@ def deaf(field: Field) -> None:
     assert time.monotonic() - asked < 6.0 * slowness()
 
 
+@scenario("stop: what there is becomes the version", "P2 P12")
+def stopped(field: Field) -> None:
+    field.api()
+    field.worker()
+    job_id = field.hold(Recipe(steps=2000, hold=7, mode="stopped"))
+    assert field.client.post(f"/jobs/{job_id}/stop").status_code == 202
+    field.succeeded(job_id, attempt=1, crashes=0)
+    assert field.job(job_id).stop_reason == "stopped"
+
+
+@scenario("worker killed after it was asked to stop", "P2 P4 P6")
+def stopped_and_killed(field: Field) -> None:
+    field.api()
+    first = field.worker()
+    job_id = field.hold(Recipe(steps=2000, hold=12, mode="deaf-once"))
+    assert field.client.post(f"/jobs/{job_id}/stop").status_code == 202
+    first.kill()
+    field.worker()
+    field.succeeded(job_id, attempt=2, crashes=1)
+    assert field.job(job_id).stop_reason == "stopped"
+
+
 @scenario("cancels that race with the publishing", "P2 P5 P9")
 def cancel_storm(field: Field) -> None:
     field.api()

@@ -28,6 +28,7 @@ from worker.events import (
     PhaseStarted,
     Resumed,
     Stopped,
+    StopReason,
     Used,
 )
 
@@ -36,15 +37,15 @@ Asked = Callable[[], bool]
 STATE = "state.json"
 
 
-def run(spec: AttemptSpec, emit: Emit, should_stop: Asked, should_save: Asked) -> None:
+def run(spec: AttemptSpec, emit: Emit, should_stop: Asked, should_save: Asked, should_finish: Asked) -> None:
     """Run one attempt."""
     wishes = spec.request.metadata
     if spec.attempt == 1:
         failpoints.arm(wishes.get("failpoint", ""))
     if "real" in wishes:
-        importlib.import_module("worker.pipeline").run(spec, emit, should_stop, should_save)
+        importlib.import_module("worker.pipeline").run(spec, emit, should_stop, should_save, should_finish)
     else:
-        Chain(spec, emit, should_stop, should_save).run()
+        Chain(spec, emit, should_stop, should_save, should_finish).run()
 
 
 def weights(seed: str, steps: int) -> str:
@@ -63,12 +64,15 @@ def link(digest: str, step: int) -> str:
 class Chain:
     """One attempt at a chain."""
 
-    def __init__(self, spec: AttemptSpec, emit: Emit, should_stop: Asked, should_save: Asked) -> None:
+    def __init__(
+        self, spec: AttemptSpec, emit: Emit, should_stop: Asked, should_save: Asked, should_finish: Asked
+    ) -> None:
         wishes = spec.request.metadata
         self._spec = spec
         self._emit = emit
         self._should_stop = should_stop
         self._should_save = should_save
+        self._should_finish = should_finish
         self._steps = int(wishes["steps"])
         self._every = int(wishes["every"])
         self._pace = float(wishes["pace"])
@@ -85,7 +89,7 @@ class Chain:
         self._resume()
         self._emit(PhaseStarted(phase="training"))
         journal = os.open(self._spec.request.metadata["journal"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        while self._step < self._steps:
+        while self._step < self._steps and not (self._step and self._should_finish()):
             if self._asked_to_stop():
                 if self._should_save():
                     self._save()
@@ -113,9 +117,12 @@ class Chain:
     def _hold(self) -> None:
         """Wait in the first attempt at the step that the job names, for a fault to come or for leave to go on."""
         leave = Path(self._spec.request.metadata["journal"] + ".go")
-        while self._first and self._step == self._hold_at and not leave.exists() and not self._asked_to_stop():
+        while self._first and self._step == self._hold_at and not leave.exists() and not self._asked_to_end():
             self._emit(toy.stepped(self._step, self._steps))
             time.sleep(0.1)
+
+    def _asked_to_end(self) -> bool:
+        return self._asked_to_stop() or (self._should_finish() and self._mode != "deaf-once")
 
     def _asked_to_stop(self) -> bool:
         return self._should_stop() and self._mode != "deaf"
@@ -137,8 +144,9 @@ class Chain:
         self._emit(Checkpointed(step=self._step, folder=folder))
 
     def _finish(self) -> None:
-        self._emit(toy.evaluated(self._spec, "validation", self._steps, improved=True))
-        self._emit(Stopped(reason="completed", step=self._steps, best_step=self._steps))
+        reason: StopReason = "completed" if self._step == self._steps else "stopped"
+        self._emit(toy.evaluated(self._spec, "validation", self._step, improved=True))
+        self._emit(Stopped(reason=reason, step=self._step, best_step=self._step))
         self._emit(PhaseStarted(phase="exporting"))
         if self._mode == "dies-exporting" and self._first:
             self._spec.bundle_dir.mkdir()

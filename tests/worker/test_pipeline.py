@@ -244,6 +244,15 @@ def test_stops_early_and_exports_the_best(make_spec: MakeSpec, recording: Record
     assert Bundle.open(spec.bundle_dir).manifest.validation.f1_macro == best
 
 
+def test_a_budget_ends_training_with_what_there_is(make_spec: MakeSpec, recording: Recording) -> None:
+    rows = [*toy_rows(24), *toy_rows(6, split="validation")]
+    spec = make_spec(rows, num_train_epochs=1000, early_stopping_patience=None, max_train_seconds=1)
+    run(spec, recording, never)
+    [stopped] = recording.of(Stopped)
+    assert stopped.reason == "max_train_seconds"
+    assert Bundle.open(spec.bundle_dir).manifest.validation is not None
+
+
 def test_without_validation_and_test_the_last_weights_are_exported(make_spec: MakeSpec, recording: Recording) -> None:
     spec = make_spec(toy_rows(20), num_train_epochs=1)
     run(spec, recording, never)

@@ -230,6 +230,16 @@ def test_a_worker_cut_off_from_the_database_stops_before_its_lease_ends(world):
     assert world.versions() == []
 
 
+def test_a_stopped_job_publishes_what_there_is(world):
+    job_id = world.submit("endless")
+    world.supervisor()
+    running_child(world, job_id)
+    world.database.run(lambda session: jobs.stop(session, job_id))
+    job = world.wait(job_id, "succeeded")
+    assert (job.attempt, job.stop_reason) == (1, "stopped")
+    assert len(world.versions()) == 1
+
+
 def test_draining_gives_the_job_back_and_another_worker_ends_it(everywhere):
     world = everywhere
     job_id = world.submit("first:slow")

@@ -1,11 +1,9 @@
 """What the training loop says while it trains."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from app.schemas.metrics import Evaluation
-
-StopReason = Literal["completed", "early_stopping", "max_steps"]
+from worker.events import StopReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.checkpoint_files import damaged
-from worker.events import Interrupted
+from worker.events import Interrupted, StopReason
 from worker.heads import Head
 from worker.memory import ran_out, release
 from worker.training.checkpoint import BEST, batch_of, best_of, load_state, load_weights, save_state, save_weights
 from worker.training.distillation import Distillation
-from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, StopReason, TrainingEvent
+from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, TrainingEvent
 from worker.training.freezing import Freezing
 from worker.training.ladder import Ladder, remember_dice
 from worker.training.meter import EXPLODED_NORM, Meter
@@ -110,6 +110,7 @@ class Training:
             wishes.metric_for_best_model, wishes.early_stopping_patience, wishes.early_stopping_threshold
         )
         self._place = Place()
+        self._cut_short: StopReason | None = None
         self._windows: list[Sequence[Rows]] = []
         self._curves_of_epoch: dict[str, float] = {}
         self._curves: dict[str, float] = {}  # of the newest step, which may have been the last of its epoch
@@ -117,8 +118,10 @@ class Training:
         self._newest_norm: Tensor | None = None  # of a step that may have been skipped
         self._meter = Meter(device)
 
-    def run(self, should_stop: Callable[[], bool]) -> Iterator[TrainingEvent]:
-        """Train until the steps or the patience run out, then put the best weights back.
+    def run(
+        self, should_stop: Callable[[], bool], finish: Callable[[], StopReason | None] = lambda: None
+    ) -> Iterator[TrainingEvent]:
+        """Train until the steps or the patience run out, or ``finish`` gives a reason, then put the best weights back.
 
         Raises Interrupted at a step boundary when ``should_stop`` says so, JobFailure ``training-diverged`` or
         ``gpu-out-of-memory``.
@@ -127,9 +130,10 @@ class Training:
         self.model.train()
         self._meter.start()
         while True:
+            self._cut_short = finish() if self._place.step else None
             if self._evaluate is not None and self._evaluation_is_due():
                 yield self._judge(self._evaluate)
-            if self._place.step >= self._total_steps or self._stopping.exhausted:
+            if self._place.step >= self._total_steps or self._stopping.exhausted or self._cut_short:
                 break
             if should_stop():
                 raise Interrupted
@@ -379,7 +383,7 @@ class Training:
         place = self._place
         if place.step == place.evaluated:
             return False
-        if place.step >= self._total_steps:
+        if place.step >= self._total_steps or self._cut_short:
             return True
         if self.wishes.eval_steps is not None:
             return place.step % self.wishes.eval_steps == 0
@@ -406,5 +410,5 @@ class Training:
 
     def _reason(self) -> StopReason:
         if self._place.step < self._total_steps:
-            return "early_stopping"
+            return self._cut_short or "early_stopping"
         return "completed" if self.wishes.max_steps is None else "max_steps"

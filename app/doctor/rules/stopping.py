@@ -61,8 +61,10 @@ def _what_ended_it(case: Case) -> str:
     reason = case.facts.stop_reason
     if reason == "early_stopping":
         return "Early stopping ended the run although the score was rising: gains below its threshold do not count."
-    if reason == "max_steps":
-        return f"max_steps ended the run at step {case.metric.last.step}, before the score had settled."
+    if reason == "stopped":
+        return f"A client ended the run at step {case.metric.last.step}, before the score had settled."
+    if reason in ("max_steps", "max_train_seconds", "max_gpu_seconds"):
+        return f"{reason} ended the run at step {case.metric.last.step}, before the score had settled."
     return f"The planned epochs were over at {when(case.metric.last)}, before the score had settled."
 
 

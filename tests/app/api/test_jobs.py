@@ -86,6 +86,7 @@ def test_a_succeeded_job_names_its_result(client: TestClient, publish: Callable[
 def test_every_unknown_id_is_the_same_answer(client: TestClient, wrong: str) -> None:
     answers = [client.get(f"/jobs/{wrong}"), client.get(f"/jobs/{wrong}/metrics"), client.get(f"/jobs/{wrong}/events")]
     answers.append(client.post(f"/jobs/{wrong}/cancel"))
+    answers.append(client.post(f"/jobs/{wrong}/stop"))
     for answer in answers:
         assert problem_of(answer) in {(404, "job-not-found"), (404, "route-not-found")}
 
@@ -220,6 +221,25 @@ def test_a_finished_job_cannot_be_cancelled(client: TestClient, publish: Callabl
     answer = client.post(f"/jobs/{job_id}/cancel")
     assert problem_of(answer) == (409, "already-finished")
     assert answer.json()["allowed_actions"] == []
+
+
+def test_a_running_job_is_asked_to_keep_its_best(client: TestClient, db: Database, job_id: str) -> None:
+    assert problem_of(client.post(f"/jobs/{job_id}/stop")) == (409, "not-begun")
+    claim(db, job_id)
+    assert client.get(f"/jobs/{job_id}").json()["allowed_actions"] == ["cancel", "stop"]
+    for _ in range(2):
+        answer = client.post(f"/jobs/{job_id}/stop")
+        assert (answer.status_code, answer.json()["status"]) == (202, "running")
+        assert answer.json()["allowed_actions"] == ["cancel"]
+    assert "best checkpoint" in answer.json()["status_reason"]
+    client.post(f"/jobs/{job_id}/cancel")
+    assert problem_of(client.post(f"/jobs/{job_id}/stop")) == (409, "being-cancelled")
+
+
+def test_a_finished_job_cannot_be_stopped(client: TestClient, publish: Callable[..., int]) -> None:
+    publish()
+    job_id = client.get("/jobs").json()["data"][0]["id"]
+    assert problem_of(client.post(f"/jobs/{job_id}/stop")) == (409, "already-finished")
 
 
 def test_prefer_wait_answers_when_the_job_has_finished(client: TestClient, db: Database, job_id: str) -> None:

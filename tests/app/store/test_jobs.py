@@ -245,6 +245,27 @@ def test_cancel_comes_too_late_or_finds_nothing(store: Any) -> None:
     assert store.do(jobs.cancel, "job_unknown") is None
 
 
+def test_stop_is_heard_by_the_worker_and_by_the_next_one(store: Any) -> None:
+    claim = store.running()
+    assert [store.do(jobs.stop, claim.job_id) for _ in range(2)] == ["stopping", "stopping"]
+    assert [event.type for event in store.events(claim.job_id)].count("stopping") == 1
+    assert store.do(jobs.heartbeat, claim, lease_seconds=60) == jobs.Heartbeat(True, False, True)
+    assert store.do(jobs.release, claim, crashed=True, reason="It ended.") == "queued"
+    assert store.do(jobs.stop, claim.job_id) == "stopping"
+    again = store.claim(claim.job_id)
+    assert store.do(jobs.heartbeat, again, lease_seconds=60).stop_requested
+    store.publish(again)
+    assert store.do(jobs.stop, claim.job_id) == "already-finished"
+
+
+def test_stop_where_there_is_nothing_to_keep(store: Any) -> None:
+    assert store.do(jobs.stop, "job_unknown") is None
+    assert store.do(jobs.stop, store.submit()) == "not-begun"
+    claim = store.running()
+    store.do(jobs.cancel, claim.job_id)
+    assert store.do(jobs.stop, claim.job_id) == "being-cancelled"
+
+
 def test_expired_leases_are_taken_back_and_live_ones_are_not(store: Any) -> None:
     live = store.running(lease=60)
     dead = [store.running(lease=-1, max_attempts=limit) for limit in (3, 1)]

@@ -32,6 +32,7 @@ class Model:
     crashes: int = 0
     interruptions: int = 0
     cancel: bool = False
+    stop: bool = False
     expired: bool = False
     points: int = 0
     moves: list[tuple[str | None, str]] = field(default_factory=lambda: [(None, "queued")])
@@ -109,7 +110,7 @@ class JobMachine(RuleBasedStateMachine):
     def heartbeat(self, age: int, expired: bool) -> None:
         claim, model, held = self._use(age)
         beat = self.store.do(jobs.heartbeat, claim, lease_seconds=-1 if expired else 60)
-        assert beat == jobs.Heartbeat(held, held and model.cancel)
+        assert beat == jobs.Heartbeat(held, held and model.cancel, held and model.stop)
         if held:
             model.expired = expired
 
@@ -166,6 +167,19 @@ class JobMachine(RuleBasedStateMachine):
             model.move("cancelled")
         elif model.status == "running":
             model.cancel = True
+
+    @precondition(lambda self: self.ids)
+    @rule(slot=SLOTS)
+    def stop(self, slot: int) -> None:
+        model = self.model[self._job(slot)]
+        outcome = self.store.do(jobs.stop, self._job(slot))
+        if model.status not in ("queued", "running"):
+            assert outcome == "already-finished"
+        elif model.cancel or model.attempt == 0:
+            assert outcome == ("being-cancelled" if model.cancel else "not-begun")
+        else:
+            assert outcome == "stopping"
+            model.stop = True
 
     @rule()
     def rescue(self) -> None:

@@ -42,7 +42,10 @@ class OutOfMemoryError(RuntimeError):
     """Named as torch names it."""
 
 
-def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_save: Callable[[], bool]) -> None:
+Asked = Callable[[], bool]
+
+
+def run(spec: AttemptSpec, emit: Emit, should_stop: Asked, should_save: Asked, should_finish: Asked) -> None:
     """Do what ``metadata['toy']`` says; ``first:MODE`` does it in the first attempt only."""
     mode = spec.request.metadata.get("toy", "train")
     if mode.startswith("first:"):
@@ -58,6 +61,9 @@ def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_s
         emit(Resumed(step=json.loads((spec.resume_from / "state.json").read_text())["step"]))
     if mode == "saves":
         save_until(spec, emit, should_stop, should_save)
+    if mode == "endless":
+        finish_when_asked(spec, emit, should_stop, should_finish)
+        return
     misbehave(mode, spec, emit, should_stop)
     for step in range(1, STEPS + 1):
         if should_stop():
@@ -75,6 +81,17 @@ def run(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_s
     if mode == "silent":
         return
     emit(BundleReady(manifest_sha256="0" * 64 if mode == "wrong-hash" else digest))
+
+
+def finish_when_asked(spec: AttemptSpec, emit: Emit, should_stop: Asked, should_finish: Asked) -> None:
+    """Step until asked to make do with what there is, then hand it back."""
+    step = _step_until(emit, lambda: should_stop() or should_finish())
+    if should_stop():
+        raise Interrupted
+    emit(evaluated(spec, "validation", step, improved=True))
+    emit(Stopped(reason="stopped", step=step, best_step=step))
+    emit(PhaseStarted(phase="exporting"))
+    emit(BundleReady(manifest_sha256=write_bundle(spec, b"what there is")))
 
 
 def save_until(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_save: Callable[[], bool]) -> None:

@@ -111,6 +111,20 @@ def test_max_steps_names_itself_as_the_reason(tmp_path: Path) -> None:
     assert stopped == Stopped("max_steps", 4, 4)
 
 
+def test_cut_short_it_evaluates_and_puts_the_best_weights_back(tmp_path: Path) -> None:
+    """As scripted: the second of two evaluations is the better one, of a step at which none was due."""
+    training = small_run(tmp_path, texts(32), total_steps=80, eval_steps=5, evaluate=scripted([0.5, 0.9]))
+    reasons = iter([None] * 6 + ["stopped"])
+    events = list(training.run(never, lambda: next(reasons)))
+    assert [event.step for event in of(events, Evaluated)] == [5, 7]
+    assert events[-1] == Stopped("stopped", 7, 7)
+
+
+def test_at_least_one_step_is_made_before_it_is_cut_short(tmp_path: Path) -> None:
+    *_, stopped = small_run(tmp_path, texts(32), total_steps=80).run(never, lambda: "max_train_seconds")
+    assert stopped == Stopped("max_train_seconds", 1, 1)
+
+
 def test_stops_at_the_step_after_it_was_asked_to(tmp_path: Path) -> None:
     training = small_run(tmp_path, texts(12), total_steps=60, logging_steps=1)
     seen: list[TrainingEvent] = []
