@@ -97,7 +97,7 @@ def _train(
     validation_fraction: ValidationFractionOption = None,
     test_fraction: TestFractionOption = None,
     split_seed: SeedOption = None,
-    priority: Annotated[int, typer.Option(help="Higher runs sooner.")] = 0,
+    priority: Annotated[int, typer.Option(help="Higher runs sooner: a point is worth a minute of waiting.")] = 0,
     metadata: Annotated[
         list[str] | None, typer.Option(help="A pair of your own; may be repeated.", metavar="KEY=VALUE")
     ] = None,

@@ -82,7 +82,7 @@ class TrainJobRequest(StrictModel):
     export: ExportOptions = ExportOptions()
     """What is handed back beside the weights."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
-    """Higher runs sooner."""
+    """Higher runs sooner: a point is worth a minute of waiting, so that nothing waits for ever."""
     metadata: Metadata = {}
 
 

@@ -67,7 +67,7 @@ def claim(
 def claim_next(
     session: Session, *, owner: str, queues: Collection[str], lease_seconds: float, worker: WorkerRef
 ) -> Claim | None:
-    """Take the job that should run next, by priority, then age; None when nothing waits."""
+    """Take the job whose turn is next; None when nothing waits."""
     first = claims.first_in_line(queues)
     taken = claims.take(session, first, owner=owner, queues=queues, lease_seconds=lease_seconds, worker=worker)
     return _began(session, taken)

@@ -72,7 +72,7 @@ def take(
 
 def first_in_line(queues: Collection[str]) -> Any:
     """Query the id of the job that should run next, passing over those that another worker is taking."""
-    line = _claimable(select(Job.id), queues).order_by(Job.priority.desc(), Job.run_at, Job.id)
+    line = _claimable(select(Job.id), queues).order_by(Job.turn_at, Job.id)
     return line.limit(1).with_for_update(skip_locked=True).scalar_subquery()
 
 

@@ -5,7 +5,7 @@ lost and ``queued -> cancelled``. A terminal state never changes.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import exists, func, or_, select, tuple_, update
@@ -68,6 +68,8 @@ __all__ = [
 ]
 
 CancelOutcome = Literal["cancelled", "cancelling", "already-finished"]
+WORTH_OF_PRIORITY = timedelta(minutes=1)
+"""A point of priority is worth a minute of waiting, so that no stream of urgent jobs holds up another for ever."""
 StopOutcome = Literal["stopping", "not-begun", "being-cancelled", "already-finished"]
 
 
@@ -104,6 +106,7 @@ def submit(
         queue=queue,
         priority=request.priority,
         run_at=at,
+        turn_at=at - request.priority * WORTH_OF_PRIORITY,
         rung_at=at,  # the caller rings right after the commit; if it dies before, a sweep rings again
         attempt=0,
         max_attempts=max_attempts,
@@ -171,10 +174,7 @@ def page(
 
 def queue_position(session: Session, job: Job) -> int:
     """Count the queued jobs of the same queue that will be taken before ``job``."""
-    earlier = or_(
-        Job.priority > job.priority,
-        (Job.priority == job.priority) & (tuple_(Job.run_at, Job.id) < tuple_(job.run_at, job.id)),
-    )
+    earlier = tuple_(Job.turn_at, Job.id) < tuple_(job.turn_at, job.id)
     query = select(func.count()).where(Job.status == "queued", Job.queue == job.queue, earlier)
     return session.execute(query).scalar_one()
 
@@ -249,7 +249,7 @@ def due_for_ring(session: Session, older_than_seconds: float, limit: int) -> lis
         Job.run_at <= now(),
         or_(Job.rung_at.is_(None), Job.rung_at < now_plus(-older_than_seconds)),
     )
-    line = select(Job.id).where(*due).order_by(Job.priority.desc(), Job.run_at, Job.id).limit(limit)
+    line = select(Job.id).where(*due).order_by(Job.turn_at, Job.id).limit(limit)
     first = line.with_for_update(skip_locked=True).cte("due")
     ring = update(Job).where(Job.id.in_(select(first.c.id)), *due).values(rung_at=now()).returning(Job.id, Job.queue)
     return [(row.id, row.queue) for row in session.execute(ring, execution_options={"synchronize_session": False})]

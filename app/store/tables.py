@@ -134,6 +134,7 @@ class Job(Base):
     queue: Mapped[str] = mapped_column(default="default")
     priority: Mapped[int] = mapped_column(default=0)
     run_at: Mapped[datetime]
+    turn_at: Mapped[datetime | None]  # the earliest is next: run_at, moved by what its priority is worth
     rung_at: Mapped[datetime | None]  # when the doorbell was last rung for this job
 
     attempt: Mapped[int] = mapped_column(default=0)  # the fencing token of every worker write
@@ -172,8 +173,7 @@ class Job(Base):
         CheckConstraint("attempt >= 0", name="attempt"),
         Index(
             "ix_jobs_claimable",
-            text("priority DESC"),
-            "run_at",
+            "turn_at",
             "id",
             postgresql_where=text("status = 'queued'"),
             sqlite_where=text("status = 'queued'"),

@@ -15,10 +15,11 @@ from tests.faults.field import Field
 from tests.faults.ground import Ground
 from tests.faults.history import History
 from tests.faults.nemesis import Nemesis
-from tests.faults.scenario import SCENARIOS, Scenario
+from tests.faults.scenario import Scenario, all_scenarios
 
 SIDE_BY_SIDE = 4
 """Fields at a time: they mostly wait for leases to run out."""
+EVERY = "P1-P12"
 GRACE_SECONDS = 5.0
 """How long files that nothing refers to may lie about before they count."""
 
@@ -50,7 +51,7 @@ def run(
     """Run scenarios, all or those whose name holds one of ``names``, in the order that the seed gives."""
     wanted = [
         (scenario, database)
-        for scenario in SCENARIOS
+        for scenario in all_scenarios()
         for database in scenario.databases
         if database in databases and (not names or any(name in scenario.name for name in names))
     ]
@@ -89,7 +90,7 @@ def rage(ground: Ground, seed: int, database: str, seconds: float) -> Result:
     def act(place: Field) -> None:
         Nemesis(place, seed).rage(seconds)
 
-    return play(ground, Scenario(f"everything at once for {seconds:.0f} s", "P1-P12", act), database)
+    return play(ground, Scenario(f"everything at once for {seconds:.0f} s", EVERY, act), database)
 
 
 def _left_by(place: Field) -> History:

@@ -51,6 +51,16 @@ class Ground:
             self._server.__exit__()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def new_database(self, kind: str) -> str:
+        """Make a database with empty tables but for the dataset, and give its URL; it goes with the ground."""
+        name = f"field_{secrets.token_hex(6)}"
+        if kind == "sqlite":
+            shutil.copyfile(self._template, self.folder / name)
+            return f"sqlite:///{self.folder / name}"
+        assert self._server is not None
+        with self._copying:  # a template can be copied by one at a time
+            return self._new_database(self._server, name, "template")
+
     @contextmanager
     def field(self, database: str, *, own_server: bool = False) -> Iterator[Field]:
         """Give a field with an empty database, and close it."""
@@ -58,17 +68,12 @@ class Ground:
         folder = self.folder / name
         folder.mkdir()
         server = None
-        if database == "sqlite":
-            shutil.copyfile(self._template, folder / "tunesmith.db")
-            url = f"sqlite:///{folder / 'tunesmith.db'}"
-        elif own_server:
+        if own_server:
             server = self._new_server()
             url = self._new_database(server, "alone", "template0")
             _prepare(url)
         else:
-            assert self._server is not None
-            with self._copying:  # a template can be copied by one at a time
-                url = self._new_database(self._server, f"field_{secrets.token_hex(6)}", "template")
+            url = self.new_database(database)
         field = Field(folder, url, base_model=self.base_model, server=server)
         try:
             yield field

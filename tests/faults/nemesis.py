@@ -42,7 +42,8 @@ class Nemesis:
             if time.monotonic() > end:
                 break
             self._wake(time.monotonic())
-            self._field.note(fault())
+            if done := fault():
+                self._field.note(done)
             time.sleep(self._random.uniform(0.1, 0.5))
         self._heal()
         self._field.until(self._all_ended, "every job ends", 60.0)
@@ -74,7 +75,7 @@ class Nemesis:
         recipe = Recipe(steps=steps, every=every, pace=0.02, mode="damaged")
         with suppress(httpx.TransportError):  # unknown: the checker wants one job of it at most
             self._field.submit_once(recipe)
-        return "jobs submitted"
+        return ""
 
     def _kill_child(self) -> str:
         worker = self._anyone()
@@ -103,7 +104,8 @@ class Nemesis:
             self._frozen.append(
                 (time.monotonic() + self._random.uniform(0.2, 1.75) * self._field.lease_seconds, worker)
             )
-        return "worker frozen"
+            return "worker frozen"
+        return ""
 
     def _wake(self, now: float) -> None:
         for due, worker in list(self._frozen):
@@ -142,7 +144,7 @@ class Nemesis:
             with suppress(OSError, IndexError):
                 spoil(kept(self._field, job_id)[-1].with_name("state.json"), "flip")
                 return "checkpoints damaged"
-        return "no checkpoint to damage"
+        return ""
 
     def _kill_api(self) -> str:
         assert self._field.serving is not None

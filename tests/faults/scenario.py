@@ -1,5 +1,6 @@
 """A scenario: one fault, injected at one instant into a field of its own, and what must come of it."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,14 @@ class Scenario:
 
 
 SCENARIOS: list[Scenario] = []
+MODULES = ("crashes", "instants", "stores", "arithmetic")
+
+
+def all_scenarios() -> list[Scenario]:
+    """Give every scenario that the modules of this folder define."""
+    for module in MODULES:
+        importlib.import_module(f"tests.faults.{module}")
+    return SCENARIOS
 
 
 def scenario(

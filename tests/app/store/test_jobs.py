@@ -82,6 +82,15 @@ def test_the_next_job_is_that_of_the_highest_priority_then_the_oldest(store: Any
     assert store.claim() is None
 
 
+def test_no_stream_of_urgent_jobs_holds_up_another_for_ever(store: Any) -> None:
+    patient = store.submit(priority=-1)
+    turn = store.job(patient).turn_at - timedelta(minutes=90)
+    store.do(lambda session: session.execute(update(Job).where(Job.id == patient).values(turn_at=turn)))
+    urgent, most_urgent = store.submit(priority=88), store.submit(priority=100)
+    assert store.do(jobs.queue_position, store.job(patient)) == 1
+    assert [store.claim().job_id for _ in range(3)] == [most_urgent, patient, urgent]
+
+
 def test_a_heartbeat_prolongs_the_lease_and_carries_progress(store: Any) -> None:
     claim = store.running(lease=5)
     before = store.job(claim.job_id).lease_until

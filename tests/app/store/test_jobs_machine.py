@@ -211,17 +211,17 @@ class JobMachine(RuleBasedStateMachine):
         assert (row.id in models.of_jobs(session, [row.id])) == (model.status == "succeeded")
 
 
-def test_no_order_of_verbs_breaks_a_promise(store: Any) -> None:
+def walk(store: Any, **effort: Any) -> None:
+    """Walk at random through a store; ``effort`` are settings of Hypothesis."""
     if store.database.engine.dialect.name == "sqlite":
         # The pool's only connection need not wait for the disk: no power cut is among the verbs.
         raw = store.database.engine.raw_connection()
         raw.execute("PRAGMA synchronous=OFF")
         raw.close()
     machine = type("Machine", (JobMachine,), {"store": store})
-    effort = settings(
-        max_examples=15,
-        stateful_step_count=25,
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(machine, settings=effort)
+    run_state_machine_as_test(machine, settings=settings(suppress_health_check=list(HealthCheck), **effort))
+
+
+def test_no_order_of_verbs_breaks_a_promise(store: Any) -> None:
+    phases = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
+    walk(store, max_examples=15, stateful_step_count=25, phases=phases)
