@@ -45,7 +45,7 @@ def main(url: str, *mutant: str) -> int:
     hypothesis = importlib.import_module("hypothesis")
     quick = [hypothesis.Phase.generate]
     try:
-        machine.walk(store, max_examples=30, stateful_step_count=25, phases=quick, **ALWAYS_THE_SAME)
+        machine.walk(store, max_examples=100, stateful_step_count=40, phases=quick, **ALWAYS_THE_SAME)
     except Exception:  # noqa: BLE001 - whatever it is, the change was noticed
         traceback.print_exc()
         return NOTICED

@@ -54,7 +54,7 @@ class Nemesis:
 
     def _plan(self) -> Iterator[Callable[[], str]]:
         faults = {
-            self._submit: 30,
+            self._submit: 15,
             self._kill_child: 8,
             self._kill_worker: 5,
             self._freeze_worker: 4,

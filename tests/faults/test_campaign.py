@@ -9,7 +9,7 @@ from tests.faults.ground import Ground
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SEED = 20_261_121
-SECONDS = 4.0
+SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_no_promise_breaks_while_everything_fails_at_once(ground: Ground) -> Non
     assert result.surprise == ""
     assert result.violations == []
     assert result.jobs > 0
-    assert result.injected.total() > 5
+    assert result.injected.total() > 2
 
 
 def test_the_same_checker_finds_the_naive_design_broken(ground: Ground) -> None:

@@ -176,6 +176,7 @@ def resolved(spec: AttemptSpec) -> Resolved:
         "precision": "fp32",
         "warmup_steps": 0,
         "warmup_ratio": None,
+        "long_text": "truncate",
     }
     return Resolved(
         hyperparameters=ResolvedHyperparameters.model_validate(wishes),
