@@ -10,22 +10,22 @@ ZOOM = 2.0
 """Pixels for each unit of a drawing, as sharp screens and printers want it."""
 MOST_PIXELS = 8_000_000
 """A large confusion matrix is drawn smaller instead: four bytes each are held at once."""
-FAMILY = "Open Sans"
+FAMILY = "Source Sans Pro"
 _ELSEWHERE = re.compile(r"[^\u0000-\u058f\u1e00-\u22ff\ufb00-\ufb06\ufffd]")
-"""What the font of this package has no letters for: scripts beyond Latin, Greek and Cyrillic."""
+"""What that font has no letters for: scripts beyond Latin, Greek and Cyrillic."""
 
 
 def as_png(svg: str) -> bytes:
     """Draw one of our own drawings in its light colours.
 
-    Letters that the font of this package lacks are taken from the fonts of the machine; where that has none either,
+    Letters that our font lacks are taken from the fonts of the machine; where that has none either,
     they are left out.
     """
     # Here and not above: most processes never draw.
     import resvg_py
 
     width, height = size_of(svg)
-    with as_file(files("app.reports").joinpath("fonts", "OpenSans.ttf")) as font:
+    with as_file(files("font_source_sans_pro").joinpath("files", "SourceSansPro-Regular.ttf")) as font:
         return bytes(
             resvg_py.svg_to_bytes(
                 svg_string=svg,
