@@ -9,6 +9,8 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType
 
+import pytest
+
 UNNOTICED, NOTICED = 0, 3
 ALWAYS_THE_SAME = {"derandomize": True, "database": None, "deadline": None, "report_multiple_bugs": False}
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +48,7 @@ def main(url: str, *mutant: str) -> int:
     quick = [hypothesis.Phase.generate]
     try:
         machine.walk(store, max_examples=100, stateful_step_count=40, phases=quick, **ALWAYS_THE_SAME)
-    except Exception:  # noqa: BLE001 - whatever it is, the change was noticed
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - whatever it is, the change was noticed
         traceback.print_exc()
         return NOTICED
     return UNNOTICED
