@@ -3,14 +3,13 @@
 Apart from the command line, whose libraries a server would hold for nothing as long as it lives.
 """
 
-# ruff: noqa: E402 - what is loaded first decides what the rest loads.
-
 import signal
 import sys
 from types import FrameType
 
-# structlog loads rich, 6 MB, for tracebacks in colour, which our log lines never have.
-sys.modules["rich"] = None  # type: ignore[assignment]
+if __name__ == "__main__":
+    # structlog loads rich, 6 MB, for tracebacks in colour, which our log lines never have.
+    sys.modules["rich"] = None  # type: ignore[assignment]
 
 import uvicorn
 

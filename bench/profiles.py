@@ -59,6 +59,15 @@ CASES = (
     Case("twitter-bert", "tweet-sentiment-multilingual-english", 1000, AUTO | {"num_train_epochs": 2}),
     # No registry has a small encoder that reads Devanagari: this one starts from nothing.
     Case("nepali-mbert", "nepali-quake", 0, AUTO, base_model="bench-devanagari"),
+    # Reviews of 800 tokens are four chunks of work for each row.
+    Case(
+        "hierarchical-roberta",
+        "movie-reviews-long",
+        160,
+        AUTO | {"num_train_epochs": 3},
+        validation_rows=40,
+        test_rows=100,
+    ),
     Case("research", "sst2", 1000, AUTO | {"num_train_epochs": 2}),
     Case("research", "sms-spam", 1000, AUTO | {"num_train_epochs": 2, "class_weights": "balanced"}),
 )

@@ -167,12 +167,14 @@ def rests_below(process: int, most: float) -> float:
 
 PROGRAM = """
 import json, sys
-import app.server
-from app.main import create_app
-seen = {}
+import runpy
+import uvicorn
+made, seen = [], {}
+uvicorn.run = lambda app, **options: made.append(app)
 def loaded():
     return sorted(name for name, module in sys.modules.items() if module is not None)
-app = create_app()
+runpy.run_module("app.server", run_name="__main__")
+(app,) = made
 seen["made"] = loaded()
 from starlette.testclient import TestClient  # brings libraries of its own
 with TestClient(app, base_url="http://127.0.0.1") as client:

@@ -59,6 +59,7 @@ def resolved() -> Resolved:
         "class_weights": "none",
         "dropout": 0.1,
         "max_length": 32,
+        "long_text": "truncate",
         "precision": "fp32",
         "warmup_steps": 0,
         "warmup_ratio": None,
