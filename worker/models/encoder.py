@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from app.errors import JobFailure
-from worker.models.head import head_modules, output_layer, reinitialize, reorder
+from worker.models.head import head_modules, name_labels, output_layer, reinitialize, reorder
 from worker.models.network import Blueprint, Loaded, Network
 from worker.models.tokenizer import tokenizer_file
 
@@ -29,7 +29,7 @@ def load(folder: Path, labels: Sequence[str]) -> Loaded:
     config = read_config(folder)
     trained = [str(config.id2label[index]) for index in sorted(config.id2label)]
     same_labels = sorted(trained) == sorted(labels)
-    _name_labels(config, trained if same_labels else labels)
+    name_labels(config, trained if same_labels else labels)
     model, missing = _load(folder, config)
     _refuse_incomplete(model, missing)
     head_kept = same_labels and not missing & _head_keys(model)
@@ -37,7 +37,7 @@ def load(folder: Path, labels: Sequence[str]) -> Loaded:
         reinitialize(model)
     elif trained != list(labels):
         reorder(model, trained, labels)
-    _name_labels(model.config, labels)
+    name_labels(model.config, labels)
     _require_output_layer(model, len(labels))
     return Loaded(model, head_kept)
 
@@ -69,12 +69,6 @@ def _load(folder: Path, config: Any) -> tuple[PreTrainedModel, set[str]]:
     except (OSError, ValueError, SafetensorError) as error:
         raise _unsupported(f"{config.model_type} cannot be loaded as a classifier from safetensors files") from error
     return model, set(report["missing_keys"]) | {key for key, *_ in report["mismatched_keys"]}
-
-
-def _name_labels(config: Any, labels: Sequence[str]) -> None:
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
 
 
 def _head_keys(model: PreTrainedModel) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from worker.models.families import dropout_field
 
@@ -82,3 +82,10 @@ def _within(model: PreTrainedModel, kind: type[Layer]) -> Iterator[Layer]:
         for module in head.modules():
             if isinstance(module, kind):
                 yield module
+
+
+def name_labels(config: PreTrainedConfig, labels: Sequence[str]) -> None:
+    """Note the labels in the order of the logits."""
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
@@ -19,8 +18,9 @@ from app.errors import JobFailure
 from app.schemas.families import HierarchicalOptions
 from worker.models import encoder
 from worker.models.families import HIERARCHICAL, inner_config
-from worker.models.head import reinitialize, reorder, set_dropout
+from worker.models.head import name_labels, set_dropout
 from worker.models.network import Blueprint, Loaded, Network
+from worker.models.own import load_own
 from worker.models.tokenizer import tokenizer_file
 
 _ABOUT_LABELS = ("id2label", "label2id", "problem_type", "heads")
@@ -139,42 +139,13 @@ def around(options: HierarchicalOptions, base: Path, labels: Sequence[str]) -> L
     model.encoder = _without_pooler(pretrained)
     for part in (model.attention.to_empty(device="cpu"), model.classifier.to_empty(device="cpu")):
         _draw(part, config.initializer_range)
-    _name_labels(model, labels)
+    name_labels(model.config, labels)
     return Loaded(model, head_kept=False)
 
 
 def load(folder: Path, labels: Sequence[str]) -> Loaded:
-    """Load a network that was trained before; its head is kept when it knows exactly these labels, else drawn anew.
-
-    Raises JobFailure ``unsupported-base-model`` when ``folder`` holds no complete network of this family.
-    """
-    try:
-        config: Any = HierarchicalConfig.from_pretrained(folder, local_files_only=True)
-        trained = [config.id2label[index] for index in sorted(config.id2label)]
-        same_labels = sorted(trained) == sorted(labels)
-        config.num_labels = len(trained if same_labels else labels)
-        loaded: Any = Hierarchical.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=not same_labels,
-            output_loading_info=True,
-        )
-        model, report = loaded
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _unsupported() from error
-    lost = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    if any(not key.startswith("classifier.") for key in lost):
-        raise _unsupported()
-    head_kept = same_labels and not lost
-    if not head_kept:
-        reinitialize(model)
-    elif trained != list(labels):
-        reorder(model, trained, labels)
-    _name_labels(model, labels)
-    return Loaded(model, head_kept)
+    """Load a network that was trained before. Raises JobFailure ``unsupported-base-model``."""
+    return load_own(Hierarchical, folder, labels, _unsupported())
 
 
 def _without_pooler(model: Any) -> Any:
@@ -191,12 +162,6 @@ def _draw(part: nn.Module, spread: float) -> None:
             nn.init.normal_(layer.weight, std=spread)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-
-
-def _name_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:
-    model.config.id2label = dict(enumerate(labels))
-    model.config.label2id = {label: index for index, label in enumerate(labels)}
-    model.config.problem_type = "single_label_classification"
 
 
 def _unsupported() -> JobFailure:

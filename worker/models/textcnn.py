@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
@@ -18,8 +17,9 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from app.errors import JobFailure
 from app.schemas.families import TextCNNOptions
 from worker.models.encoder import read_config
-from worker.models.head import reinitialize, reorder
+from worker.models.head import name_labels
 from worker.models.network import Blueprint, Loaded, Network
+from worker.models.own import load_own
 from worker.models.tokenizer import TOKENIZER, pad_token_id, tokenizer_file, vocabulary_size
 from worker.models.vocabulary import PAD_TOKEN_ID, train_tokenizer
 
@@ -139,48 +139,13 @@ def create(options: TextCNNOptions, labels: Sequence[str], *, vocabulary: int, p
     )
     config.num_labels = len(labels)
     model = TextCNN(config)
-    _name_labels(model, labels)
+    name_labels(model.config, labels)
     return Loaded(model, head_kept=False)
 
 
 def load(folder: Path, labels: Sequence[str]) -> Loaded:
-    """Load a network that was trained before; its head is kept when it knows exactly these labels, else drawn anew.
-
-    Raises JobFailure ``unsupported-base-model`` when ``folder`` holds no complete TextCNN.
-    """
-    try:
-        config: Any = TextCNNConfig.from_pretrained(folder, local_files_only=True)
-        trained = [config.id2label[index] for index in sorted(config.id2label)]
-        same_labels = sorted(trained) == sorted(labels)
-        config.num_labels = len(trained if same_labels else labels)
-        loaded: Any = TextCNN.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=not same_labels,
-            output_loading_info=True,
-        )
-        model, report = loaded
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _unsupported() from error
-    lost = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    if any(key.partition(".")[0] == TextCNN.base_model_prefix for key in lost):
-        raise _unsupported()
-    head_kept = same_labels and not lost
-    if not head_kept:
-        reinitialize(model)
-    elif trained != list(labels):
-        reorder(model, trained, labels)
-    _name_labels(model, labels)
-    return Loaded(model, head_kept)
-
-
-def _name_labels(model: PreTrainedModel, labels: Sequence[str]) -> None:
-    model.config.id2label = dict(enumerate(labels))
-    model.config.label2id = {label: index for index, label in enumerate(labels)}
-    model.config.problem_type = "single_label_classification"
+    """Load a network that was trained before. Raises JobFailure ``unsupported-base-model``."""
+    return load_own(TextCNN, folder, labels, _unsupported())
 
 
 def _unsupported() -> JobFailure:
