@@ -128,7 +128,7 @@ def test_a_key_that_is_taken_stays_inside(key: str) -> None:
         parts = split_key(key)
     except InternalError:
         return
-    assert Path("/root").joinpath(*parts).as_posix() == f"/root/{key}"
+    assert Path("/store").joinpath(*parts).as_posix() == f"/store/{key}"
     assert ".." not in parts
 
 
