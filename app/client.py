@@ -25,7 +25,7 @@ from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
 from app.schemas.models import Alias, Model, Version, VersionSummary
 from app.schemas.pages import Page
 from app.schemas.plans import JobPlan
-from app.schemas.predictions import PredictRequest, PredictResponse
+from app.schemas.predictions import PredictRequest, PredictResponse, Prefer
 from app.schemas.sources import Import, ImportRequest
 from app.transport import ApiError, ClientError, Misconfigured, Transport, Unreachable, pauses
 
@@ -276,10 +276,13 @@ class Tunesmith:
         *,
         top_k: int | None = None,
         return_all_scores: bool = False,
+        prefer: Prefer | None = None,
     ) -> PredictResponse:
         """Classify texts with NAME, NAME@ALIAS or NAME:VERSION."""
         texts = inputs if isinstance(inputs, str) else list(inputs)
-        request = PredictRequest(model=model, inputs=texts, top_k=top_k, return_all_scores=return_all_scores)
+        request = PredictRequest(
+            model=model, inputs=texts, top_k=top_k, return_all_scores=return_all_scores, prefer=prefer
+        )
         # Asking twice changes nothing, so there is nothing for the service to remember.
         answer = self._transport.send(
             "POST", "/predict", json=request.model_dump(exclude_defaults=True), idempotent=False

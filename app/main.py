@@ -74,16 +74,18 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         inspector=Inspector(_limits(settings)),
         rows=RowReader(artifacts, settings.data_dir / "cache" / "datasets"),
         predictions=predictions,
+        pool=pool,
     )
     await asyncio.to_thread(uploads.remove_stale, settings)
     reconciler.start()
+    pool.start()
     log.info("The API is up", host=settings.host, port=settings.port)
     try:
         yield
     finally:
         await asyncio.to_thread(reconciler.stop)
         await asyncio.to_thread(predictions.close)
-        await asyncio.to_thread(pool.close)
+        await pool.close()
         await asyncio.to_thread(doorbell.close)
         database.close()
         log.info("The API is down")

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     serve_threads: int = Field(0, ge=0, description="Threads that run inference; 0: one a physical core.")
     serve_cache_mb: int = Field(2048, ge=16, description="Memory that loaded model versions may take together.")
     serve_queue_ms: int = Field(500, ge=10, description="Longest wait for inference that is accepted; beyond it 429.")
+    serve_pinned: list[str] = Field(
+        ["champion"], description="Aliases whose versions are loaded at start, and let go last when memory is short."
+    )
+    serve_preload_seconds: float = Field(
+        30.0, ge=0, description="How long GET /readyz waits at start for the versions of those aliases."
+    )
     registry_refresh_seconds: float = Field(1.0, gt=0, description="How soon a new version or a moved alias is seen.")
 
     # Jobs and workers

@@ -41,6 +41,11 @@ PREDICT_DROPPED = Counter("tunesmith_predict_dropped_total", "Texts not classifi
 MODEL_CACHE_BYTES = Gauge("tunesmith_model_cache_bytes", "Memory taken by loaded model versions.")
 MODEL_CACHE_LOADS = Counter("tunesmith_model_cache_loads_total", "Model versions loaded.", ["outcome"])
 MODEL_CACHE_EVICTIONS = Counter("tunesmith_model_cache_evictions_total", "Model versions unloaded to make room.")
+MODEL_NAMES_BEHIND = Gauge(
+    "tunesmith_model_names_behind",
+    "1 for each name that means a refused version and is answered by an older.",
+    ["name"],
+)
 MODEL_LOAD_SECONDS = Histogram(
     "tunesmith_model_load_seconds", "Fetch, check, load and warm-up of one version.", buckets=_REQUEST_BUCKETS
 )

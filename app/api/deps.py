@@ -12,6 +12,7 @@ from app.errors import MalformedRequest
 from app.preflight.inspection import Inspector
 from app.preflight.jobs import JobPreflight
 from app.queue.enqueue import Doorbell
+from app.serving.pool import Pool
 from app.serving.service import PredictionService
 from app.settings import Settings
 from app.store.engine import Database
@@ -33,6 +34,7 @@ class Services:
     inspector: Inspector
     rows: RowReader
     predictions: PredictionService
+    pool: Pool
 
     @property
     def silence_seconds(self) -> float:

@@ -12,6 +12,7 @@ from app.api.problems import documented
 from app.errors import AppError, Unavailable
 from app.queue import reach
 from app.schemas.health import Alive, Check, Readiness
+from app.settings import MIB
 from app.store import jobs, workers
 from app.store.revision import is_current
 
@@ -28,16 +29,19 @@ async def healthz() -> Alive:
     "/readyz", summary="Can requests be served?", response_description="They can.", responses=documented(Unavailable)
 )
 def readyz(services: ServicesDep) -> Readiness:
-    """Check the database, its schema, the broker and the workers.
+    """Check the database, its schema, the broker, the workers and the versions that are to be served.
 
     Without the broker or workers the service is `degraded` and still answers 200: jobs are accepted, predictions are
-    served, and waiting jobs run once a worker is there. Without the database it is down: 503.
+    served, and waiting jobs run once a worker is there. It is `degraded` too while a name means a version that cannot
+    be loaded, so that an older one answers. Without the database it is down: 503; and at start, until the versions of
+    the pinned aliases are loaded, for `TUNESMITH_SERVE_PRELOAD_SECONDS` at most.
     """
     checks = {
         "database": _checked(lambda: _database(services)),
         "migrations": _checked(lambda: _migrations(services)),
         "broker": _checked(lambda: _broker(services)),
         "workers": _checked(lambda: _workers(services)),
+        "models": _models(services),
     }
     down = [name for name, check in checks.items() if check.status == "down"]
     if down:
@@ -109,3 +113,15 @@ def _workers(services: Services) -> Check:
         return Check(status="degraded", detail="No worker is connected: jobs wait. Start one with python -m worker.")
     devices = sorted({worker.device or "unknown device" for worker in crew})
     return Check(status="ok", detail=f"{len(crew)} connected: {', '.join(devices)}.")
+
+
+def _models(services: Services) -> Check:
+    standing = services.pool.standing()
+    if standing.is_preloading:
+        return Check(status="down", detail="The versions of pinned aliases are being loaded.")
+    if standing.behind:
+        return Check(status="degraded", detail="; ".join(standing.behind) + ".")
+    return Check(
+        status="ok",
+        detail=f"{standing.versions} loaded, {standing.bytes // MIB} of at most {standing.limit // MIB} MB.",
+    )

@@ -66,7 +66,11 @@ async def predict_with_model(
 ) -> Response:
     """Do as `POST /predict` does, with the model in the path."""
     request = PredictRequest.model_construct(
-        model=reference, inputs=body.inputs, top_k=body.top_k, return_all_scores=body.return_all_scores
+        model=reference,
+        inputs=body.inputs,
+        top_k=body.top_k,
+        return_all_scores=body.return_all_scores,
+        prefer=body.prefer,
     )
     return await _predict(services, request)
 

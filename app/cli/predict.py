@@ -10,7 +10,7 @@ from rich.table import Table
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, output, print_json, table_of
-from app.schemas.predictions import Prediction
+from app.schemas.predictions import Prediction, Prefer
 
 
 def predict(
@@ -20,6 +20,10 @@ def predict(
         list[str] | None, typer.Argument(help="What to classify; without any, the lines of stdin.", show_default=False)
     ] = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Show the probability of every label.")] = False,
+    prefer: Annotated[
+        Prefer | None,
+        typer.Option(help="Which format is to answer: speed or accuracy; by default the one that the job chose."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Classify texts with a model."""
@@ -27,7 +31,7 @@ def predict(
     if not inputs:
         raise typer.BadParameter("there is no text to classify")
     with connect(context) as service:
-        answer = service.predict(model, inputs, return_all_scores=all_scores)
+        answer = service.predict(model, inputs, return_all_scores=all_scores, prefer=prefer)
     if as_json:
         print_json(answer)
     else:

@@ -1,10 +1,13 @@
 """Predictions: texts in, labels with probabilities out."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from app.schemas.base import Resource, StrictModel
+from app.schemas.jobs import ServedFormat
+
+Prefer = Literal["speed", "accuracy"]
 
 MODEL_REFERENCE_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?$"
 
@@ -18,6 +21,10 @@ class PredictInputs(StrictModel):
     """Give only the k most probable labels in ``scores``; null: no ``scores`` unless return_all_scores."""
     return_all_scores: bool = False
     """Give the probability of every label."""
+    prefer: Prefer | None = None
+    """Which format of the version is to answer. speed: the fastest that passed its accuracy gate; accuracy: onnx, which
+    computes in fp32 as the trained model does; null: the one that its job chose. A format that cannot be loaded is
+    replaced by the one its job chose."""
 
 
 class PredictRequest(PredictInputs):
@@ -77,6 +84,8 @@ class PredictResponse(Resource):
     """The model that answered."""
     version: int
     """The version that answered, whatever the reference was."""
+    format: ServedFormat
+    """The format of the version that answered."""
     predictions: list[Prediction]
     """One for each text, in the order of the inputs."""
     timing: Timing

@@ -1,7 +1,11 @@
 """What the names of models mean at this moment: a copy of the registry, so that predicting asks no SQL."""
 
+import asyncio
 import re
 import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 from app.errors import AppError, NotFound, nearest
 from app.logging import get_logger
@@ -11,16 +15,35 @@ from app.store.engine import Database
 log = get_logger(__name__)
 
 CHAMPION = "champion"
+MISS_SECONDS = 0.1
+"""Pause between two reads that unknown names ask for, however many they are."""
 _REFERENCE = re.compile(r"^(?P<name>[^@:]+)(@(?P<alias>.+)|:(?P<version>\d+))?$")
 
 
-class RegistryView:
-    """A copy of names, newest versions and aliases, renewed by a thread every ``seconds``."""
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reference means now."""
 
-    def __init__(self, database: Database, seconds: float) -> None:
+    model: str
+    version: int
+    name: str | None
+    """The reference, where it is one that may mean another version later; None for NAME:VERSION."""
+
+
+class RegistryView:
+    """A copy of names, newest versions and aliases, renewed by a thread every ``seconds``.
+
+    ``renewed`` is called after each of these reads, in that thread.
+    """
+
+    def __init__(self, database: Database, seconds: float, renewed: Callable[[], None] = lambda: None) -> None:
         self._database = database
         self._seconds = seconds
+        self._renewed = renewed
         self._entries: dict[str, models.Entry] = {}
+        self._reading = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+        self._read_at = float("-inf")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="registry-view", daemon=True)
         self._thread.start()
@@ -35,7 +58,28 @@ class RegistryView:
         with self._database.transaction(read_only=True) as session:
             self._entries = models.registry_snapshot(session)
 
-    def resolve(self, reference: str) -> tuple[str, int]:
+    async def refreshed(self) -> None:
+        """Wait for a read that began after this call; all who wait at a time share one. Raises Unavailable."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._read_again())
+        await asyncio.shield(self._next)
+
+    async def _read_again(self) -> None:
+        async with self._reading:
+            await asyncio.sleep(max(0.0, self._read_at + MISS_SECONDS - time.monotonic()))
+            self._next = None  # whoever comes from here on may want to know of something newer
+            self._read_at = time.monotonic()
+            await asyncio.to_thread(self.refresh)
+
+    def named(self, aliases: Collection[str]) -> Iterator[Meaning]:
+        """Give what these aliases mean, model by model; a model without one of them has none to give."""
+        for name, entry in sorted(self._entries.items()):
+            for alias, version in entry["aliases"].items():
+                if alias in aliases:
+                    # A plain name means its champion: one and the same.
+                    yield Meaning(name, version, name if alias == CHAMPION else f"{name}@{alias}")
+
+    def resolve(self, reference: str) -> Meaning:
         """Give the model and version that NAME, NAME@ALIAS or NAME:VERSION means. Raises NotFound.
 
         A plain name means the alias ``champion`` if it is set, else the newest version.
@@ -44,20 +88,21 @@ class RegistryView:
         entry = self._entries.get(match["name"]) if match else None
         if match is None or entry is None:
             raise self._unknown_model(reference)
+        name = match["name"]
         if match["version"] is not None:
             number = int(match["version"])
             if not 1 <= number <= entry["newest"]:
                 raise NotFound(
-                    f"{match['name']} has no version {number}.",
+                    f"{name} has no version {number}.",
                     "version-not-found",
                     f"Its versions are 1 to {entry['newest']}.",
                 )
-            return match["name"], number
-        if match["alias"] is not None:
-            if match["alias"] not in entry["aliases"]:
-                raise self._unknown_alias(match["name"], match["alias"], entry)
-            return match["name"], entry["aliases"][match["alias"]]
-        return match["name"], entry["aliases"].get(CHAMPION, entry["newest"])
+            return Meaning(name, number, None)
+        if match["alias"] is None:
+            return Meaning(name, entry["aliases"].get(CHAMPION, entry["newest"]), name)
+        if match["alias"] not in entry["aliases"]:
+            raise self._unknown_alias(name, match["alias"], entry)
+        return Meaning(name, entry["aliases"][match["alias"]], name if match["alias"] == CHAMPION else reference)
 
     def _unknown_model(self, reference: str) -> NotFound:
         meant = nearest(reference.partition("@")[0].partition(":")[0], self._entries)
@@ -81,3 +126,4 @@ class RegistryView:
                 self.refresh()
             except AppError as error:  # what was known goes on being served
                 log.warning("The registry could not be read", code=error.code)
+            self._renewed()

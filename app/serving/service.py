@@ -8,8 +8,9 @@ import numpy as np
 
 from app.schemas.predictions import PredictRequest, PredictResponse, Timing
 from app.serving.batcher import Batcher
+from app.serving.loaded import LoadedVersion
 from app.serving.long_texts import refuse_long
-from app.serving.pool import LoadedVersion, Pool
+from app.serving.pool import Pool
 from app.settings import Settings
 from app.telemetry import PREDICT_SECONDS, PREDICT_TEXTS
 from app.text.tokenizer import Encoded
@@ -35,7 +36,7 @@ class PredictionService:
         """Classify the texts of a request, in their order. Raises NotFound, Unprocessable, Overloaded, Unavailable."""
         started = time.perf_counter()
         texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
-        async with self._pool.use(request.model) as version:
+        async with self._pool.use(request.model, request.prefer) as version:
             begun = time.perf_counter()
             encoded = await self._encode(version, texts)
             refuse_long(encoded, version.predictor.encoder, alone=isinstance(request.inputs, str))
@@ -49,7 +50,13 @@ class PredictionService:
             infer_ms=max(row.infer_ms for row in rows),
         )
         _observe(timing, time.perf_counter() - started, len(texts))
-        return PredictResponse(model=version.model, version=version.version, predictions=predictions, timing=timing)
+        return PredictResponse(
+            model=version.model,
+            version=version.version,
+            format=version.format,
+            predictions=predictions,
+            timing=timing,
+        )
 
     async def _encode(self, version: LoadedVersion, texts: list[str]) -> Encoded:
         if sum(map(len, texts)) <= SHORT_CHARS:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.artifacts.bundle import SERVED_FILES
 from app.errors import JobFailure
 from app.logging import get_logger
 from app.schemas.base import Auto
 from app.schemas.jobs import ExportFormat, JobWarning, ServedFormat
 from app.schemas.models import ExportVerdict
+from app.serving.variants import fastest
 from worker.events import Interrupted
 from worker.export.compare import Comparison, compare, reference
 from worker.export.format import Format
@@ -132,15 +132,9 @@ class Exporter:
 
 def choose_served(wish: ServedFormat | Auto, verdicts: Sequence[ExportVerdict]) -> ServedFormat:
     """Give the format that is to answer predictions: the wanted one if it passed, else onnx; auto: the fastest."""
-    passed = {verdict.format: verdict for verdict in verdicts if verdict.passed}
-    loadable = [name for name in SERVED_FILES if name in passed]
     if wish == "auto":
-        return min(loadable, key=lambda name: _seconds(passed[name]), default="onnx")
-    return wish if wish in loadable else "onnx"
-
-
-def _seconds(verdict: ExportVerdict) -> float:
-    return float("inf") if verdict.latency is None else verdict.latency.batch_1_ms
+        return fastest(verdicts) or "onnx"
+    return wish if any(verdict.format == wish and verdict.passed for verdict in verdicts) else "onnx"
 
 
 def _differs(found: Comparison) -> JobFailure:

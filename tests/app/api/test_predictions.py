@@ -54,6 +54,11 @@ def test_the_format_of_the_version_is_what_answers(client: TestClient, publish: 
     assert [answer["predictions"][0]["label"] for answer in answers] == ["a", "b"]
     versions = [client.get(f"/models/mood/versions/{n}").json() for n in (1, 2)]
     assert [version["serve"] for version in versions] == ["onnx", "onnx-int8"]
+    exact = client.post("/predict", json={"model": "mood:2", "inputs": "good", "prefer": "accuracy"}).json()
+    assert [answer["format"] for answer in (*answers, exact)] == ["onnx", "onnx-int8", "onnx"]
+    assert exact["predictions"][0]["label"] == "a"
+    by_path = client.post("/models/mood:2/predict", json={"inputs": "good", "prefer": "accuracy"}).json()
+    assert (by_path["format"], by_path["predictions"]) == ("onnx", exact["predictions"])
 
 
 def test_every_kind_of_reference(client: TestClient, publish: Callable[..., int]) -> None:
@@ -94,6 +99,7 @@ def test_what_is_not_there(client: TestClient, publish: Callable[..., int], refe
         ({"model": "mood", "text": "a"}, 422, "unknown-field"),
         ({"model": "mood", "inputs": "a", "top_k": 0}, 422, "invalid-value"),
         ({"model": "mood", "inputs": "a", "top_k": True}, 422, "invalid-type"),
+        ({"model": "mood", "inputs": "a", "prefer": "beauty"}, 422, "invalid-value"),
         ({"model": "Mood!", "inputs": "a"}, 422, "invalid-value"),
         ({"model": "../../etc", "inputs": "a"}, 422, "invalid-value"),
         ({"model": "mood", "inputs": ["a"] * 65}, 413, "too-many-texts"),

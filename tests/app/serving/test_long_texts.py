@@ -15,7 +15,7 @@ from app.errors import JobFailure, Unprocessable
 from app.reports.model_card import program
 from app.schemas.text import TokenizerSettings
 from app.serving.batcher import Gauge
-from app.serving.pool import LoadedVersion, warm_up
+from app.serving.loaded import LoadedVersion, warm_up
 from app.serving.predictor import Predictor
 from tests.app.serving.tiny import PAD, graph, word_scores, write_bundle
 

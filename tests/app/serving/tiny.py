@@ -72,7 +72,7 @@ def tokenizer() -> Tokenizer:
     return made
 
 
-def write_bundle(folder: Path, model: onnx.ModelProto | bytes | None = None, **fields: Any) -> Bundle:
+def write_bundle(folder: Path, model: onnx.ModelProto | bytes | None = None, /, **fields: Any) -> Bundle:
     """Write a complete bundle; ``fields`` replace those of its manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     content = model if isinstance(model, bytes) else (model or graph(word_scores())).SerializeToString()

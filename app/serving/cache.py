@@ -1,0 +1,87 @@
+"""The versions in memory under a limit of bytes: the longest unused ones go first, one in use never."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+
+from app.errors import Unavailable
+from app.logging import get_logger
+from app.schemas.jobs import ServedFormat
+from app.serving.loaded import LoadedVersion
+from app.settings import MIB
+from app.telemetry import MODEL_CACHE_BYTES, MODEL_CACHE_EVICTIONS
+
+log = get_logger(__name__)
+
+Key = tuple[str, int, ServedFormat]
+"""A model, one of its versions, and one of the formats of that."""
+
+
+class Cache:
+    """Holds what is loaded; used from one event loop."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: OrderedDict[Key, LoadedVersion] = OrderedDict()
+        self.bytes = 0
+        """Of all formats of all versions together."""
+        self.pinned: Collection[tuple[str, int]] = frozenset()
+        """Versions that go last: only when nothing else is left to go."""
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._held
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether versions in use keep more in memory than there should be."""
+        return self.bytes > self._limit
+
+    def get(self, key: Key) -> LoadedVersion | None:
+        """Give a version if it is loaded; it then counts as just used."""
+        version = self._held.get(key)
+        if version is not None:
+            self._held.move_to_end(key)
+        return version
+
+    def add(self, key: Key, version: LoadedVersion) -> None:
+        """Make room and let the version be seen. Raises Unavailable ``model-too-large``."""
+        self.make_room(key, version.bytes)
+        self._held[key] = version
+        self._count(version.bytes)
+
+    def make_room(self, key: Key, bytes: int) -> bool:
+        """Let idle versions go until ``bytes`` more fit in; says whether any went. Raises Unavailable."""
+        if bytes > self._limit:
+            raise Unavailable(
+                f"{key[0]}:{key[1]} takes {bytes // MIB} MB, more than the whole cache of loaded versions.",
+                "model-too-large",
+                "Raise TUNESMITH_SERVE_CACHE_MB.",
+            )
+        return self.shrink(self._limit - bytes)
+
+    def shrink(self, most: int | None = None) -> bool:
+        """Let idle versions go until at most ``most`` bytes, by default the limit, are held; says whether any went."""
+        most = self._limit if most is None else most
+        idle = [key for key, version in self._held.items() if version.users == 0]
+        idle.sort(key=lambda key: key[:2] in self.pinned)  # stable: the longest unused stay first
+        gone = 0
+        while gone < len(idle) and self.bytes > most:
+            self._drop(idle[gone])
+            gone += 1
+        return gone > 0
+
+    def clear(self) -> None:
+        """Let everything go."""
+        self._held.clear()
+        self._count(-self.bytes)
+
+    def _count(self, bytes: int) -> None:
+        self.bytes += bytes
+        MODEL_CACHE_BYTES.set(self.bytes)
+
+    def _drop(self, key: Key) -> None:
+        self._count(-self._held.pop(key).bytes)
+        MODEL_CACHE_EVICTIONS.inc()
+        log.info("Version unloaded", model=key[0], version=key[1], format=key[2])

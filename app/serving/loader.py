@@ -1,0 +1,111 @@
+"""Loading one version: fetched from the artifact store, every byte checked, warmed up, its memory measured."""
+
+import shutil
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from app.artifacts.bundle import SERVED_FILES, TOKENIZER, Bundle, Manifest
+from app.artifacts.store import ArtifactStore, fetch_bundle
+from app.errors import JobFailure, NotFound
+from app.schemas.jobs import ServedFormat
+from app.schemas.predictions import Prefer
+from app.serving.loaded import LoadedVersion, warm_up
+from app.serving.memory import resident_bytes, trim_memory
+from app.serving.predictor import Predictor
+from app.serving.variants import choose
+from app.store import models
+from app.store.engine import Database
+
+PREFERENCES: tuple[Prefer | None, ...] = (None, "speed", "accuracy")
+MOST_KNOWN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a version comes from, and what it can be loaded as; it never changes."""
+
+    model: str
+    version: int
+    id: str
+    prefix: str
+    manifest_sha256: str
+    formats: dict[Prefer | None, ServedFormat]
+    bytes: dict[ServedFormat, int]
+
+
+class Loader:
+    """Brings versions into memory; its methods block."""
+
+    def __init__(self, database: Database, artifacts: ArtifactStore, cache_dir: Path) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._cache_dir = cache_dir
+        self._known: OrderedDict[tuple[str, int], Source] = OrderedDict()
+
+    def known(self, model: str, version: int) -> Source | None:
+        """Give the source of a version that was looked up before."""
+        return self._known.get((model, version))
+
+    def look_up(self, model: str, version: int) -> Source:
+        """Ask the registry for a version. Raises NotFound ``version-not-found``, Unavailable."""
+        with self._database.transaction(read_only=True) as session:
+            row = models.get_version(session, model, version)
+        if row is None:
+            raise NotFound(
+                f"{model} has no version {version}.", "version-not-found", "GET /models lists what there is."
+            )
+        manifest = Manifest.model_validate(row.manifest)
+        source = Source(
+            model,
+            version,
+            row.id,
+            row.artifact_prefix,
+            row.manifest_sha256,
+            formats={prefer: choose(manifest, prefer) for prefer in PREFERENCES},
+            bytes={name: manifest.files[file].bytes for name, file in SERVED_FILES.items() if file in manifest.files},
+        )
+        self._known[model, version] = source
+        while len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        return source
+
+    def fetch(self, source: Source, served: ServedFormat) -> Bundle:
+        """Bring what one format needs to this machine and check every byte.
+
+        Raises JobFailure ``damaged-bundle``, Unavailable.
+        """
+        folder = self._cache_dir / f"{source.id}-{served}"
+        fetch = partial(
+            fetch_bundle,
+            self._artifacts,
+            source.prefix,
+            folder,
+            only=(SERVED_FILES[served], TOKENIZER),
+            manifest_sha256=source.manifest_sha256,
+        )
+        try:
+            bundle = fetch()
+        except JobFailure:
+            if not folder.exists():
+                raise
+            shutil.rmtree(folder)  # this machine's copy may be what is damaged
+            bundle = fetch()
+        return Bundle(bundle.folder, bundle.manifest.model_copy(update={"serve": served}))
+
+    def load(self, source: Source, bundle: Bundle) -> LoadedVersion:
+        """Load what was fetched and warm it up; one at a time, as its memory is measured.
+
+        Raises JobFailure ``unloadable-model``.
+        """
+        trim_memory()  # what was freed before would be taken again without being seen
+        before = resident_bytes()
+        predictor = Predictor.load(bundle)
+        version = LoadedVersion(source.model, source.version, predictor, bytes=0)
+        warm_up(version)
+        predictor.rest()
+        trim_memory()
+        size = bundle.manifest.files[bundle.manifest.served_file].bytes
+        version.bytes = max(resident_bytes() - before, size)
+        return version
