@@ -12,7 +12,7 @@ from app.api.auth import Guard, require_key_off_loopback
 from app.api.dataset_rows import RowReader
 from app.api.deps import Services
 from app.api.middleware import RequestContext
-from app.artifacts.store import open_store
+from app.artifacts.store import store_of
 from app.logging import configure, get_logger
 from app.preflight.base_models import BaseModels
 from app.preflight.inspection import Inspector
@@ -60,7 +60,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     """Open the parts, give them to the endpoints, and close them in reverse; a broker is not needed to start."""
     configure(settings)
     database = Database(settings.resolved_database_url)
-    artifacts = open_store(settings.resolved_artifacts_url)
+    artifacts = store_of(settings)
     doorbell = Doorbell(settings)
     reconciler = Reconciler(database, doorbell, settings)
     pool = Pool(database, artifacts, settings)

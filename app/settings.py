@@ -23,7 +23,15 @@ class Settings(BaseSettings):
     broker_url: str = Field(
         "embedded://", description="embedded:// starts a private Valkey; redis:// or rediss:// uses yours."
     )
-    artifacts_url: str = Field("", description="file:///PATH; empty: artifacts/ in the data folder.")
+    artifacts_url: str = Field(
+        "", description="file:///PATH or s3://BUCKET/PREFIX; empty: artifacts/ in the data folder."
+    )
+    s3_endpoint_url: str = Field("", description="http(s) address of an S3 server of your own; empty: Amazon's.")
+    s3_region: str = Field("", description="Region of the bucket; empty: what AWS_REGION or the machine says.")
+    s3_access_key_id: SecretStr | None = Field(
+        None, description="Key of access to the bucket; none: what the AWS_* variables or the machine's role say."
+    )
+    s3_secret_access_key: SecretStr | None = Field(None, description="The secret half of that key.")
 
     # The HTTP server
     host: str = Field("127.0.0.1", description="Address the API binds to.")

@@ -7,7 +7,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md ./
 COPY app ./app
 # Dependencies only; the code itself is copied below, so that a change of code does not install anything again.
-RUN python -m venv /venv && /venv/bin/pip install --quiet -c constraints.txt .  \
+RUN python -m venv /venv && /venv/bin/pip install --quiet -c constraints.txt '.[s3]' \
     && /venv/bin/pip uninstall --quiet --yes tunesmith
 
 FROM ${PYTHON_IMAGE}

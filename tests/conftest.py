@@ -26,6 +26,7 @@ from app.queue.embedded import EmbeddedBroker
 from app.store import migrate
 from app.store.engine import Database
 from app.store.tables import Base
+from tests.s3_server import BUCKET, Line, S3Server
 
 hypothesis.settings.register_profile("tunesmith", deadline=None)
 hypothesis.settings.load_profile("tunesmith")
@@ -133,6 +134,28 @@ def postgres_server() -> Iterator[str]:
             yield server.url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A real S3 server for this process, with one bucket; a test keeps to a prefix of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="tunesmith-s3-", dir="/tmp"))
+    server = S3Server(folder)
+    try:
+        server.start()
+        server.make_bucket(BUCKET)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def line(s3_server: S3Server) -> Iterator[Line]:
+    """A way to the S3 server that can be broken."""
+    line = Line(int(s3_server.url.rpartition(":")[2]))
+    yield line
+    line.close()
 
 
 @contextmanager

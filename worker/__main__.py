@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from app.artifacts.store import open_store
+from app.artifacts.store import store_of
 from app.errors import AppError, Unavailable
 from app.logging import configure, get_logger
 from app.queue.celery import check_versions
@@ -38,7 +38,7 @@ class Worker:
         self._settings = settings
         self._stop = False
         self._database = Database(settings.resolved_database_url)
-        artifacts = open_store(settings.resolved_artifacts_url)
+        artifacts = store_of(settings)
         self._doorbell = Doorbell(settings)
         self._reconciler = Reconciler(self._database, self._doorbell, settings)
         self._hardware = hardware.detect()

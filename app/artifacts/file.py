@@ -93,7 +93,7 @@ class FileStore:
     def _existing(self, key: str) -> Path:
         path = self._place(key)
         if not path.is_file():
-            raise _missing(key) if self.root.is_dir() else _unmounted()
+            raise missing(key) if self.root.is_dir() else _unmounted()
         return path
 
     def _place(self, key: str) -> Path:
@@ -170,11 +170,7 @@ def _must_equal(source: Path, target: Path, key: str) -> None:
         while True:
             block = one.read(1024 * 1024)
             if block != other.read(1024 * 1024):
-                raise Conflict(
-                    detail=f"The artifact {key} exists with another content.",
-                    code="artifact-exists",
-                    remedy="Artifacts are never changed; store the new content under a new key.",
-                )
+                raise conflict(key)
             if not block:
                 return
 
@@ -187,7 +183,17 @@ def _unmounted() -> Unavailable:
     )
 
 
-def _missing(key: str) -> NotFound:
+def conflict(key: str) -> Conflict:
+    """Make the error of a key that holds something else."""
+    return Conflict(
+        detail=f"The artifact {key} exists with another content.",
+        code="artifact-exists",
+        remedy="Artifacts are never changed; store the new content under a new key.",
+    )
+
+
+def missing(key: str) -> NotFound:
+    """Make the error of a key that holds nothing."""
     return NotFound(
         detail=f"The artifact store has no {key}.",
         code="artifact-missing",

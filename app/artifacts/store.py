@@ -4,13 +4,17 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from app.artifacts.bundle import MANIFEST, Bundle, damaged
 from app.artifacts.file import FileStore
+from app.artifacts.s3_access import S3Access, access_of, place_of
 from app.errors import NotFound, Unprocessable
+from app.settings import Settings
 
 
 class ArtifactStore(Protocol):
@@ -38,16 +42,40 @@ class ArtifactStore(Protocol):
         """Remove everything below a folder, what a killed process left half-written too; removing nothing is fine."""
 
 
-def open_store(url: str) -> ArtifactStore:
-    """Open the store that a URL names: ``file:///PATH``."""
+def store_of(settings: Settings) -> ArtifactStore:
+    """Open the store that the settings name; see ``open_store``."""
+    url = settings.resolved_artifacts_url
+    return open_store(url, access_of(settings) if url.startswith("s3:") else None)
+
+
+def open_store(url: str, access: S3Access | None = None) -> ArtifactStore:
+    """Open the store that a URL names: ``file:///PATH`` or ``s3://BUCKET/PREFIX``; nothing is sent yet.
+
+    Raises Unprocessable ``unknown-artifact-store``, ``s3-not-installed``.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return FileStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3":
+        return _open_bucket(url, access or S3Access())
     raise Unprocessable(
         detail=f"Artifacts cannot be kept at a URL of the scheme '{parts.scheme}'.",
         code="unknown-artifact-store",
-        remedy="Set TUNESMITH_ARTIFACTS_URL to file:///ABSOLUTE/PATH, or leave it empty.",
+        remedy="Set TUNESMITH_ARTIFACTS_URL to file:///ABSOLUTE/PATH or s3://BUCKET/PREFIX, or leave it empty.",
     )
+
+
+def _open_bucket(url: str, access: S3Access) -> ArtifactStore:
+    """Open a bucket; its library takes memory, so it is imported where it is wanted and nowhere else."""
+    bucket, prefix = place_of(url)
+    if find_spec("botocore") is None:
+        raise Unprocessable(
+            "Artifacts are to be kept in S3, but botocore is not installed.",
+            code="s3-not-installed",
+            remedy="pip install 'tunesmith[s3]'",
+        )
+    store: ArtifactStore = import_module("app.artifacts.s3").S3Store(bucket, prefix, access)
+    return store
 
 
 def put_bundle(store: ArtifactStore, bundle: Bundle, prefix: str) -> None:

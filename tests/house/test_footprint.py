@@ -29,7 +29,7 @@ from worker.models import encoder
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MB = 200
 TRAINING_STACK = ("torch", "transformers", "datasets", "accelerate", "sklearn", "onnx", "matplotlib", "pandas")
-ELSEWHERE = ("rich", "typer", "pygments", "httpx", "jinja2", "watchfiles", "websockets")
+ELSEWHERE = ("rich", "typer", "pygments", "httpx", "jinja2", "watchfiles", "websockets", "botocore")
 """What the command line, the reports or a developer's machine need."""
 WORKER_SIDE = ("worker", "celery.worker", "celery.bin", "celery.concurrency", "app.queue.embedded", "alembic")
 TEXTS = ["Where is my parcel?", "It broke on the first day. " * 10, "word " * 300]
