@@ -19,7 +19,7 @@ from tests.house.markdown import ROOT, Page, pages
 PAGES = pages()
 WRITTEN = [page for page in PAGES if "reference" not in page.path.parts]
 """Written by people."""
-VARIABLE = re.compile(r"TUNESMITH_[A-Z_]*[A-Z]")
+VARIABLE = re.compile(r"TUNESMITH_[A-Z0-9_]*[A-Z]")
 ROUTE = re.compile(r"\b(GET|POST|PUT|DELETE|PATCH) (/[\w/{}@:.-]*[\w}])")
 CURL = re.compile(r"\bcurl\b[^|>]*?(?:\$URL|http://127\.0\.0\.1:8000)(/[^\s\"'?]*)")
 PLACEHOLDERS = {"COMMAND"}
