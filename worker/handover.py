@@ -23,6 +23,7 @@ from worker.export.compare import ROWS
 from worker.export.exporter import Exporter, choose_served
 from worker.export.gate import Bounds, Gate
 from worker.export.source import Decide, Logits, Source, by_head
+from worker.golden import ordinary_texts, write_golden
 from worker.heads import logit_names
 from worker.judging import Judge
 from worker.models.recompute import keep
@@ -58,10 +59,10 @@ def hand_over(
     check()
     draft = _manifest(spec, setup, judge, validation, test)
     wishes = spec.request.export
-    exporter = Exporter(
-        _source(spec, setup, draft), _rows(setup), _gate(spec, setup, judge), check, warn, _decide(setup, judge)
-    )
+    source = _source(spec, setup, draft)
+    exporter = Exporter(source, _rows(setup), _gate(spec, setup, judge), check, warn, _decide(setup, judge))
     verdicts = exporter.export(wishes.wanted)
+    write_golden(source, verdicts, ordinary_texts(spec.dataset_file))
     found = {"exports": verdicts, "serve": choose_served(wishes.serve, verdicts), "files": describe_files(folder)}
     return _write(folder, draft.model_copy(update=found))
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from app.errors import JobFailure
 from app.schemas.base import Resource
 from app.schemas.datasets import ProblemType
+from app.schemas.decisions import Decision
 from app.schemas.families import FamilyName
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
@@ -28,6 +29,8 @@ SERVED_FILES: dict[ServedFormat, str] = {
 }
 """What a server can load, by format."""
 TOKENIZER = "tokenizer.json"
+GOLDEN = "golden.json"
+"""Texts with the answers to be expected."""
 WEIGHTS = "weights"
 """Folder of the Hugging Face checkpoint: config.json and model.safetensors, to train on from here."""
 
@@ -51,6 +54,8 @@ class Manifest(Resource):
     problem_type: ProblemType = "single_label"
     thresholds: list[float] | None = None
     """Of multi_label: the probability from which a label is given, in the order of ``labels``."""
+    decision: Decision = Decision()
+    """How logits become answers."""
     labels: Annotated[list[str], Field(min_length=2)]
     """Label names in the order of the logits; of a multitask model, those of the main task, which come first."""
     tasks: list[Task] = []

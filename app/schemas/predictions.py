@@ -18,7 +18,8 @@ class PredictInputs(StrictModel):
     inputs: str | Annotated[list[str], Field(min_length=1)]
     """One text, or a list of texts."""
     top_k: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Give only the k most probable labels in ``scores``; null: no ``scores`` unless return_all_scores."""
+    """Give only the k most probable labels in ``scores``; null: as many as the version's job asked for
+    as ``top_k`` of its ``decision``, usually none."""
     return_all_scores: bool = False
     """Give the probability of every label."""
     prefer: Prefer | None = None
@@ -43,6 +44,8 @@ class TaskPrediction(Resource):
     """The most probable label of the task."""
     score: float
     """Its probability among the labels of the task, 0 to 1."""
+    abstained: bool | None = None
+    """True when the probability is lower than the version's ``abstain_below``; null: it has none."""
     scores: dict[str, float] | None = None
     """Probabilities by label, most probable first."""
 
@@ -54,6 +57,9 @@ class Prediction(Resource):
     """The most probable label."""
     score: float
     """Its probability, 0 to 1."""
+    abstained: bool | None = None
+    """True when the probability is lower than the version's ``abstain_below``, so that the label is better not relied
+    upon; null: the version has no such bound."""
     labels: list[str] | None = None
     """Of a multi-label version: every label whose probability reaches its threshold, most probable first."""
     scores: dict[str, float] | None = None

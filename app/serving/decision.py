@@ -1,63 +1,157 @@
-"""From logits to answers: probabilities, the label, and as many scores as the client asked for."""
+"""From logits to answers: probabilities, the label, and as many scores as the client asked for.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+Everyone who answers with a version, or judges its answers, decides here: the server, the export gate, the evaluation.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.artifacts.bundle import Manifest
-from app.schemas.models import Task
 from app.schemas.predictions import Prediction, TaskPrediction
 from app.text.tokenizer import Encoded
 
 Logits = NDArray[np.float32]
-Decide = Callable[[Logits, Encoded, int | None, bool], list[Prediction]]
-"""Answers from logits, (batch, labels), for the texts that were encoded; as many scores as asked for."""
+Probabilities = NDArray[np.float64]
+EVEN = 0.5
+"""The threshold of a label that has none of its own."""
 
 
-def decision_of(manifest: Manifest) -> Decide:
-    """Give the way a version decides, chosen once and for all."""
-    if manifest.problem_type == "multi_label":
-        thresholds = np.asarray(manifest.thresholds or [0.5] * len(manifest.labels))
-        return partial(_decide_sets, manifest.labels, thresholds)
-    if manifest.tasks:
-        return partial(_decide_tasks, manifest.heads, manifest.tasks)
-    return lambda logits, encoded, top_k, all_scores: decide(
-        logits, manifest.labels, encoded, top_k=top_k, return_all_scores=all_scores
-    )
-
-
-def probabilities(logits: Logits) -> NDArray[np.float64]:
+def probabilities(logits: Logits, temperature: float = 1.0) -> Probabilities:
     """Turn logits into probabilities by softmax over the last axis, in float64. Both are (batch, labels)."""
-    exact = logits.astype(np.float64)
+    exact = logits.astype(np.float64) / temperature
     powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
-    result: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+    result: Probabilities = powers / powers.sum(axis=-1, keepdims=True)
     return result
 
 
-def decide(
-    logits: Logits,
-    labels: Sequence[str],
-    encoded: Encoded,
-    *,
-    top_k: int | None = None,
-    return_all_scores: bool = False,
-) -> list[Prediction]:
-    """Answer for each text from its logits, (batch, labels); of equal scores the first label wins."""
-    answers = _best(logits, labels, top_k, return_all_scores)
-    return [
-        Prediction(label=label, score=score, scores=named, tokens=tokens, truncated=truncated)
-        for (label, score, named), tokens, truncated in zip(answers, encoded.tokens, encoded.truncated, strict=True)
+def each_probability(logits: Logits, temperature: float = 1.0) -> Probabilities:
+    """Turn logits into probabilities by the sigmoid, each label by itself, in float64. Both are (batch, labels)."""
+    result: Probabilities = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64) / temperature))
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """One task: its part of the logits and how it decides."""
+
+    name: str
+    labels: Sequence[str]
+    columns: slice
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """The way a version decides, made once and for all of its manifest."""
+
+    heads: Sequence[_Head]
+    thresholds: Probabilities | None
+    """Of multi_label: the probability from which each label is given, (labels,)."""
+    abstain_below: float | None
+    top_k: int | None
+
+    def __call__(
+        self, logits: Logits, encoded: Encoded, top_k: int | None, return_all_scores: bool
+    ) -> list[Prediction]:
+        """Answer for each text from its logits, (batch, labels); of equal scores the first label wins."""
+        top_k = self.top_k if top_k is None else top_k
+        if self.thresholds is not None:
+            return self._sets(logits, self.thresholds, encoded, top_k, return_all_scores)
+        main, *others = self.heads
+        answers = [
+            Prediction(
+                label=label,
+                score=score,
+                abstained=self._abstains(score),
+                scores=named,
+                tokens=tokens,
+                truncated=truncated,
+            )
+            for (label, score, named), tokens, truncated in zip(
+                _best(logits, main, top_k, return_all_scores), encoded.tokens, encoded.truncated, strict=True
+            )
+        ]
+        for head in others:
+            for answer, (label, score, named) in zip(
+                answers, _best(logits, head, top_k, return_all_scores), strict=True
+            ):
+                task = TaskPrediction(label=label, score=score, abstained=self._abstains(score), scores=named)
+                answer.tasks = (answer.tasks or {}) | {head.name: task}
+        return answers
+
+    def probabilities(self, logits: Logits) -> Probabilities:
+        """Give the probabilities of all labels of all tasks; both are (batch, labels)."""
+        turn = probabilities if self.thresholds is None else each_probability
+        return np.concatenate([turn(logits[:, head.columns], head.temperature) for head in self.heads], axis=1)
+
+    def _abstains(self, score: float) -> bool | None:
+        return None if self.abstain_below is None else score < self.abstain_below
+
+    def _sets(
+        self,
+        logits: Logits,
+        thresholds: Probabilities,
+        encoded: Encoded,
+        top_k: int | None,
+        return_all_scores: bool,
+    ) -> list[Prediction]:
+        """Answer with every label that reaches its threshold."""
+        labels = self.heads[0].labels
+        scores = self.probabilities(logits)
+        order = np.argsort(-scores, axis=-1, kind="stable")  # (batch, labels)
+        given = np.take_along_axis(scores >= thresholds, order, axis=-1).tolist()
+        ranked = np.take_along_axis(scores, order, axis=-1).tolist()
+        shown = _shown(labels, top_k, return_all_scores)
+        return [
+            Prediction(
+                label=labels[best[0]],
+                score=values[0],
+                labels=[labels[index] for index, reached in zip(best, reaches, strict=True) if reached],
+                scores={labels[index]: value for index, value in list(zip(best, values, strict=True))[:shown]}
+                if shown
+                else None,
+                tokens=tokens,
+                truncated=truncated,
+            )
+            for best, values, reaches, tokens, truncated in zip(
+                order.tolist(), ranked, given, encoded.tokens, encoded.truncated, strict=True
+            )
+        ]
+
+
+def decision_of(manifest: Manifest) -> Decider:
+    """Give the way a version decides; one without a word on it decides as versions always did."""
+    rule = manifest.decision
+    several = manifest.problem_type == "multi_label"
+    named = {task.name: task.labels for task in manifest.tasks} or {"": manifest.labels}
+    main = next(iter(named))
+    heads = [
+        _Head(
+            name,
+            named[name],
+            columns,
+            temperature=rule.temperature if name == main else rule.task_temperatures.get(name, 1.0),
+        )
+        for name, columns in manifest.heads.items()
     ]
+    return Decider(
+        heads=heads,
+        thresholds=np.asarray(manifest.thresholds or [EVEN] * len(manifest.labels)) if several else None,
+        abstain_below=rule.abstain_below,
+        top_k=rule.top_k,
+    )
 
 
 def _best(
-    logits: Logits, labels: Sequence[str], top_k: int | None, return_all_scores: bool
+    logits: Logits, head: _Head, top_k: int | None, return_all_scores: bool
 ) -> Iterator[tuple[str, float, dict[str, float] | None]]:
     """Give each text's most probable label, its probability, and as many probabilities by label as asked for."""
-    scores = probabilities(logits)
-    shown = len(labels) if return_all_scores else min(top_k or 0, len(labels))
+    labels = head.labels
+    scores = probabilities(logits[:, head.columns], head.temperature)
+    shown = _shown(labels, top_k, return_all_scores)
     order = np.argsort(-scores, axis=-1, kind="stable")[:, : max(shown, 1)]  # (batch, shown)
     ranked = np.take_along_axis(scores, order, axis=-1).tolist()
     for best, values in zip(order.tolist(), ranked, strict=True):
@@ -65,58 +159,6 @@ def _best(
         yield labels[best[0]], values[0], named
 
 
-def _decide_tasks(
-    heads: Mapping[str, slice],
-    tasks: Sequence[Task],
-    logits: Logits,
-    encoded: Encoded,
-    top_k: int | None,
-    return_all_scores: bool,
-) -> list[Prediction]:
-    """Answer with each head by itself: of the main task as a model of its own would, of the others beside it."""
-    main, *others = tasks
-    answers = decide(
-        logits[:, heads[main.name]], main.labels, encoded, top_k=top_k, return_all_scores=return_all_scores
-    )
-    for task in others:
-        found = _best(logits[:, heads[task.name]], task.labels, top_k, return_all_scores)
-        for answer, (label, score, named) in zip(answers, found, strict=True):
-            answer.tasks = (answer.tasks or {}) | {task.name: TaskPrediction(label=label, score=score, scores=named)}
-    return answers
-
-
-def each_probability(logits: Logits) -> NDArray[np.float64]:
-    """Turn logits into probabilities by the sigmoid, each label by itself, in float64. Both are (batch, labels)."""
-    result: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
-    return result
-
-
-def _decide_sets(
-    labels: Sequence[str],
-    thresholds: NDArray[np.float64],
-    logits: Logits,
-    encoded: Encoded,
-    top_k: int | None,
-    return_all_scores: bool,
-) -> list[Prediction]:
-    """Answer with every label that reaches its threshold."""
-    scores = each_probability(logits)
-    order = np.argsort(-scores, axis=-1, kind="stable")  # (batch, labels)
-    given = np.take_along_axis(scores >= thresholds, order, axis=-1).tolist()
-    ranked = np.take_along_axis(scores, order, axis=-1).tolist()
-    shown = len(labels) if return_all_scores else min(top_k or 0, len(labels))
-    return [
-        Prediction(
-            label=labels[best[0]],
-            score=values[0],
-            labels=[labels[index] for index, reached in zip(best, reaches, strict=True) if reached],
-            scores={labels[index]: value for index, value in list(zip(best, values, strict=True))[:shown]}
-            if shown
-            else None,
-            tokens=tokens,
-            truncated=truncated,
-        )
-        for best, values, reaches, tokens, truncated in zip(
-            order.tolist(), ranked, given, encoded.tokens, encoded.truncated, strict=True
-        )
-    ]
+def _shown(labels: Sequence[str], top_k: int | None, return_all_scores: bool) -> int:
+    """Count the probabilities that an answer shows."""
+    return len(labels) if return_all_scores else min(top_k or 0, len(labels))

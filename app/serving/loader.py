@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from app.artifacts.bundle import SERVED_FILES, TOKENIZER, Bundle, Manifest
+from app.artifacts.bundle import GOLDEN, SERVED_FILES, TOKENIZER, Bundle, Manifest
 from app.artifacts.store import ArtifactStore, fetch_bundle
 from app.errors import JobFailure, NotFound
 from app.schemas.jobs import ServedFormat
 from app.schemas.predictions import Prefer
+from app.serving import golden
 from app.serving.loaded import LoadedVersion, warm_up
 from app.serving.memory import resident_bytes, trim_memory
 from app.serving.predictor import Predictor
@@ -33,6 +34,8 @@ class Source:
     manifest_sha256: str
     formats: dict[Prefer | None, ServedFormat]
     bytes: dict[ServedFormat, int]
+    golden: tuple[str, ...]
+    """The file of golden examples, where there is one."""
 
 
 class Loader:
@@ -65,6 +68,7 @@ class Loader:
             row.manifest_sha256,
             formats={prefer: choose(manifest, prefer) for prefer in PREFERENCES},
             bytes={name: manifest.files[file].bytes for name, file in SERVED_FILES.items() if file in manifest.files},
+            golden=(GOLDEN,) if GOLDEN in manifest.files else (),
         )
         self._known[model, version] = source
         while len(self._known) > MOST_KNOWN:
@@ -82,7 +86,7 @@ class Loader:
             self._artifacts,
             source.prefix,
             folder,
-            only=(SERVED_FILES[served], TOKENIZER),
+            only=(SERVED_FILES[served], TOKENIZER, *source.golden),
             manifest_sha256=source.manifest_sha256,
         )
         try:
@@ -95,13 +99,15 @@ class Loader:
         return Bundle(bundle.folder, bundle.manifest.model_copy(update={"serve": served}))
 
     def load(self, source: Source, bundle: Bundle) -> LoadedVersion:
-        """Load what was fetched and warm it up; one at a time, as its memory is measured.
+        """Load what was fetched, try its golden examples and warm it up; one at a time, as its memory is measured.
 
-        Raises JobFailure ``unloadable-model``.
+        Raises JobFailure ``unloadable-model`` or ``golden-mismatch``.
         """
         trim_memory()  # what was freed before would be taken again without being seen
         before = resident_bytes()
         predictor = Predictor.load(bundle)
+        if source.golden:
+            golden.replay(golden.read(bundle.path(GOLDEN), source.model), predictor)
         version = LoadedVersion(source.model, source.version, predictor, bytes=0)
         warm_up(version)
         predictor.rest()

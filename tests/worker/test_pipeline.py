@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from app.artifacts.bundle import MANIFEST, Bundle, sha256_of
+from app.artifacts.bundle import GOLDEN, MANIFEST, Bundle, sha256_of
 from app.errors import JobFailure
 from app.schemas.jobs import ExportOptions
 from app.schemas.reports import DataIssues
+from app.serving.golden import read, replay
 from app.serving.predictor import Predictor
 from tests.worker.simulated_memory import SimulatedMemory
 from tests.worker.toy_task import LABELS, MakeSpec, Recording, spec_maker, toy_rows
@@ -113,7 +114,13 @@ def test_attempt_from_rows_to_bundle(finished: Finished) -> None:
     assert recording.of(BundleReady) == [BundleReady(manifest_sha256=sha256_of(spec.bundle_dir / MANIFEST))]
     assert recording.events[-1] == recording.of(BundleReady)[0]
     manifest = bundle.manifest
-    assert set(manifest.files) == {"model.onnx", "tokenizer.json", "weights/config.json", "weights/model.safetensors"}
+    assert set(manifest.files) == {
+        "golden.json",
+        "model.onnx",
+        "tokenizer.json",
+        "weights/config.json",
+        "weights/model.safetensors",
+    }
     assert manifest.labels == LABELS
     assert manifest.validation == best.evaluation
     assert manifest.test == test.evaluation
@@ -159,6 +166,11 @@ def test_a_smaller_format_is_served_where_it_is_as_good(small_format: Finished) 
     assert [verdict.format for verdict in manifest.exports] == ["onnx", "safetensors", "onnx-int8"]
     assert all(verdict.passed and verdict.latency for verdict in manifest.exports)
     assert manifest.exports[2].rows == 36
+    golden = read(bundle.path(GOLDEN), "toy")
+    assert 9 <= len(golden.examples) <= 12
+    assert {"", " \t"} < {example.text for example in golden.examples}
+    for name in ("onnx", "onnx-int8"):
+        replay(golden, Predictor.load(Bundle(bundle.folder, manifest.model_copy(update={"serve": name}))))
     assert (manifest.serve, manifest.served_file) == ("onnx-int8", "model.int8.onnx")
     for name in ("model.onnx", "model.int8.onnx", "weights/tokenizer.json", "weights/tokenizer_config.json"):
         assert name in manifest.files

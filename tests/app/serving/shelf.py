@@ -6,10 +6,12 @@ from typing import Any
 
 import onnx
 
-from app.artifacts.bundle import MANIFEST, SERVED_FILES, Bundle, describe_files, sha256_of
+from app.artifacts.bundle import GOLDEN, MANIFEST, SERVED_FILES, Bundle, describe_files, sha256_of
 from app.artifacts.store import open_store, put_bundle
 from app.schemas.jobs import BaseModelRef, ServedFormat, TrainJobRequest, WorkerRef
 from app.schemas.models import ExportLatency, ExportVerdict
+from app.serving.golden import record
+from app.serving.predictor import Predictor
 from app.settings import Settings
 from app.store import datasets, jobs, migrate, models
 from app.store.engine import Database
@@ -35,6 +37,14 @@ class Shelf:
         """Register a bag of words as the next version; ``fields`` are those of ``publish_bundle`` and its manifest."""
         ballast = fields.pop("ballast", 0)
         return self.publish_graph(model, graph(word_scores(), bias, ballast=ballast), **fields)
+
+    def publish_golden(self, model: str, bias: Sequence[float], recorded: Sequence[float]) -> int:
+        """Register a version whose golden examples were recorded by one with another bias, which may be the same."""
+        self._count += 1
+        folder = self.folder / "bundles" / str(self._count)
+        made = Predictor.load(write_bundle(folder, graph(word_scores(), recorded)))
+        (folder / GOLDEN).write_text(record({"onnx": made}, ["the film"]).model_dump_json())
+        return self.register(write_bundle(folder, graph(word_scores(), bias), model=model))
 
     def publish_graph(
         self, model: str, made: onnx.ModelProto, smaller: onnx.ModelProto | None = None, **fields: Any

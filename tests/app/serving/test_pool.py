@@ -141,6 +141,30 @@ def test_a_refused_version_leaves_the_old_one_answering_and_says_so(
     asyncio.run(scenario())
 
 
+def test_a_version_that_answers_otherwise_than_where_it_was_trained_is_refused(shelf: Shelf) -> None:
+    for recorded in (UP, DOWN, UP):
+        shelf.publish_golden("mood", UP, recorded)
+    shelf.alias("mood", "champion", 1)
+
+    async def told(pool: Pool) -> bool:
+        return pool.standing().behind != []
+
+    async def scenario() -> None:
+        async with running(shelf) as pool:
+            assert await ask(pool, "mood") == (1, "onnx", "positive")
+            shelf.alias("mood", "champion", 2)
+            await until(lambda: told(pool))
+            assert "refused (golden-mismatch); version 1 answers" in pool.standing().behind[0]
+            assert (await ask(pool, "mood"))[0] == 1
+            with pytest.raises(Unavailable) as caught:
+                await ask(pool, "mood:2")
+            assert caught.value.code == "golden-mismatch"
+            shelf.alias("mood", "champion", 3)
+            await until(lambda: answers(pool, "mood", 3))
+
+    asyncio.run(scenario())
+
+
 def test_an_alias_that_moves_back_is_behind_no_more(shelf: Shelf) -> None:
     shelf.publish("mood", UP), shelf.publish("mood", DOWN)
     shelf.alias("mood", "champion", 1)
