@@ -12,7 +12,7 @@ from app.logging import configure, get_logger
 from app.queue.celery import check_versions
 from app.queue.embedded import broker_url
 from app.queue.enqueue import Doorbell
-from app.queue.names import DEFAULT_QUEUE
+from app.queue.names import QUEUES
 from app.queue.rescue import Reconciler
 from app.settings import Settings, get_settings
 from app.store import revision
@@ -34,7 +34,9 @@ DEAF_PAUSE_SECONDS = 120.0
 class Worker:
     """All parts of a worker process, started and stopped in the right order."""
 
-    def __init__(self, settings: Settings, queues: Sequence[str], *, pipeline: str = DEFAULT_PIPELINE) -> None:
+    def __init__(
+        self, settings: Settings, queues: Sequence[str] | None = None, *, pipeline: str = DEFAULT_PIPELINE
+    ) -> None:
         self._settings = settings
         self._stop = False
         self._database = Database(settings.resolved_database_url)
@@ -42,6 +44,7 @@ class Worker:
         self._doorbell = Doorbell(settings)
         self._reconciler = Reconciler(self._database, self._doorbell, settings)
         self._hardware = hardware.detect()
+        queues = tuple(queues or self._hardware.queues)
         self._supervisor = Supervisor(
             settings, self._database, artifacts, self._hardware, queues=queues, pipeline=pipeline
         )
@@ -126,14 +129,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker; 0 after an orderly end, 1 when it could not start."""
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     parser.add_argument(
-        "--queue", action="append", dest="queues", metavar="NAME", help="queue to take jobs from; may be repeated"
+        "--queue",
+        action="append",
+        dest="queues",
+        choices=QUEUES,
+        help="take jobs from this queue; may be repeated. Without it: default, and gpu or cpu as this machine is.",
     )
     options = parser.parse_args(arguments)
     settings = get_settings()
     configure(settings)
     try:
         check_versions()
-        Worker(settings, options.queues or [DEFAULT_QUEUE]).run()
+        Worker(settings, options.queues).run()
     except (AppError, OSError) as error:
         detail, remedy = (error.detail, error.remedy) if isinstance(error, AppError) else (str(error), None)
         log.error("worker_cannot_start", detail=detail, remedy=remedy)

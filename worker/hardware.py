@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.queue.names import CPU_QUEUE, DEFAULT_QUEUE, GPU_QUEUE
+
 PROBE_SECONDS = 10.0
 
 
@@ -17,6 +19,11 @@ class Hardware:
 
     name: str
     gpus: tuple[str, ...] = ()
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Name the queues that a worker here takes jobs from, unless it is told otherwise."""
+        return (DEFAULT_QUEUE, GPU_QUEUE if self.gpus else CPU_QUEUE)
 
     def device_of(self, slot: int) -> str | None:
         """Give the GPU of a slot; None where there is nothing to choose."""

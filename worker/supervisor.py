@@ -12,6 +12,7 @@ from app.artifacts.store import ArtifactStore
 from app.errors import AppError
 from app.ids import new_id
 from app.logging import get_logger
+from app.queue.names import DEFAULT_QUEUE
 from app.schemas.jobs import WorkerRef
 from app.settings import Settings
 from app.store import jobs, workers
@@ -48,7 +49,7 @@ class Supervisor:
         artifacts: ArtifactStore,
         hardware: Hardware,
         *,
-        queues: Sequence[str] = ("default",),
+        queues: Sequence[str] = (DEFAULT_QUEUE,),
         pipeline: str = DEFAULT_PIPELINE,
     ) -> None:
         self.id = new_id("wrk")

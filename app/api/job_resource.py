@@ -37,11 +37,13 @@ def describe_all(session: Session, rows: Sequence[tables.Job], *, silence_second
     """Give several jobs, with a handful of queries for all of them."""
     published = models.of_jobs(session, [row.id for row in rows if row.status == "succeeded"])
     waiting = any(row.status == "queued" for row in rows)
-    crew = len(workers.alive(session, silence_seconds)) if waiting else 0
+    crew = workers.alive(session, silence_seconds) if waiting else []
     return [_describe(session, row, published.get(row.id), crew) for row in rows]
 
 
-def _describe(session: Session, row: tables.Job, version: tables.ModelVersion | None, crew: int) -> Job:
+def _describe(
+    session: Session, row: tables.Job, version: tables.ModelVersion | None, crew: Sequence[tables.Worker]
+) -> Job:
     position = jobs.queue_position(session, row) if row.status == "queued" else None
     request = TrainJobRequest.model_validate(row.request)
     return Job.model_validate(
@@ -74,6 +76,7 @@ def _describe(session: Session, row: tables.Job, version: tables.ModelVersion | 
             "diagnoses": [Diagnosis.model_validate(item) for item in row.diagnoses],
             "warnings": [JobWarning.model_validate(item) for item in row.warnings],
             "usage": Usage.model_validate(row.usage),
+            "queue": row.queue,
             "priority": row.priority,
             "metadata": row.user_metadata,
             "created_at": row.created_at,
@@ -92,13 +95,15 @@ def allowed_actions(row: tables.Job) -> list[Action]:
     return ["cancel", "stop"] if row.attempt > 0 and row.stop_requested_at is None else ["cancel"]
 
 
-def _reason(row: tables.Job, position: int | None, crew: int) -> str | None:
+def _reason(row: tables.Job, position: int | None, crew: Sequence[tables.Worker]) -> str | None:
     """Say why a queued job still waits; in any other status its row says what is going on."""
     if position is None:
         return row.status_reason
     before = "" if position == 0 else f" {position} {'job' if position == 1 else 'jobs'} before this one."
-    if crew == 0:
+    if not crew:
         return f"Waiting for a worker: none is connected.{before}"
+    if not any(row.queue in worker.queues for worker in crew):
+        return f"Waiting for a worker: none that is connected takes jobs of the queue {row.queue}.{before}"
     if row.attempt > 0 and row.status_reason:
         return f"{row.status_reason.rstrip('.')}. Waiting for its next attempt.{before}"
     return f"Waiting for a worker to be free.{before}"

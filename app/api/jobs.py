@@ -67,7 +67,7 @@ def validate_job(request: RequestBody, services: ServicesDep) -> JobPlan:
     """
     prepared = services.preflight.prepare(request)
     with services.database.transaction(read_only=True) as session:
-        crew = len(workers.alive(session, services.silence_seconds))
+        alive = workers.alive(session, services.silence_seconds)
         queued = jobs.counts(session).get("queued", 0)
     return JobPlan(
         request=prepared.request.model_dump(mode="json"),
@@ -76,7 +76,7 @@ def validate_job(request: RequestBody, services: ServicesDep) -> JobPlan:
         estimate=prepared.estimate,
         memory=services.preflight.memory(prepared),
         warnings=prepared.warnings,
-        workers_alive=crew,
+        workers_alive=sum(prepared.request.queue in worker.queues for worker in alive),
         queued_jobs=queued,
     )
 
@@ -223,7 +223,7 @@ def _submit(request: TrainJobRequest, services: Services, key: str | None) -> An
     answer, is_new = once.perform(lambda session: _store(session, services, prepared))
     if is_new:
         JOBS_SUBMITTED.labels(kind=request.kind).inc()
-        services.doorbell.ring(answer.body["id"])
+        services.doorbell.ring(answer.body["id"], request.queue)
     return answer
 
 

@@ -31,7 +31,7 @@ from app.cli.program import program
 from app.client import Tunesmith
 from app.schemas.families import FAMILY_NAMES
 from app.schemas.hyperparameters import Hyperparameters
-from app.schemas.jobs import DEFAULT_BASE_MODEL, ExportFormat, Job, ServedFormat
+from app.schemas.jobs import DEFAULT_BASE_MODEL, ExportFormat, Job, Queue, ServedFormat
 from app.schemas.profiles import ProfileName
 
 
@@ -98,6 +98,9 @@ def _train(
     test_fraction: TestFractionOption = None,
     split_seed: SeedOption = None,
     priority: Annotated[int, typer.Option(help="Higher runs sooner: a point is worth a minute of waiting.")] = 0,
+    queue: Annotated[
+        Queue, typer.Option(help="Who may take it: any worker, only those with a GPU, or only those without.")
+    ] = "default",
     metadata: Annotated[
         list[str] | None, typer.Option(help="A pair of your own; may be repeated.", metavar="KEY=VALUE")
     ] = None,
@@ -112,7 +115,7 @@ def _train(
     """
     # Checked before anything is uploaded, so that a typing error costs nothing.
     wishes = Hyperparameters.model_validate(flags.values(hyperparameters))
-    fields: dict[str, Any] = {"priority": priority, "hyperparameters": wishes}
+    fields: dict[str, Any] = {"priority": priority, "queue": queue, "hyperparameters": wishes}
     if profile is not None:
         fields["profile"] = profile
     if base_model is not None:

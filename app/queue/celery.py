@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from app.errors import InternalError
-from app.queue.names import DEFAULT_QUEUE
+from app.queue.names import DEFAULT_QUEUE, QUEUES
 
 KEY_PREFIX = "ts:"
 
@@ -71,7 +71,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def make_celery(broker_url: str, queues: Sequence[str] = (DEFAULT_QUEUE,), *, timeout_seconds: float = 5.0) -> Celery:
+def make_celery(broker_url: str, queues: Sequence[str] = QUEUES, *, timeout_seconds: float = 5.0) -> Celery:
     """Make the application for a broker, with all settings; it connects to nothing yet.
 
     ``timeout_seconds`` is how long one answer of the broker may take.

@@ -2,3 +2,7 @@
 
 TRAIN_TASK = "train"
 DEFAULT_QUEUE = "default"
+GPU_QUEUE = "gpu"
+CPU_QUEUE = "cpu"
+QUEUES = (DEFAULT_QUEUE, GPU_QUEUE, CPU_QUEUE)
+"""A worker takes the default one and that of its kind, unless it is told otherwise."""

@@ -14,6 +14,7 @@ from app.schemas.metrics import Evaluation
 from app.schemas.profiles import ProfileName
 from app.schemas.text import TextOptions
 
+Queue = Literal["default", "gpu", "cpu"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Phase = Literal["preparing", "training", "evaluating", "exporting", "publishing"]
 Action = Literal["cancel", "stop"]
@@ -83,6 +84,8 @@ class TrainJobRequest(StrictModel):
     """What is handed back beside the weights."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Higher runs sooner: a point is worth a minute of waiting, so that nothing waits for ever."""
+    queue: Queue = "default"
+    """Who may take it: default, any worker; gpu, only workers with a GPU; cpu, only those without one."""
     metadata: Metadata = {}
 
 
@@ -277,6 +280,8 @@ class Job(Resource):
     """What the curves say of the run so far, the gravest first, with what to change next time; advice only."""
     usage: Usage
     """What it cost."""
+    queue: Queue
+    """Who may take it, as asked for."""
     priority: int
     """Higher runs sooner."""
     metadata: dict[str, str]

@@ -74,6 +74,6 @@ class JobPlan(Resource):
     warnings: list[JobWarning]
     """What would not stop the job, but is worth a look."""
     workers_alive: int
-    """Workers that are connected now."""
+    """Workers that are connected now and take jobs of its queue."""
     queued_jobs: int
     """Jobs that wait for a worker now."""

@@ -83,7 +83,6 @@ def submit(
     warnings: Sequence[JobWarning],
     max_attempts: int,
     resolutions: Sequence[Resolution] = (),
-    queue: str = "default",
 ) -> Job:
     """Put a job into the queue; it exists once the transaction commits.
 
@@ -103,7 +102,7 @@ def submit(
         request_sha256=request_sha256,
         hyperparameters=request.hyperparameters.model_dump(mode="json"),
         resolutions=[resolution.model_dump(mode="json") for resolution in resolutions],
-        queue=queue,
+        queue=request.queue,
         priority=request.priority,
         run_at=at,
         turn_at=at - request.priority * WORTH_OF_PRIORITY,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from app.schemas.base import Resource
@@ -33,6 +34,12 @@ class Store:
         with self.database.transaction() as session:
             return verb(session, *args, **kwargs)
 
+    def forget_jobs(self) -> None:
+        """Delete every row but the dataset."""
+        for table in reversed(tables.Job.metadata.sorted_tables):
+            if table.name != "datasets":
+                self.do(lambda session, table=table: session.execute(delete(table)))
+
     def submit(self, **wishes: Any) -> str:
         """Submit a job and give its id; see ``submit_in``."""
         return str(self.do(self.submit_in, **wishes).id)
@@ -42,7 +49,6 @@ class Store:
         session: Session,
         *,
         max_attempts: int = 3,
-        queue: str = "default",
         resolutions: Sequence[Resolution] = (),
         **request: Any,
     ) -> tables.Job:
@@ -57,7 +63,6 @@ class Store:
             warnings=[],
             max_attempts=max_attempts,
             resolutions=resolutions,
-            queue=queue,
         )
 
     def claim(self, job_id: str | None = None, *, owner: str = "wrk_1", lease: float = 60.0) -> Claim | None:

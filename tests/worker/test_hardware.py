@@ -19,6 +19,7 @@ def test_gpus_are_named_and_shared_out(tmp_path, monkeypatch):
     hardware = detect({})
     assert hardware == Hardware("NVIDIA H100 and 1 more", ("0", "1"))
     assert [hardware.device_of(slot) for slot in range(3)] == ["0", "1", "0"]
+    assert hardware.queues == ("default", "gpu")
 
 
 def test_the_operators_choice_of_gpus_is_kept(tmp_path, monkeypatch):
@@ -34,4 +35,5 @@ def test_a_driver_that_does_not_answer_means_processor(tmp_path, monkeypatch):
     assert hardware.gpus == ()
     assert hardware.name.startswith("cpu (")
     assert hardware.device_of(0) is None
+    assert hardware.queues == ("default", "cpu")
     assert str(len(os.sched_getaffinity(0))) in hardware.name

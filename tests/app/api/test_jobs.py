@@ -66,6 +66,19 @@ def test_a_queued_job_says_why_it_waits(client: TestClient, db: Database, body: 
     assert positions == [0, 1, 2]
 
 
+def test_a_job_for_which_there_is_no_worker_says_so(client: TestClient, db: Database, body: dict[str, Any]) -> None:
+    facts: dict[str, Any] = {"hostname": "h", "pid": 1, "device": "cpu", "slots": 1}
+    db.run(lambda session: workers.seen(session, id="wrk_1", queues=["default", "cpu"], **facts))
+    job = client.post("/jobs", json=body | {"queue": "gpu"}).json()
+    assert job["queue"] == "gpu"
+    reason = "Waiting for a worker: none that is connected takes jobs of the queue gpu."
+    assert client.get(f"/jobs/{job['id']}").json()["status_reason"] == reason
+    plans = {queue: client.post("/jobs/validate", json=body | {"queue": queue}).json() for queue in ("gpu", "cpu")}
+    assert {queue: plan["workers_alive"] for queue, plan in plans.items()} == {"gpu": 0, "cpu": 1}
+    db.run(lambda session: workers.seen(session, id="wrk_2", queues=["default", "gpu"], **facts))
+    assert client.get(f"/jobs/{job['id']}").json()["status_reason"] == "Waiting for a worker to be free."
+
+
 def test_a_running_job_names_its_worker(client: TestClient, db: Database, job_id: str) -> None:
     claim(db, job_id)
     job = client.get(f"/jobs/{job_id}").json()

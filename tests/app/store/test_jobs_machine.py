@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from app.store import jobs, metrics, models
 from app.store.claims import Claim
@@ -66,9 +66,7 @@ class JobMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        for table in reversed(Job.metadata.sorted_tables):
-            if table.name != "datasets":
-                self.store.do(lambda session, table=table: session.execute(delete(table)))
+        self.store.forget_jobs()
         self.ids: list[str] = []
         self.model: dict[str, Model] = {}
         self.claims: list[Claim] = []

@@ -132,6 +132,20 @@ def test_of_cancel_and_publish_exactly_one_wins(store: Any) -> None:
         assert_gapless(store, claim.job_id)
 
 
+def test_a_stop_and_publishing_meet_without_a_trace_lost(store: Any) -> None:
+    for _ in range(6):
+        claim = store.running()
+        published, outcome = together(
+            lambda number, claim=claim: store.publish(claim) if number == 0 else store.do(jobs.stop, claim.job_id),
+            threads=2,
+        )
+        assert published.job_id == claim.job_id and outcome in ("stopping", "already-finished")
+        assert store.status(claim.job_id) == "succeeded"
+        told = [event.type for event in store.events(claim.job_id)]
+        assert told.count("stopping") == (outcome == "stopping") and told[-1] == "status", "nothing follows the end"
+        assert_gapless(store, claim.job_id)
+
+
 def test_of_rescue_and_outcome_exactly_one_wins(store: Any) -> None:
     for _ in range(6):
         claim = store.running(lease=-1)
