@@ -107,7 +107,10 @@ class Settings(BaseSettings):
         900.0, gt=0, description="A running job without a sign of progress for this long is taken for hung."
     )
     checkpoint_seconds: float = Field(
-        120.0, gt=0, description="How often training is saved: what the loss of a worker may cost of it."
+        60.0,
+        gt=0,
+        description="How often training is saved: what the loss of a worker may cost of it. Where saving would take "
+        "more than a twentieth of the time, it is done less often.",
     )
     max_attempts: int = Field(3, ge=1, description="Crashes after which a job is failed for good.")
     worker_slots: int = Field(1, ge=1, description="Jobs one worker process runs at a time: one a GPU.")

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+from safetensors import SafetensorError
+
 from app.errors import JobFailure
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
@@ -11,6 +13,9 @@ from worker.finishing import Finish
 from worker.narration import Narrator
 from worker.training.events import SaveDue, TrainingEvent
 from worker.training.loop import Training
+
+SHARE = 0.05
+"""Of the time, that saving by the clock may take at most: large models on slow disks are saved less often."""
 
 
 class Saving:
@@ -24,6 +29,8 @@ class Saving:
         self._wishes = training.wishes
         self._saved_at = time.monotonic()
         self._saved_step = 0
+        self._took = 0.0
+        self._in_trouble = False
         self.best: Evaluation | None = None
 
     def resume(self) -> None:
@@ -44,20 +51,39 @@ class Saving:
         """Save when the event says so, or where time decides, when the last time is long enough ago."""
         if isinstance(event, SaveDue):
             self.save()
-        pause = self._spec.checkpoint_seconds
-        if self._wishes.save_strategy == "time" and pause is not None and time.monotonic() - self._saved_at >= pause:
-            self.save()
+        elif self._wishes.save_strategy == "time" and self._spec.checkpoint_seconds is not None:
+            pause = max(self._spec.checkpoint_seconds, self._took / SHARE)
+            if time.monotonic() - self._saved_at >= pause:
+                self.save()
 
     def save(self) -> None:
-        """Save, unless nothing has happened since."""
+        """Save, unless nothing has happened since; training outlives a disk that cannot take it."""
+        began = time.monotonic()
         step = self._training.step
         if step > self._saved_step:
             folder = self._spec.work_dir / f"checkpoint-{step:09d}"
-            notes: dict[str, Any] = {
-                "best": None if self.best is None else self.best.model_dump(mode="json"),
-                "spent": self._finish.spent,
-            }
-            self._training.save(folder, fingerprint=self._spec.fingerprint, notes=notes)
-            self._narrator.say(Checkpointed(step=step, folder=folder, kept=self._wishes.save_total_limit))
-            self._saved_step = step
+            try:
+                self._training.save(folder, fingerprint=self._spec.fingerprint, notes=self._notes())
+            except (OSError, SafetensorError) as error:
+                self._tell(error)
+            else:
+                self._narrator.say(Checkpointed(step=step, folder=folder, kept=self._wishes.save_total_limit))
+                self._saved_step = step
         self._saved_at = time.monotonic()
+        self._took = self._saved_at - began
+
+    def _notes(self) -> dict[str, Any]:
+        best = None if self.best is None else self.best.model_dump(mode="json")
+        return {"best": best, "spent": self._finish.spent}
+
+    def _tell(self, error: Exception) -> None:
+        if not self._in_trouble:  # once is enough: the next ones would fail alike
+            self._in_trouble = True
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            self._narrator.warn(
+                JobWarning(
+                    code="checkpoint-not-kept",
+                    detail=f"Training goes on, but could not be saved: {reason}.",
+                    remedy="Free space in the data folder of the worker; the next checkpoint is tried all the same.",
+                )
+            )

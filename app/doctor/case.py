@@ -51,8 +51,11 @@ class Case:
 
     @cached_property
     def loss(self) -> Curve:
-        """Give the training loss, or the validation loss where no training loss was recorded."""
-        return self.train_loss if len(self.train_loss) else self.eval_loss
+        """Give the loss whose height means something: in training, else on the validation split.
+
+        With several tasks the training loss is a weighted sum over all of them; the other one is the main task's.
+        """
+        return self.train_loss if len(self.train_loss) and not self.facts.several_tasks else self.eval_loss
 
     @cached_property
     def metric(self) -> Curve:
@@ -88,7 +91,9 @@ class Case:
 
     @cached_property
     def fits(self) -> list[Fit]:
-        """Pair each validation loss with the training loss since the evaluation before."""
+        """Pair each validation loss with the training loss since the evaluation before, where both mean the same."""
+        if self.facts.several_tasks:
+            return []
         fits, previous = [], None
         for point in self.eval_loss.points:
             train = self._train_loss_between(previous, point.step)

@@ -41,6 +41,9 @@ class Facts:
     rows: int | None = None
     """Rows of the training split, where each may have any number of labels; None: each has one."""
 
+    several_tasks: bool = False
+    """The model learns further tasks beside the one that it is judged by."""
+
     @classmethod
     def of(cls, job: Job, profile: DatasetProfile | None = None) -> Self:
         """Gather the facts of a job."""
@@ -55,6 +58,7 @@ class Facts:
             finished=job.status in TERMINAL,
             total_steps=job.progress.total_steps,
             base_model=job.base_model.id,
+            several_tasks=job.family == "multitask",
             rows=train.total if train and has_label_sets(job.metrics.validation, profile) else None,
         )
 

@@ -1,7 +1,12 @@
 """A whole attempt, from rows to a verified bundle, with a tiny random BERT."""
 
+import math
+import resource
 import shutil
+import signal
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +23,7 @@ from app.serving.golden import read, replay
 from app.serving.predictor import Predictor
 from tests.worker.simulated_memory import SimulatedMemory
 from tests.worker.toy_task import LABELS, MakeSpec, Recording, spec_maker, toy_rows
+from worker import saving
 from worker.events import (
     AttemptSpec,
     BundleReady,
@@ -369,10 +375,46 @@ def test_an_interrupted_attempt_is_continued_as_if_nothing_had_happened(make_spe
     assert manifests[0].validation == manifests[1].validation
 
 
-def test_training_is_saved_now_and_then(make_spec: MakeSpec, recording: Recording) -> None:
+def test_training_is_saved_now_and_then(
+    make_spec: MakeSpec, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "SHARE", math.inf)
     spec = make_spec(ROWS, num_train_epochs=1, logging_steps=4).model_copy(update={"checkpoint_seconds": 1e-9})
     run_until_export(spec, recording)
     assert [event.step for event in recording.of(Checkpointed)] == [1, 4, 8, 12]
+
+
+def test_saving_by_the_clock_leaves_most_of_the_time_to_training(make_spec: MakeSpec, recording: Recording) -> None:
+    spec = make_spec(ROWS, num_train_epochs=1, logging_steps=4).model_copy(update={"checkpoint_seconds": 1e-9})
+    began = time.monotonic()
+    run_until_export(spec, recording)
+    saves = len(recording.of(Checkpointed))
+    assert 1 <= saves <= 1 + (time.monotonic() - began) / 0.02, "one takes a millisecond or more, so twenty between two"
+
+
+def test_training_outlives_a_disk_that_takes_no_checkpoint(
+    make_spec: MakeSpec, recording: Recording, tiny_base: Path
+) -> None:
+    spec = make_spec(ROWS, num_train_epochs=1, save_strategy="steps", save_steps=4)
+    weights = (tiny_base / "model.safetensors").stat().st_size
+    with files_of_at_most(weights * 3 // 2):  # the moments of a checkpoint are twice as large as the weights
+        run_until_export(spec, recording)
+    assert [event.code for event in recording.of(Warned)] == ["checkpoint-not-kept"]
+    assert not recording.of(Checkpointed) and not list(spec.work_dir.glob("*checkpoint*"))
+    assert recording.of(Stopped)[0].step == 12
+
+
+@contextmanager
+def files_of_at_most(most: int) -> Iterator[None]:
+    """Let no file of this process grow beyond so many bytes, as a full disk would not."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_damaged_checkpoint_costs_its_time_only(make_spec: MakeSpec, recording: Recording, tmp_path: Path) -> None:

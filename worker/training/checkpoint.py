@@ -65,21 +65,27 @@ def save_state(
     """Write everything a run needs to go on bit by bit; ``folder`` appears complete or not at all.
 
     ``state`` is plain JSON. ``fingerprint`` says what the state belongs to; ``load_state`` asks for the same.
+
+    Raises OSError or SafetensorError when the disk does not take it; nothing of it is left there then.
     """
     scratch = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    write_tensors(model.state_dict(), scratch / MODEL)
-    write_tensors(_moments(optimizer), scratch / OPTIMIZER)
-    write_tensors(_torch_generators(), scratch / GENERATORS)
-    if best is not None:
-        shutil.copyfile(best, scratch / BEST)
-        _sync(scratch / BEST)
-    _write_json(scratch / STATE, {**state, "generators": _plain_generators()})
-    files = {name: entry.model_dump() for name, entry in describe_files(scratch).items()}
-    _write_json(scratch / MANIFEST, {"fingerprint": fingerprint, "torch": torch.__version__, "files": files})
-    scratch.replace(folder)
-    _sync(folder.parent)
+    try:
+        scratch.mkdir(parents=True)
+        write_tensors(model.state_dict(), scratch / MODEL)
+        write_tensors(_moments(optimizer), scratch / OPTIMIZER)
+        write_tensors(_torch_generators(), scratch / GENERATORS)
+        if best is not None:
+            shutil.copyfile(best, scratch / BEST)
+            _sync(scratch / BEST)
+        _write_json(scratch / STATE, {**state, "generators": _plain_generators()})
+        files = {name: entry.model_dump() for name, entry in describe_files(scratch).items()}
+        _write_json(scratch / MANIFEST, {"fingerprint": fingerprint, "torch": torch.__version__, "files": files})
+        scratch.replace(folder)
+        _sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
 
 
 def load_state(folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> dict[str, Any]:

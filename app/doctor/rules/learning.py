@@ -46,7 +46,7 @@ def not_learning(case: Case) -> Diagnosis | None:
 
 def slow_convergence(case: Case) -> Diagnosis | None:
     """Find a loss that falls all the time, but so slowly that the run ends long before it is low."""
-    loss, facts = case.train_loss, case.facts
+    loss, facts = case.loss, case.facts
     if len(loss) < 4 or not _ran_long_enough(case, 2):
         return None
     stretches = loss.buckets(4)

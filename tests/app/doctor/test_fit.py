@@ -96,3 +96,13 @@ def test_smoothed_labels_raise_the_loss_of_a_perfect_model(examine: Examine) -> 
     curves = {"train/loss": [1.0, 0.88], "eval/loss": [0.9, 0.85]}
     assert "underfitting" not in examine(curves, hyperparameters={"label_smoothing_factor": 0.5})
     assert "underfitting" in examine(curves)
+
+
+def test_the_loss_of_several_tasks_is_not_held_against_that_of_one(examine: Examine) -> None:
+    widening = {"train/loss": [0.50, 0.30], "eval/loss": [0.72, 0.75]}
+    high = {"train/loss": [2.1, 2.0, 1.9, 1.8, 1.7], "eval/loss": [0.8, 0.6, 0.45, 0.4, 0.4]}
+    assert not examine(widening, every=500, several_tasks=True)
+    assert not examine(high, several_tasks=True)
+    crawling = {"train/loss": high["train/loss"], "eval/loss": [1.06, 1.04, 1.01, 0.98, 0.96]}
+    found = examine(crawling, several_tasks=True)
+    assert list(found) == ["slow_convergence"] and found["slow_convergence"].evidence.startswith("eval/loss fell")
