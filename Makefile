@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help setup run test faults lint types clean
+.PHONY: help setup run test faults swap lint types clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: setup lint types ## Run every check and every test
 
 faults: setup ## Hurt the service in every way we know and count broken promises; SEED=N repeats a run
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+
+swap: setup ## Move an alias 20 times under full load, kill a process meanwhile, serve 200 models; count what failed
+	@$(BIN)/python -m tests.swap
 
 lint: setup ## Style and import contracts
 	@$(BIN)/ruff check app worker tests migrations scripts bench examples

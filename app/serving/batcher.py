@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ class Batcher:
         self._single: deque[Item] = deque()
         self._bulk: deque[Item] = deque()
         self._wake = threading.Condition()
-        self._tired: set[Runner] = set()
+        self._tired: WeakSet[Runner] = WeakSet()  # one that is let go meanwhile must not be kept
         self._closed = False
         self._threads = [threading.Thread(target=self._work, name=f"infer-{index}") for index in range(threads)]
         for thread in self._threads:
@@ -181,8 +182,8 @@ class Batcher:
 
     def _rest(self) -> None:
         with self._wake:
-            tired, self._tired = self._tired, set()
-        for runner in tired:
+            tired, self._tired = self._tired, WeakSet()
+        for runner in list(tired):
             try:
                 runner.rest()
             except Exception:
