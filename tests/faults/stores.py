@@ -18,6 +18,8 @@ from tests.faults.scenario import scenario
 SLOWEST_ANSWER_SECONDS = 1.0
 """Of POST /jobs while the broker is sick, on a machine busy with other fields."""
 
+MOST_OF_99_PERCENT_SECONDS = 0.3
+
 GARBAGE = (b"no json at all", b'{"half": ', b"\x80\x04\x95", b'{"body": 1, "headers": {"task": "os.system"}}')
 
 
@@ -81,6 +83,28 @@ def broker_frozen(field: Field) -> None:
         os.kill(pid, signal.SIGCONT)
     for job in field.wait(*submit_quickly(field, 1)):
         assert (job.status, job.attempt) == ("succeeded", 1)
+
+
+@scenario("fifty jobs posted to a frozen broker, and cancelled", "P1 P10")
+def answers_while_frozen(field: Field) -> None:
+    field.api()
+    submit_quickly(field, 1)
+    pid = field.broker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    seconds = []
+    try:
+        for _ in range(50):
+            began = time.monotonic()
+            field.submit(Recipe(steps=4))
+            seconds.append(time.monotonic() - began)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    slowest = sorted(seconds)[-2]  # of fifty, the 99th percentile lies between the last two
+    assert slowest < MOST_OF_99_PERCENT_SECONDS * slowness(), f"the second slowest of 50 answers took {slowest:.2f} s"
+    for job_id in field.accepted:
+        assert field.client.post(f"/jobs/{job_id}/cancel").status_code == 202
+    assert {job.status for job in field.wait()} == {"cancelled"}
 
 
 @scenario("broker absent from the start", "P10")
