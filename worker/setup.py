@@ -16,9 +16,9 @@ from app.schemas.jobs import JobWarning
 from worker import device as machine
 from worker.data.batches import Batches
 from worker.data.encode import encode
+from worker.data.facts import Chunking, ModelFacts
 from worker.data.long_texts import refuse_long
 from worker.data.prepare import Prepared, prepare
-from worker.data.resolve import Chunking, ModelFacts
 from worker.data.rows import read_rows
 from worker.data.tasks import Splits, TaskData, mixed, read_further, told
 from worker.events import AttemptSpec, Resolved

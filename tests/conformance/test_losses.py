@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from worker.data.resolve import balanced_weights
+from worker.data.class_weights import balanced_weights
 from worker.training.losses import WindowLoss
 
 CLASSES = 3

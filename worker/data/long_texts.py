@@ -7,7 +7,7 @@ from app.schemas.datasets import SplitName
 from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.text import TokenizerSettings
 from worker.data.encode import Encoded
-from worker.data.resolve import ModelFacts
+from worker.data.facts import ModelFacts
 
 
 def reading(decided: ResolvedHyperparameters, model: ModelFacts) -> TokenizerSettings:

@@ -18,9 +18,10 @@ from worker.data import warnings
 from worker.data.batches import Batches
 from worker.data.curriculum import CurriculumBatches
 from worker.data.encode import Encoded, encode, token_lengths
+from worker.data.facts import Facts, ModelFacts
 from worker.data.lessons import add_copies, order
 from worker.data.long_texts import reading, refuse_long
-from worker.data.resolve import Facts, ModelFacts, resolve
+from worker.data.resolve import resolve
 from worker.data.rows import Rows, indices
 
 SAMPLE = 20_000

@@ -1,19 +1,18 @@
 """What every ``auto`` becomes, with the reason a person may read."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.errors import FieldError, JobFailure, nearest
-from app.schemas.base import Auto
+from app.errors import FieldError, JobFailure
 from app.schemas.hyperparameters import Hyperparameters, Precision, Resolution, ResolvedHyperparameters
 from app.schemas.schedules import UNWARMED_TIMESCALE, SchedulerOptions
 from app.schemas.steps import Pace
 from app.schemas.text import LongText
+from worker.data.class_weights import named_weights
+from worker.data.facts import Chunking, Facts
 
 T = TypeVar("T", int, float, str)
 DEFAULT_WARMUP_RATIO = 0.1
@@ -26,73 +25,9 @@ CYCLES = 3
 """Of cosine_with_restarts, where the client does not say how long the first one is."""
 IMBALANCE = 3.0
 """How many times the commonest class must outnumber the rarest for auto to weigh them."""
-
-
 USUAL_CHUNK = 512
 """Tokens of a chunk where nobody says: attention over more costs more than it tells, and most base models end here."""
 DOCUMENTS_AT_ONCE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Chunking:
-    """How a family reads long texts in chunks."""
-
-    length: int | Auto
-    """Tokens of a chunk, as wished."""
-    max_chunks: int
-    overlap: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What the base model and the machine say."""
-
-    position_limit: int
-    """Tokens the model can read at most."""
-    vocabulary: int
-    """Ids the model has embeddings for."""
-    pad_token_id: int
-    learning_rate: float
-    head_learning_rate_multiplier: float
-    rates_reason: str
-    dropout: float
-    """Before the classification head, as the base model has it."""
-    precision: Precision
-    precision_reason: str
-    chunking: Chunking | None = None
-    """None: the model reads a text as a whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the answers depend on."""
-
-    class_counts: Mapping[str, int]
-    """Training rows of each label."""
-    token_lengths: NDArray[np.int64]
-    """Tokens of the training texts, or of a sample of them, before truncation."""
-    model: ModelFacts
-    multi_label_rows: int | None = None
-    """Training rows, where a row may have any number of labels."""
-    further_rows: int = 0
-    """Training rows of further tasks."""
-
-    @property
-    def rows(self) -> int:
-        """Training rows."""
-        return sum(self.groups)
-
-    @property
-    def groups(self) -> tuple[int, ...]:
-        """Training rows by label, where each row has one; those of further tasks together."""
-        own = tuple(self.class_counts.values()) if self.multi_label_rows is None else (self.multi_label_rows,)
-        return (*own, self.further_rows) if self.further_rows else own
-
-    def balanced_weights(self) -> dict[str, float]:
-        """Weigh the classes so that each counts the same. Raises JobFailure ``class-without-rows``."""
-        if self.multi_label_rows is None:
-            return balanced_weights(self.class_counts)
-        return positive_weights(self.class_counts, self.multi_label_rows)
 
 
 @dataclass(slots=True)
@@ -144,35 +79,6 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
     }
     hyperparameters = ResolvedHyperparameters.model_validate(wishes.model_dump() | decided)
     return Answers(hyperparameters, ledger.entries, total_steps)
-
-
-def balanced_weights(class_counts: Mapping[str, int]) -> dict[str, float]:
-    """Weigh each class by total / (classes * count). Raises JobFailure ``class-without-rows``."""
-    _refuse_empty(class_counts)
-    total, classes = sum(class_counts.values()), len(class_counts)
-    return {label: total / (classes * count) for label, count in class_counts.items()}
-
-
-def positive_weights(class_counts: Mapping[str, int], rows: int) -> dict[str, float]:
-    """Weigh the rows that have a label by those that have it not. Raises JobFailure ``class-without-rows``.
-
-    A label that every row has weighs as if one had it not.
-    """
-    _refuse_empty(class_counts)
-    return {label: max(1, rows - count) / count for label, count in class_counts.items()}
-
-
-def _refuse_empty(class_counts: Mapping[str, int]) -> None:
-    empty = [label for label, count in class_counts.items() if count == 0]
-    if empty:
-        raise JobFailure(
-            detail=f"Balanced class weights need training rows of every label; {empty[0]!r} has none.",
-            code="class-without-rows",
-            remedy="Add training rows of this label, or set class_weights to 'none'.",
-            errors=(
-                FieldError("/hyperparameters/class_weights", "class-without-rows", "a label has no training rows"),
-            ),
-        )
 
 
 def _max_length(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> int:
@@ -344,7 +250,7 @@ def _focal_gamma(wishes: Hyperparameters, ledger: _Ledger) -> float | None:
 def _class_weights(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> dict[str, float] | Literal["none"]:
     wish, counts = wishes.class_weights, facts.class_counts
     if isinstance(wish, dict):
-        return _named_weights(wish, counts)
+        return named_weights(wish, counts)
     if wish == "balanced":
         return facts.balanced_weights()
     if wish == "none":
@@ -361,24 +267,6 @@ def _class_weights(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> di
     reason = f"the commonest class has {commonest / rarest:.1f} times the rows of the rarest: {formula}"
     ledger.entries.append(Resolution(field="class_weights", value=weights, reason=reason))
     return weights
-
-
-def _named_weights(wish: dict[str, float], counts: Mapping[str, int]) -> dict[str, float]:
-    unknown = [label for label in wish if label not in counts]
-    missing = [label for label in counts if label not in wish]
-    if unknown or missing:
-        detail = (
-            f"class_weights names {unknown[0]!r}, which is no label" if unknown else f"{missing[0]!r} has no weight"
-        )
-        meant = nearest(unknown[0], counts) if unknown else None
-        hint = f" Did you mean {meant!r}?" if meant else ""
-        raise JobFailure(
-            detail=f"{detail}.",
-            code="unknown-label",
-            remedy=f"Give a weight for each of the dataset's labels and no other.{hint}",
-            errors=(FieldError("/hyperparameters/class_weights", "unknown-label", detail, allowed=list(counts)),),
-        )
-    return {label: wish[label] for label in counts}
 
 
 def _dropout(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:

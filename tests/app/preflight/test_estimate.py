@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from app.preflight.estimate import estimate
 from app.schemas.hyperparameters import Hyperparameters
-from worker.data.resolve import Chunking, Facts, ModelFacts, resolve
+from worker.data.facts import Chunking, Facts, ModelFacts
+from worker.data.resolve import resolve
 
 MODEL = ModelFacts(
     position_limit=512,

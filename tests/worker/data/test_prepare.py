@@ -12,8 +12,8 @@ from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.text import TextOptions
 from tests.worker.data.test_resolve import MODEL
 from tests.worker.toy_task import LABELS, Row, toy_rows, write_rows
+from worker.data.facts import Chunking, ModelFacts
 from worker.data.prepare import Prepared, prepare
-from worker.data.resolve import Chunking, ModelFacts
 from worker.data.rows import Rows, read_rows
 from worker.events import Interrupted
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from app.errors import JobFailure
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.steps import Pace
-from worker.data.resolve import Answers, Chunking, Facts, ModelFacts, balanced_weights, resolve
+from worker.data.class_weights import balanced_weights
+from worker.data.facts import Chunking, Facts, ModelFacts
+from worker.data.resolve import Answers, resolve
 
 MODEL = ModelFacts(
     position_limit=512,

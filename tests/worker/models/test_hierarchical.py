@@ -22,7 +22,8 @@ from tests.worker.tiny_models import READS, save_base
 from tests.worker.toy_task import LABELS, VOCABULARY, toy_rows, write_rows
 from worker.data.batches import Batches
 from worker.data.encode import encode
-from worker.data.resolve import Chunking, Facts, ModelFacts, resolve
+from worker.data.facts import Chunking, Facts, ModelFacts
+from worker.data.resolve import resolve
 from worker.data.rows import read_rows
 from worker.export import latency, weights
 from worker.export.exporter import Exporter
