@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from app.artifacts.bundle import MANIFEST, Manifest
 from app.errors import FieldError, JobFailure
 from app.schemas.distillation import DistillationOptions
 from app.schemas.text import TextOptions
@@ -60,7 +61,8 @@ class Taught:
 def ask(folder: Path, options: DistillationOptions, rows: Rows, labels: Sequence[str], room: Classroom) -> Tensor:
     """Give the teacher's logits for every row, (rows, labels), in the order of ``labels`` and on the CPU.
 
-    It reads texts with its own tokenizer, up to its own limit. Raises JobFailure ``teacher-knows-other-labels``.
+    A version of our own reads texts as it does when it is served, another teacher with its own tokenizer up to its own
+    limit. Raises JobFailure ``teacher-knows-other-labels``.
     """
     named = _names(folder, options, labels)
     model = load_trained(folder, named)
@@ -84,7 +86,12 @@ def _answer(model: nn.Module, batches: Batches, answers: Tensor, room: Classroom
 
 def _read(folder: Path, model: PreTrainedModel, rows: Rows, room: Classroom) -> Batches:
     tokenizer = tokenizer_file(folder, scratch=room.scratch)
-    encoder = TextEncoder.from_files(tokenizer, settings_of(model.config, tokenizer), room.text)
+    settings, text = settings_of(model.config, tokenizer), room.text
+    bundle = folder.parent / MANIFEST  # what was fetched of a version of our own lies about its weights
+    if bundle.is_file():
+        manifest = Manifest.model_validate_json(bundle.read_bytes())
+        settings, text = manifest.tokenizer, manifest.text
+    encoder = TextEncoder.from_files(tokenizer, settings, text)
     split = encode(rows, encoder, vocabulary=int(model.config.vocab_size), check=room.check)
     return Batches(split, encoder)
 
@@ -92,9 +99,12 @@ def _read(folder: Path, model: PreTrainedModel, rows: Rows, room: Classroom) -> 
 def _names(folder: Path, options: DistillationOptions, labels: Sequence[str]) -> list[str]:
     """Give what the teacher calls each label: as the options say, by the same name, or by it in other letters."""
     try:
-        known = [str(name) for name in json.loads((folder / "config.json").read_bytes())["id2label"].values()]
+        config = json.loads((folder / "config.json").read_bytes())
+        known = [str(name) for name in config["id2label"].values()]
     except (OSError, ValueError, KeyError, AttributeError):
         raise _other_labels("its config.json names none") from None
+    if config.get("problem_type") == "multi_label_classification":
+        raise _other_labels("it gives a text any number of them, each decided by itself")
     folded = {name.casefold(): name for name in known}
     wanted = [options.labels.get(label, label) for label in labels]
     found = [name if name in known else folded.get(name.casefold(), name) for name in wanted]

@@ -53,9 +53,14 @@ class Case:
     def loss(self) -> Curve:
         """Give the loss whose height means something: in training, else on the validation split.
 
-        With several tasks the training loss is a weighted sum over all of them; the other one is the main task's.
+        A focal loss, that of a student and the sum over several tasks have other heights than cross-entropy.
         """
-        return self.train_loss if len(self.train_loss) and not self.facts.several_tasks else self.eval_loss
+        return self.train_loss if len(self.train_loss) and self.facts.losses_are_alike else self.eval_loss
+
+    @property
+    def resting(self) -> float:
+        """Give ``loss`` of a perfect model: labels are smoothed in training alone."""
+        return self.facts.resting_loss if self.loss is self.train_loss else 0.0
 
     @cached_property
     def metric(self) -> Curve:
@@ -92,7 +97,7 @@ class Case:
     @cached_property
     def fits(self) -> list[Fit]:
         """Pair each validation loss with the training loss since the evaluation before, where both mean the same."""
-        if self.facts.several_tasks:
+        if not self.facts.losses_are_alike:
             return []
         fits, previous = [], None
         for point in self.eval_loss.points:

@@ -44,6 +44,15 @@ class Facts:
     several_tasks: bool = False
     """The model learns further tasks beside the one that it is judged by."""
 
+    @property
+    def losses_are_alike(self) -> bool:
+        """Say whether training and validation are measured by the same loss, which is plain cross-entropy there.
+
+        Smoothing is no matter, what it adds is known; weights of classes are neither, being divided out again.
+        """
+        other = self.hyperparameters.get("loss") == "focal" or self.hyperparameters.get("distillation") is not None
+        return not (other or self.several_tasks)
+
     @classmethod
     def of(cls, job: Job, profile: DatasetProfile | None = None) -> Self:
         """Gather the facts of a job."""

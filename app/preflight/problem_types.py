@@ -44,12 +44,10 @@ def unfit_problem(request: TrainJobRequest, profile: DatasetProfile) -> Iterator
 
 
 def _single_label_only(request: TrainJobRequest) -> Iterator[FieldError]:
-    wishes = request.hyperparameters
-    for name, wished in (("loss", wishes.loss == "focal"), ("distillation", wishes.distillation is not None)):
-        if wished:
-            yield FieldError(
-                f"/hyperparameters/{name}",
-                _RULE,
-                "is for one label a row: it compares labels with each other",
-                remedy="Leave it out, or set problem_type to single_label if the dataset allows it.",
-            )
+    if request.hyperparameters.distillation is not None:
+        yield FieldError(
+            "/hyperparameters/distillation",
+            _RULE,
+            "is for one label a row: it compares labels with each other",
+            remedy="Leave it out, or set problem_type to single_label if the dataset allows it.",
+        )

@@ -37,11 +37,12 @@ def _architecture(job: Job) -> str:
 
 
 def _loss(wishes: Mapping[str, Any], *, several: bool) -> str:
-    if several:
-        return "binary cross-entropy of each label, the mean over all of them"
+    each = " of each label's sigmoid, the mean over all of them" if several else ""
     if wishes.get("loss") == "focal":
         gamma = wishes.get("focal_gamma")
-        return f"focal loss (Lin et al., 2017), gamma={setting(2.0 if gamma is None else gamma)}"
+        return f"focal loss (Lin et al., 2017){each}, gamma={setting(2.0 if gamma is None else gamma)}"
+    if several:
+        return f"binary cross-entropy{each}"
     return "cross-entropy" if wishes.get("loss") else ""
 
 

@@ -1,5 +1,6 @@
 """Distillation against its definition, and with a real teacher in a whole run."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from app.artifacts.bundle import Bundle
 from app.errors import JobFailure
 from app.schemas.distillation import DistillationOptions
 from app.schemas.text import TextOptions
+from app.serving.predictor import Predictor
 from tests.worker.data.test_prepare import prepared
 from tests.worker.toy_task import LABELS, Recording, toy_rows
 from worker.data.rows import Rows
@@ -102,6 +105,29 @@ def test_answers_are_the_teachers_own_row_by_row(teacher: Path, tmp_path: Path, 
     batch = Taught(data.lessons, answers).load(np.array([5, 3]))
     assert batch.teacher is not None
     assert torch.equal(batch.teacher, answers[[5, 3]])
+
+
+def test_a_version_of_our_own_reads_as_it_does_when_it_is_served(
+    make_spec: Any, restored_torch: None, tmp_path: Path
+) -> None:
+    """Its own cleaning and length, not the student's, whose options may be others."""
+    anonymous = {"text": {"strip_mentions": True}}
+    spec = make_spec(SPLITS, name="served", max_length=8, num_train_epochs=1, request=anonymous)
+    run(spec, Recording(), lambda: False)
+    shutil.copy(spec.bundle_dir / "tokenizer.json", spec.bundle_dir / "weights")  # as the registry hands it out
+    texts = ["glad @somebody_else sad", "calm " * 40 + "glad"]
+    answers = ask(spec.bundle_dir / "weights", options(), Rows(texts, [0, 1]), LABELS, classroom(tmp_path))
+    predictor = Predictor.load(Bundle.open(spec.bundle_dir))
+    served = predictor.logits(predictor.encoder.encode(texts).ids)
+    assert np.allclose(answers.numpy(), served, atol=1e-4)
+
+
+def test_a_teacher_of_label_sets_is_refused(teacher: Path, tmp_path: Path) -> None:
+    config = json.loads((teacher / "config.json").read_bytes())
+    (teacher / "config.json").write_text(json.dumps(config | {"problem_type": "multi_label_classification"}))
+    with pytest.raises(JobFailure) as caught:
+        ask(teacher, options(), Rows(["x"], [0]), LABELS, classroom(tmp_path))
+    assert caught.value.code == "teacher-knows-other-labels" and "any number" in caught.value.detail
 
 
 def test_labels_by_other_names_are_matched(teacher: Path, tmp_path: Path) -> None:

@@ -145,9 +145,12 @@ def test_learns_sets_of_labels_by_heart_and_is_served_as_trained(
     assert all(len(overlap.labels) == 1 for overlap in issues.overlaps)
 
 
-def test_a_resumed_run_on_sets_of_labels_is_the_uninterrupted_one(make_spec: MakeSpec, tmp_path: Path) -> None:
-    spec = make_spec(toy_sets(24), max_steps=5, batch_size=8, deterministic=True, class_weights="balanced")
-    resumed_equals_whole(spec, tmp_path)
+@pytest.mark.parametrize("case", SEVERAL.values(), ids=SEVERAL.keys())
+def test_a_resumed_run_on_sets_of_labels_is_the_uninterrupted_one(
+    case: Case, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    wishes = {"max_steps": 5, "batch_size": 8, "deterministic": True, "class_weights": "balanced", "loss": "focal"}
+    resumed_equals_whole(case.spec(make_spec, toy_sets(24), **wishes), tmp_path)
 
 
 def training_of(spec: AttemptSpec, folder: Path) -> Training:

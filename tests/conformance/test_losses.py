@@ -10,6 +10,7 @@ from torch import nn
 
 from worker.data.class_weights import balanced_weights
 from worker.training.losses import WindowLoss
+from worker.training.multi_label import LabelwiseLoss
 
 CLASSES = 3
 
@@ -123,3 +124,20 @@ def test_weights_of_a_guide_that_miscounted_its_rows() -> None:
     """3,000, 1,350 and 550 rows are 4,900, not 6,200."""
     weights = balanced_weights({"general": 3000, "teen": 1350, "mature": 550})
     assert [round(weight, 3) for weight in weights.values()] == [0.544, 1.21, 2.97]
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_focal_loss_of_label_sets_is_that_of_the_paper(gamma: float, smoothing: float) -> None:
+    torch.manual_seed(3)
+    logits, labels = torch.randn(7, 4), (torch.rand(7, 4) < 0.4).float()
+    weights = torch.tensor([1.0, 2.0, 0.5, 3.0])
+    loss = LabelwiseLoss(weights, smoothing, gamma)
+    likely, wanted = torch.sigmoid(logits.double()), labels.double() * (1 - smoothing) + smoothing / 2
+    by_hand = -(wanted * weights * (1 - likely) ** gamma * likely.log())
+    by_hand -= (1 - wanted) * likely**gamma * (1 - likely).log()
+    share = loss.share(logits, labels, loss.total_weight(labels))
+    assert share.item() == pytest.approx(by_hand.mean().item(), abs=1e-6)
+    sure = torch.tensor([[80.0, -80.0]], requires_grad=True)
+    LabelwiseLoss(None, 0.0, gamma).share(sure, torch.tensor([[1.0, 0.0]]), torch.tensor(2.0)).backward()
+    assert sure.grad is not None and torch.isfinite(sure.grad).all()

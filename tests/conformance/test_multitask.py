@@ -17,6 +17,7 @@ from app.serving.predictor import Predictor
 from tests.worker.simulated_memory import SimulatedMemory
 from tests.worker.toy_task import MakeSpec, Recording, Row, toy_moods, toy_rows
 from worker.events import AttemptSpec, Evaluated, Resolved, Warned
+from worker.export.registry import FORMATS
 from worker.heads import Head
 from worker.models import encoder
 from worker.models.head import head_parameters
@@ -103,7 +104,7 @@ def test_the_shares_of_a_window_add_up_to_the_formula(
 def trained(make_spec: MakeSpec, recording: Recording, restored_torch: None) -> AttemptSpec:
     """An attempt at two tasks that share a label, to the end."""
     del restored_torch
-    wishes = ExportOptions(formats=["onnx-int8", "safetensors"], min_label_agreement=0.5, max_metric_drop=0.5)
+    wishes = ExportOptions(formats=list(FORMATS)[1:], min_label_agreement=0.5, max_metric_drop=0.5)
     spec = make_spec(
         ROWS, request={"family": FAMILY}, tasks={"mood": MOODS}, num_train_epochs=6, batch_size=8, export=wishes
     )
@@ -143,7 +144,7 @@ def test_every_head_is_judged_on_its_own_rows_and_served(trained: AttemptSpec, r
             for scores in (answer.scores, mood.scores):
                 assert scores and sum(scores.values()) == pytest.approx(1)
             assert next(iter((answer.scores or {}).items())) == (answer.label, answer.score)
-    assert [verdict.format for verdict in manifest.exports if verdict.passed] == ["onnx", "onnx-int8", "safetensors"]
+    assert [verdict.format for verdict in manifest.exports if verdict.passed] == list(FORMATS)
 
 
 @pytest.mark.usefixtures("restored_torch")

@@ -30,7 +30,7 @@ def not_learning(case: Case) -> Diagnosis | None:
         return None
     start, end = loss.head(0.25), loss.tail(0.25)
     fell = (start - end) / start if start > 0 else 0.0
-    if fell >= FLAT or fell < -0.2 or case.height(end, resting=facts.resting_loss) < STILL_HIGH or _metric_moved(case):
+    if fell >= FLAT or fell < -0.2 or case.height(end, resting=case.resting) < STILL_HIGH or _metric_moved(case):
         return None
     return Diagnosis(
         code="not_learning",
@@ -54,7 +54,7 @@ def slow_convergence(case: Case) -> Diagnosis | None:
     fell = (start.value - end.value) / start.value if start.value > 0 else 0.0
     drops = [before - after for before, after in pairwise(stretches.values)]
     steady = min(drops) > 0 and drops[-1] >= 0.3 * sum(drops) / len(drops)
-    if not steady or not FLAT <= fell < SLOW or case.height(end.value, resting=facts.resting_loss) < 0.6:
+    if not steady or not FLAT <= fell < SLOW or case.height(end.value, resting=case.resting) < 0.6:
         return None
     return Diagnosis(
         code="slow_convergence",

@@ -103,6 +103,8 @@ def test_the_loss_of_several_tasks_is_not_held_against_that_of_one(examine: Exam
     high = {"train/loss": [2.1, 2.0, 1.9, 1.8, 1.7], "eval/loss": [0.8, 0.6, 0.45, 0.4, 0.4]}
     assert not examine(widening, every=500, several_tasks=True)
     assert not examine(high, several_tasks=True)
+    for other in ({"loss": "focal", "focal_gamma": 2.0}, {"distillation": {"teacher": "model:x"}}):
+        assert not examine(widening, every=500, hyperparameters=other)
     crawling = {"train/loss": high["train/loss"], "eval/loss": [1.06, 1.04, 1.01, 0.98, 0.96]}
     found = examine(crawling, several_tasks=True)
     assert list(found) == ["slow_convergence"] and found["slow_convergence"].evidence.startswith("eval/loss fell")

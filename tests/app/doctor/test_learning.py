@@ -110,3 +110,9 @@ def test_early_stopping_waits_on_a_plateau_by_design(examine: Examine) -> None:
 
 def test_a_good_score_may_be_flat(examine: Examine) -> None:
     assert "plateau" not in examine({"eval/f1_macro": [0.93, 0.935, 0.94]})
+
+
+def test_a_focal_loss_is_not_measured_against_that_of_chance(examine: Examine) -> None:
+    knows_nothing = {"train/loss": [0.49, 0.488, 0.487, 0.488], "eval/loss": [1.1, 1.099, 1.098, 1.099]}
+    found = examine(knows_nothing, hyperparameters={"loss": "focal", "focal_gamma": 2.0})
+    assert "not_learning" in found and found["not_learning"].evidence.startswith("eval/loss")

@@ -44,7 +44,6 @@ def test_the_dataset_decides_unless_asked(asked: str, dataset: ProblemType, trai
         (request(problem_type=SINGLE), MULTI, "/problem_type"),
         (request(hyperparameters={"thresholds": "tuned"}), SINGLE, "/hyperparameters/thresholds"),
         (request(hyperparameters={"thresholds": {"c": 0.3}}), MULTI, "/hyperparameters/thresholds/c"),
-        (request(hyperparameters={"loss": "focal"}), MULTI, "/hyperparameters/loss"),
         (request(hyperparameters={"distillation": {"teacher": "model:x"}}), MULTI, "/hyperparameters/distillation"),
     ],
 )
