@@ -7,7 +7,7 @@ from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from worker import events
-from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, TrainingEvent
+from worker.training.events import Evaluated, LastStep, Recomputing, SaveDue, Split, Step, Stopped, TrainingEvent
 from worker.training.stopping import Metric, read_metric
 
 QUIET_SECONDS = 5.0
@@ -45,7 +45,7 @@ class Narrator:
                 if event.improved:
                     self._best = (event.step, event.epoch)
                 self.say(self._evaluated(event.evaluation, event.step, event.epoch, improved=event.improved))
-            case SaveDue():
+            case SaveDue() | LastStep():
                 pass  # what was saved is told when it is
             case Split():
                 self.warn(_split(event))

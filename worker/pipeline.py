@@ -69,9 +69,18 @@ class _Attempt:
         self._should_finish = should_finish
         self._memory = memory
         self._clock = PhaseClock()
+        self._saving: Saving | None = None
 
     def run(self) -> None:
-        """Go through the phases."""
+        """Go through the phases; whenever they are interrupted, what was learned is saved first if that is wanted."""
+        try:
+            self._go()
+        except Interrupted:
+            if self._saving is not None and self._should_save():
+                self._saving.save()
+            raise
+
+    def _go(self) -> None:
         self._enter("preparing")
         setup = set_up(self._spec, self._narrator, self._check, self._memory)
         wishes = setup.data.hyperparameters
@@ -124,19 +133,14 @@ class _Attempt:
         )
         on_gpu = setup.device.type == "cuda"
         finish = Finish(setup.data.hyperparameters, on_gpu=on_gpu, asked=self._should_finish)
-        saving = Saving(self._spec, training, self._narrator, finish)
+        saving = self._saving = Saving(self._spec, training, self._narrator, finish)
         saving.resume()
-        try:
-            for event in training.run(self._should_stop, finish):
-                self._narrator.tell(event)
-                if isinstance(event, Evaluated) and event.improved:
-                    saving.best = event.evaluation
-                if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
-                    saving.save_if_due(event)
-        except Interrupted:
-            if self._should_save():
-                saving.save()
-            raise
+        for event in training.run(self._should_stop, finish):
+            self._narrator.tell(event)
+            if isinstance(event, Evaluated) and event.improved:
+                saving.best = event.evaluation
+            if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
+                saving.save_if_due(event)
         return saving.best
 
     def _source(self, setup: Setup, portion: Portion) -> Source:

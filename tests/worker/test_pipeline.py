@@ -417,6 +417,27 @@ def files_of_at_most(most: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
+def test_what_was_learned_outlives_an_interruption_after_training(make_spec: MakeSpec, recording: Recording) -> None:
+    wishes = {"num_train_epochs": 2, "save_strategy": "no", "early_stopping_patience": None}
+    spec = make_spec(ROWS, name="interrupted", **wishes)
+
+    def exporting() -> bool:
+        return any(event.phase == "exporting" for event in recording.of(PhaseStarted))
+
+    with pytest.raises(Interrupted):
+        run(spec, recording, exporting, lambda: True)
+    [saved] = recording.of(Checkpointed)
+    assert saved.step == recording.of(Stopped)[0].step == 24
+    after = Recording()
+    again = make_spec(ROWS, name="again", **wishes).model_copy(update={"resume_from": saved.folder})
+    run_until_export(again, after)
+    assert after.of(Resumed) == [Resumed(step=24)] and not after.of(Stepped)
+    assert after.of(Stopped) == recording.of(Stopped)
+    assert [event.evaluation for event in after.of(Evaluated)] == [recording.of(Evaluated)[-1].evaluation]
+    best = [load_file(each.bundle_dir / "weights" / "model.safetensors") for each in (spec, again)]
+    assert all(torch.equal(value, best[1][name]) for name, value in best[0].items())
+
+
 def test_a_damaged_checkpoint_costs_its_time_only(make_spec: MakeSpec, recording: Recording, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     spec = make_spec(ROWS, num_train_epochs=1).model_copy(update={"resume_from": tmp_path / "broken"})

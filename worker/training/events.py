@@ -62,6 +62,13 @@ class SaveDue:
 
 
 @dataclass(frozen=True, slots=True)
+class LastStep:
+    """No step will follow; the model still holds the weights of the last one, which the best ones replace next."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Training ended; the model now holds the best weights."""
 
@@ -70,4 +77,4 @@ class Stopped:
     best_step: int
 
 
-TrainingEvent = Step | Evaluated | Split | Recomputing | SaveDue | Stopped
+TrainingEvent = Step | Evaluated | Split | Recomputing | SaveDue | LastStep | Stopped

@@ -24,7 +24,7 @@ from worker.heads import Head
 from worker.memory import ran_out, release
 from worker.training.checkpoint import BEST, batch_of, best_of, load_state, load_weights, save_state, save_weights
 from worker.training.distillation import Distillation
-from worker.training.events import Evaluated, Recomputing, SaveDue, Split, Step, Stopped, TrainingEvent
+from worker.training.events import Evaluated, LastStep, Recomputing, SaveDue, Split, Step, Stopped, TrainingEvent
 from worker.training.freezing import Freezing
 from worker.training.ladder import Ladder, remember_dice
 from worker.training.meter import EXPLODED_NORM, Meter
@@ -142,6 +142,7 @@ class Training:
                 yield self._report()
             if self._save_is_due():
                 yield SaveDue(self._place.step)
+        yield LastStep(self._place.step)
         yield self._finish()
 
     def rehearse(self, steps: int) -> int:
