@@ -125,7 +125,7 @@ def files_are_whole(history: History) -> Iterator[Violation]:
 
 
 def little_is_repeated(history: History) -> Iterator[Violation]:
-    """(g) A crash costs one interval between checkpoints at most, an orderly end nothing."""
+    """(g) A crash costs what was not saved, one interval between checkpoints at most; an orderly end nothing."""
     for id, job in history.jobs.items():
         accepted = history.accepted.get(id)
         if accepted is None or not job.steps or accepted.recipe.mode in LOSE_ON_PURPOSE:
@@ -134,6 +134,18 @@ def little_is_repeated(history: History) -> Iterator[Violation]:
         repeated = len(job.steps) - len({made.step for made in job.steps})
         if repeated > allowed:
             yield Violation("g", id, f"{repeated} steps repeated in {job.crashes} crashes")
+        yield from _forgotten(job)
+
+
+def _forgotten(job: JobHistory) -> Iterator[Violation]:
+    """Find attempts that made steps again which an earlier one had stored."""
+    begun: dict[int, int] = {}
+    for made in job.steps:
+        begun.setdefault(made.attempt, made.step)
+    for attempt, step in begun.items():
+        saved = max((last for earlier, last in job.saved.items() if earlier < attempt), default=0)
+        if step <= saved:
+            yield Violation("g", job.id, f"attempt {attempt} began at step {step}, though {saved} were saved")
 
 
 LOSE_ON_PURPOSE = frozenset({"damaged"})

@@ -58,6 +58,8 @@ class JobHistory:
     """Whether the events are numbered 1, 2, 3, ..."""
     versions: list[Version] = field(default_factory=list)
     steps: list[Made] = field(default_factory=list)
+    saved: dict[int, int] = field(default_factory=dict)
+    """The last step that each attempt had stored, as its history tells."""
 
 
 @dataclass
@@ -87,6 +89,8 @@ def read(place: Field) -> History:
         job = found[event.job_id]
         job.attempts.append(event.attempt)
         job.gapless &= event.seq == len(job.attempts)
+        if event.type == "checkpoint":
+            job.saved[event.attempt] = event.data["step"]
         if event.type == "status":
             data = event.data
             job.moves.append(Move(event.seq, event.attempt, data["from"], data["to"], data["reason"]))

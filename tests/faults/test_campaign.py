@@ -18,6 +18,11 @@ def ground() -> Iterator[Ground]:
         yield ground
 
 
+def test_a_scenario_keeps_its_promises(ground: Ground) -> None:
+    [result] = campaign.run(ground, SEED, ["sqlite"], ["training process killed while it trains"])
+    assert result.passed, (result.surprise, result.violations)
+
+
 def test_no_promise_breaks_while_everything_fails_at_once(ground: Ground) -> None:
     result = campaign.rage(ground, SEED, "sqlite", SECONDS)
     assert result.surprise == ""

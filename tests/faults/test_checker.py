@@ -59,6 +59,7 @@ FAULTS: dict[str, tuple[str, Callable[[History], None]]] = {
     "weights differ": ("e", _edit(versions=[Version("j", 2, "0")])),
     "a file is damaged": ("f", _edit(versions=[Version("j", 2, WEIGHTS, "model.onnx")])),
     "a file is left over": ("f", lambda history: history.stray_files.append("models/j/1/model.onnx")),
+    "what was saved was made again": ("g", _edit(saved={1: 2})),
     "an orderly end cost a step": ("g", _edit(crashes=0)),
     "a process runs on": ("h", lambda history: history.left_running.append(1)),
 }
