@@ -101,7 +101,12 @@ class Settings(BaseSettings):
         5.0, gt=0, description="How often each process rings again and takes back expired leases."
     )
     cancel_grace_seconds: float = Field(
-        10.0, gt=0, description="Time between SIGTERM and SIGKILL for a training process."
+        8.0, gt=0, description="Time between SIGTERM and SIGKILL for the training process of a cancelled job."
+    )
+    drain_grace_seconds: float = Field(
+        20.0,
+        gt=0,
+        description="The same where a worker shuts down: time to end a step and save it, so that nothing is repeated.",
     )
     stall_seconds: float = Field(
         900.0, gt=0, description="A running job without a sign of progress for this long is taken for hung."

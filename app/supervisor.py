@@ -145,7 +145,7 @@ class Supervisor:
         if is_wanted:
             self._say("Stopping; a job that runs goes back into the queue.")
         self._end(self._api, API_DRAIN_SECONDS)
-        self._end(self._worker, self._settings.cancel_grace_seconds + WORKER_DRAIN_GRACE_SECONDS)
+        self._end(self._worker, self._settings.drain_grace_seconds + WORKER_DRAIN_GRACE_SECONDS)
         if self._broker is not None:
             self._broker.stop()
         self._say("Stopped. Jobs and models are kept.")

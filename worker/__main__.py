@@ -25,6 +25,7 @@ from worker.supervisor import Supervisor
 log = get_logger("worker")
 
 WATCH_SECONDS = 0.25
+STOP_SECONDS = 0.5
 MIGRATION_PATIENCE_SECONDS = 30.0
 DEAF_AFTER = 3
 """Jobs found by polling, one after another, that a working doorbell would have announced."""
@@ -79,10 +80,14 @@ class Worker:
             queues=list(self._supervisor.queues),
         )
         self._watch()
+        self._end_others(0.0)  # they do so while the slots drain
         self._supervisor.drain()
-        self._listener.stop(timeout=2.0)
-        self._reconciler.stop()
+        self._end_others(STOP_SECONDS)
         log.info("worker_stopped", worker=self._supervisor.id)
+
+    def _end_others(self, timeout: float) -> None:
+        self._listener.stop(timeout)
+        self._reconciler.stop(timeout)
 
     def _watch(self) -> None:
         """Wait for a signal; meanwhile give a deaf listener new ears."""

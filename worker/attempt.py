@@ -32,6 +32,8 @@ class Patience:
 
     cancel_grace: float
     """Between the request to stop and the kill."""
+    drain_grace: float
+    """The same where the worker shuts down, and what is done is to be saved."""
     stall: float
     """Without any sign of progress."""
 
@@ -165,8 +167,8 @@ class Attempt:
         log.info("stopping_training_process", cause=cause)
         first = self._cause is None
         self._cause = cause
-        if at_once:
-            self._kill_at = clock()
-        elif first:
-            self._kill_at = clock() + self._patience.cancel_grace
+        grace = self._patience.drain_grace if cause == "drain" else self._patience.cancel_grace
+        kill_at = clock() + (0.0 if at_once else grace)
+        self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
+        if first and not at_once:
             self._process.terminate(save=cause == "drain")

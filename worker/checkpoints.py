@@ -1,13 +1,15 @@
 """Checkpoints in the artifact store: kept while an attempt runs, found by the next one, swept after the last."""
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.artifacts.store import ArtifactStore
-from app.errors import AppError, JobFailure, NotFound
+from app.errors import AppError, JobFailure, NotFound, StorageFull, Unavailable
 from app.logging import get_logger
 from app.store import jobs
 from app.store.claims import Claim
@@ -19,6 +21,8 @@ from worker.tracking.recorder import Recorder
 log = get_logger(__name__)
 
 ROOT = "checkpoints"
+RETRY_PAUSES = (0.5, 2.0)
+"""Seconds between the tries to store a checkpoint: a store that blinks must not cost what a drain has saved."""
 SWEEP_BACK_SECONDS = 86_400.0
 """A worker that was killed while it published may have left files of a job that has failed since; so long ago at most.
 """
@@ -39,27 +43,60 @@ class Stored:
 
 
 class Checkpoints:
-    """Carries what one attempt saves into the artifact store, in a thread of its own: training does not wait."""
+    """Carries what one attempt saves into the artifact store, in a thread of its own: training does not wait.
+
+    Where storing takes longer than the time between two of them, only the newest waits: the others would fill the disk.
+    """
 
     def __init__(self, artifacts: ArtifactStore, claim: Claim, recorder: Recorder) -> None:
         self._artifacts = artifacts
         self._claim = claim
         self._recorder = recorder
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints")
+        self._changed = threading.Condition()
+        self._next: Checkpointed | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
         self._in_trouble = False
 
     def keep(self, event: Checkpointed) -> None:
-        """Store a checkpoint soon; its folder is removed then."""
-        self._thread.submit(self._keep, event)
+        """Store a checkpoint soon, unless a newer one comes before its turn; its folder is removed then."""
+        self._replace(event)
+        if self._thread is None:  # no pool: an upload that hangs must not keep this process from its end
+            self._thread = threading.Thread(target=self._keep_all, name="checkpoints", daemon=True)
+            self._thread.start()
 
     def close(self, *, wanted: bool) -> None:
-        """Wait until all is stored; if not ``wanted``, drop what has not begun."""
-        self._thread.shutdown(cancel_futures=not wanted)
+        """Wait until the newest is stored; if not ``wanted``, drop it if that has not begun."""
+        if not wanted:
+            self._replace(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _replace(self, event: Checkpointed | None) -> None:
+        """Let the newest checkpoint wait in the place of the one that has waited until now."""
+        with self._changed:
+            late, self._next = self._next, event
+            self._changed.notify()
+        if late is not None:
+            log.info("checkpoint_passed_over", step=late.step)
+            shutil.rmtree(late.folder, ignore_errors=True)
+
+    def _keep_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._next is not None)
+                event, self._next = self._next, None
+            if event is None:
+                return
+            self._keep(event)
 
     def _keep(self, event: Checkpointed) -> None:
         stored = Stored(self._claim.attempt, event.step, self._claim.job_id)
         try:
-            put(self._artifacts, event.folder, stored)
+            self._put(event.folder, stored)
             self._recorder.hear(event)
             for old in list_whole(self._artifacts, self._claim.job_id)[event.kept :]:
                 remove(self._artifacts, old.prefix)
@@ -68,6 +105,28 @@ class Checkpoints:
             self._tell(error)
         finally:
             shutil.rmtree(event.folder, ignore_errors=True)
+
+    def _put(self, folder: Path, stored: Stored) -> None:
+        """Store the files of a checkpoint, or none of them: half a one would take the room of the next."""
+        try:
+            for pause in RETRY_PAUSES:
+                try:
+                    return put(self._artifacts, folder, stored)
+                except StorageFull:
+                    self._make_room(stored)
+                except Unavailable:
+                    time.sleep(pause)
+            put(self._artifacts, folder, stored)
+        except (AppError, OSError):
+            with suppress(AppError):  # the end of the job sweeps it away
+                remove(self._artifacts, stored.prefix)
+            raise
+
+    def _make_room(self, stored: Stored) -> None:
+        """Give up all checkpoints but the newest whole one, from which the job would go on."""
+        remove(self._artifacts, stored.prefix)
+        for old in list_whole(self._artifacts, self._claim.job_id)[1:]:
+            remove(self._artifacts, old.prefix)
 
     def _tell(self, error: Exception) -> None:
         if not self._in_trouble:  # once is enough: the next ones would fail alike
@@ -132,6 +191,7 @@ def sweep(database: Database, artifacts: ArtifactStore) -> None:
             remove(artifacts, f"{ROOT}/{job_id}")
         for job_id in database.run(lambda session: jobs.ended_in_vain(session, SWEEP_BACK_SECONDS)):
             artifacts.remove(f"models/{job_id}")
+            artifacts.remove(f"jobs/{job_id}")
     except AppError as error:
         log.warning("leftovers_not_swept", code=error.code)
 

@@ -58,8 +58,13 @@ class Lease:
         self._ended.set()
 
     def lost(self) -> bool:
-        """Say whether the job may no longer be ours: the database said so, or it was silent for too long."""
-        return self._fallen.is_set() or clock() - self._renewed_at > FENCE * self._lease_seconds
+        """Say whether the job may no longer be ours: the database said so, or it was silent for too long.
+
+        Once so, always so: the training process was killed for it, whatever the database answers later.
+        """
+        if clock() - self._renewed_at > FENCE * self._lease_seconds:
+            self._fallen.set()
+        return self._fallen.is_set()
 
     def flush(self) -> bool:
         """Write what the recorder holds; False when the claim has fallen. Unavailable: nothing forgotten."""
@@ -77,7 +82,9 @@ class Lease:
             return held
 
     def beat(self) -> None:
-        """Renew once. Raises Unavailable."""
+        """Renew once; a lease that was given up is not renewed. Raises Unavailable."""
+        if self.lost():
+            return
         asked_at = clock()  # before the question: the answer may take long, and the lease runs from the database's now
         beat = self._database.run(
             lambda session: jobs.heartbeat(session, self.claim, lease_seconds=self._lease_seconds)
@@ -85,11 +92,18 @@ class Lease:
         if not beat.held:
             self._fallen.set()
             return
+        if self.lost():  # the answer came after we gave up, and nobody works on what it prolonged
+            self._give_back()
+            return
         self._renewed_at = asked_at
         if beat.cancel_requested:
             self.cancel_requested.set()
         if beat.stop_requested:
             self.stop_requested.set()
+
+    def _give_back(self) -> None:
+        reason = "The worker was cut off from the database and stopped the attempt."
+        self._database.run(lambda session: jobs.release(session, self.claim, crashed=False, reason=reason))
 
     def _keep(self) -> None:
         with bound(job_id=self.claim.job_id, attempt=self.claim.attempt):
@@ -98,7 +112,8 @@ class Lease:
                 try:
                     if clock() - self._renewed_at >= self._heartbeat_seconds:
                         self.beat()
-                    self.flush()
+                    if not self.lost():
+                        self.flush()
                 except AppError as error:
                     log.warning("lease_not_renewed", code=error.code, detail=error.detail)
                 except Exception:  # a fault of this program must not cost the job

@@ -10,7 +10,7 @@ from app.artifacts.keys import ISSUES, of_attempt
 from app.artifacts.store import ArtifactStore, put_bundle
 from app.errors import AppError, JobFailure, StorageFull, Unavailable
 from app.logging import get_logger
-from app.store import jobs, models
+from app.store import models
 from app.store.claims import Claim
 from app.store.engine import Database
 from app.store.tables import ModelVersion
@@ -35,22 +35,21 @@ class Publisher:
         """Make a version of the bundle in ``folder`` and end the job as succeeded.
 
         Raises LeaseLost when the job is no longer ours or its client wants it cancelled: then nothing is left behind.
-        Raises JobFailure ``damaged-bundle``, StorageFull, Unavailable.
+        Raises JobFailure ``damaged-bundle``, StorageFull, Unavailable; after Unavailable, the version may exist.
         """
         claim = lease.claim
         bundle = check(claim, folder, manifest_sha256)
         prefix = f"models/{claim.job_id}/{claim.attempt}"
         try:
             self._keep(lease, bundle, prefix)
-            version = self._register(lease, bundle, manifest_sha256, prefix)
-        except AppError as error:
-            if not isinstance(error, Unavailable):  # after Unavailable, the version may exist: nothing is removed
-                self._remove(prefix)
-                self._remove(f"jobs/{claim.job_id}/{claim.attempt}")
+        except Unavailable:  # the next try of this attempt can use what is there
             raise
-        for earlier in range(claim.attempt):
-            self._remove(f"models/{claim.job_id}/{earlier}")
-        return version
+        except AppError:
+            self._remove_all(claim, claim.attempt)
+            raise
+        for earlier in range(claim.attempt):  # before the commit: a worker that dies right after it tidies nothing
+            self._remove_all(claim, earlier)
+        return self._register(lease, bundle, manifest_sha256, prefix)
 
     def _keep(self, lease: Lease, bundle: Bundle, prefix: str) -> None:
         """Keep the files; a store that is away is waited for, a full one is given the room of the checkpoints once."""
@@ -96,21 +95,27 @@ class Publisher:
                         bytes=size,
                     )
                 )
-            except jobs.LeaseLost:
-                version = self._ours(lease.claim)
-                if version is None:
-                    raise
-                return version
-            except Unavailable as error:
+            except (Unavailable, StorageFull) as error:
                 if lease.lost():
                     raise
                 log.warning("publishing_again", code=error.code)
                 time.sleep(RETRY_SECONDS)
+            except AppError:
+                version = self._ours(lease.claim)  # an earlier try may have made it, its answer lost
+                if version is None:
+                    self._remove_all(lease.claim, lease.claim.attempt)
+                    raise
+                return version
 
     def _ours(self, claim: Claim) -> ModelVersion | None:
         """Find the version that this very attempt has registered, if it has."""
         version = self.database.run(lambda session: models.of_jobs(session, [claim.job_id])).get(claim.job_id)
         return version if version is not None and version.attempt == claim.attempt else None
+
+    def _remove_all(self, claim: Claim, attempt: int) -> None:
+        """Remove the files of an attempt that has made no version."""
+        self._remove(f"models/{claim.job_id}/{attempt}")
+        self._remove(f"jobs/{claim.job_id}/{attempt}")
 
     def _remove(self, prefix: str) -> None:
         """Remove what no row refers to; a failure leaves rubbish, not harm."""

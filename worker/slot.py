@@ -4,13 +4,14 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from app.artifacts.keys import ISSUES
 from app.artifacts.store import ArtifactStore
-from app.errors import AppError, Unavailable
+from app.errors import AppError, StorageFull, Unavailable
 from app.logging import bound, get_logger
 from app.schemas.jobs import TrainJobRequest
 from app.settings import Settings
@@ -45,6 +46,10 @@ ENDINGS: dict[str, Ending] = {
     "crashed": "failed",
 }
 """What those who watch from outside are told of each end of an attempt."""
+
+
+UNSETTLED = Outcome("crashed", crashed("The database refused what the attempt had to report.").as_dict(None))
+"""What is written in place of an end that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class Slot:
         lease.recorder.enter("preparing")
         process = self._tools.children.take()
         checkpoints = Checkpoints(self._tools.artifacts, lease.claim, lease.recorder)
-        outcome = None
+        outcome, another = None, True
         try:
             spec = self._prepare(lease, process)
             self._audience = self._tools.trackers.watch(run_of(spec), lease.recorder.hear)
@@ -135,17 +140,21 @@ class Slot:
                 process,
                 lease,
                 draining=self._tools.draining,
-                patience=Patience(self._tools.settings.cancel_grace_seconds, self._tools.settings.stall_seconds),
+                patience=Patience(
+                    cancel_grace=self._tools.settings.cancel_grace_seconds,
+                    drain_grace=self._tools.settings.drain_grace_seconds,
+                    stall=self._tools.settings.stall_seconds,
+                ),
                 children=self._tools.children,
                 checkpoints=checkpoints,
                 audience=self._audience,
             ).run()
             if outcome.ending == "bundle" and outcome.manifest_sha256 is not None:
                 self._publish(lease, spec, outcome.manifest_sha256)
+            another = outcome.ending in ("stopped", "crashed")
             return outcome
         finally:
             process.bury()
-            another = outcome is None or outcome.ending in ("stopped", "crashed")
             checkpoints.close(wanted=another and not lease.lost() and not lease.cancel_requested.is_set())
             self._tidy(lease.claim, process, keep_log=outcome is not None and outcome.ending in ("failed", "crashed"))
 
@@ -212,9 +221,9 @@ class Slot:
         return lease.lost() or lease.cancel_requested.is_set() or self._tools.draining.is_set()
 
     def _publish(self, lease: Lease, spec: AttemptSpec, manifest_sha256: str) -> None:
-        """Raises LeaseLost, JobFailure, StorageFull, Unavailable."""
+        """Raises Interrupted, LeaseLost, JobFailure, StorageFull, Unavailable."""
         lease.recorder.enter("publishing")
-        lease.flush()
+        self._report(lease)
         if lease.lost() or lease.cancel_requested.is_set():
             raise Interrupted
         publisher = Publisher(self._tools.database, self._tools.artifacts, self._tools.draining.is_set)
@@ -222,8 +231,21 @@ class Slot:
         version = publisher.publish(lease, spec.bundle_dir, manifest_sha256)
         log.info("version_published", model=version.model_name, version=version.version)
 
+    def _report(self, lease: Lease) -> None:
+        """Write all that the attempt has said, since nothing can be added later; wait while the database is away."""
+        while not lease.lost() and not lease.cancel_requested.is_set():
+            try:
+                lease.flush()
+                return
+            except (Unavailable, StorageFull) as error:
+                log.warning("publishing_waits", code=error.code)
+                time.sleep(SETTLE_RETRY_SECONDS)
+
     def _settle(self, lease: Lease, outcome: Outcome) -> None:
-        """Write how the attempt ended; while the database is away, again until the lease has run out."""
+        """Write how the attempt ended; while the database is away, again until the lease has run out.
+
+        What the database refuses for good is not written, and the attempt counts as a crash. Then the lease runs out.
+        """
         if outcome.ending in ("bundle", "lost"):
             return
         if outcome.ending == "failed":
@@ -231,11 +253,17 @@ class Slot:
         while not lease.lost():
             try:
                 lease.flush()
-                self._tools.database.run(lambda session: settle(session, lease, outcome))
+                self._tools.database.run(partial(settle, lease=lease, outcome=outcome))
                 return
-            except AppError as error:
+            except (Unavailable, StorageFull) as error:
                 log.warning("settling_again", code=error.code)
                 time.sleep(SETTLE_RETRY_SECONDS)
+            except Exception:  # asked again it would refuse again, and the slot would never be free
+                log.exception("settling_refused")
+                if outcome is UNSETTLED:
+                    return
+                lease.recorder.take()
+                outcome = UNSETTLED
 
     def _tidy(self, claim: Claim, process: Process, *, keep_log: bool) -> None:
         """Keep the log of what went wrong and remove everything else."""
@@ -271,6 +299,7 @@ def settle(session: Session, lease: Lease, outcome: Outcome) -> None:
             crashed=outcome.ending == "crashed",
             reason=reason_of(outcome, cancelled=lease.cancel_requested.is_set()),
             error=outcome.error,
+            wait=outcome.transient,
         )
 
 

@@ -35,8 +35,10 @@ log = get_logger(__name__)
 ALIVE_FILE = "worker.alive"
 """Touched in the data folder with each sign of life, for health checks from outside."""
 LONGEST_PAUSE_SECONDS = 60.0
-DRAIN_MARGIN_SECONDS = 15.0
-"""After the grace of the training processes: time to publish what is nearly there, or to give it back."""
+DRAIN_MARGIN_SECONDS = 3.0
+"""After the grace of the training processes: time to store what they saved and to give their jobs back."""
+FAREWELL_SECONDS = 2.0
+"""Time to tell the database what the slots did not; one that does not answer must not hold up the end."""
 
 
 class Supervisor:
@@ -112,17 +114,23 @@ class Supervisor:
         self._draining.set()
         for _ in self._threads:
             self.ring()
-        deadline = clock() + self._settings.cancel_grace_seconds + DRAIN_MARGIN_SECONDS
+        deadline = clock() + self._settings.drain_grace_seconds + DRAIN_MARGIN_SECONDS
         for thread in (*self._threads, self._importer.thread):
             thread.join(max(0.0, deadline - clock()))
-        for slot in self._working:
-            self._give_back(slot)
-        self._presence.join(1.0)
-        with suppress(AppError):
-            self._database.run(lambda session: workers.gone(session, self.id))
+        farewell = threading.Thread(target=self._say_farewell, name="farewell", daemon=True)
+        farewell.start()
+        farewell.join(FAREWELL_SECONDS)
         self._children.close()
         self._spawner.close()
         self._workspace.close()
+
+    def _say_farewell(self) -> None:
+        """Give back what still runs, and be no worker any more."""
+        for slot in self._working:
+            self._give_back(slot)
+        self._presence.join(1.0)  # a late sign of life would bring it back
+        with suppress(AppError):
+            self._database.run(lambda session: workers.gone(session, self.id))
 
     def _give_back(self, slot: Slot) -> None:
         """Release the job of a slot that did not end in time; whatever it still does meets a fallen claim."""
@@ -144,12 +152,20 @@ class Supervisor:
                 continue
             self.claimed_by_poll += by_poll
             by_poll = False
+            troubles = troubles + 1 if self._work(slot, claim, claimed_at) else 0
+            if troubles:
+                self._draining.wait(min(LONGEST_PAUSE_SECONDS, 2.0**troubles))
+
+    def _work(self, slot: Slot, claim: Claim, claimed_at: float) -> bool:
+        """Carry a claim to its end; say whether it is wise to wait before the next one."""
+        try:
             outcome = slot.work(claim, claimed_at)
             self._children.refill()
             sweep(self._database, self._artifacts)
-            troubles = troubles + 1 if outcome.transient else 0
-            if troubles:
-                self._draining.wait(min(LONGEST_PAUSE_SECONDS, 2.0**troubles))
+        except Exception:  # the slot must outlive any fault; the job's lease runs out
+            log.exception("slot_fault")
+            return True
+        return outcome.transient
 
     def _claim(self) -> Claim | None:
         try:

@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,10 +28,10 @@ class FileStore:
         Raises Conflict ``artifact-exists`` when the key holds something else, StorageFull, Unavailable.
         """
         target = self._place(key)
-        if target.is_file():
-            _must_equal(source, target, key)
-            return
         with storage_errors():
+            if _size(target) is not None:
+                _must_equal(source, target, key)
+                return
             _make_folder(target.parent)
             copy_atomically(source, target, durable=True)
             _sync(target.parent)
@@ -53,21 +54,19 @@ class FileStore:
                 yield block
 
     def size(self, key: str) -> int | None:
-        """Give the artifact's size in bytes, None when there is none."""
-        path = self._place(key)
-        with suppress(FileNotFoundError):
-            if path.is_file():
-                return path.stat().st_size
-        return None
+        """Give the artifact's size in bytes, None when there is none. Raises Unavailable."""
+        with storage_errors():
+            return _size(self._place(key))
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the keys below the folder ``prefix`` in order; an empty prefix means all."""
+        """Give the keys below the folder ``prefix`` in order; an empty prefix means all. Raises Unavailable."""
         start = self._place(prefix) if prefix else self.root
-        for folder, names, files in os.walk(start):
-            names.sort()
-            for name in sorted(files):
-                if not name.startswith("."):  # an unfinished copy
-                    yield (Path(folder) / name).relative_to(self.root).as_posix()
+        with storage_errors():
+            for folder, names, files in os.walk(start, onerror=_unless_absent):
+                names.sort()
+                for name in sorted(files):
+                    if not name.startswith("."):  # an unfinished copy
+                        yield (Path(folder) / name).relative_to(self.root).as_posix()
 
     def delete(self, key: str) -> None:
         """Remove the artifact and the folders it leaves empty; removing nothing is fine."""
@@ -92,8 +91,9 @@ class FileStore:
 
     def _existing(self, key: str) -> Path:
         path = self._place(key)
-        if not path.is_file():
-            raise missing(key) if self.root.is_dir() else _unmounted()
+        with storage_errors():
+            if _size(path) is None:
+                raise missing(key) if self.root.is_dir() else _unmounted()
         return path
 
     def _place(self, key: str) -> Path:
@@ -105,6 +105,21 @@ class FileStore:
                 remedy="Remove the link from the artifact folder.",
             )
         return path
+
+
+def _size(path: Path) -> int | None:
+    """Give the size of a file, None when there is none; a disk that cannot say raises OSError, and is not believed."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _unless_absent(error: OSError) -> None:
+    """Pass on why a folder cannot be listed, unless it is because there is none, or another process removed it."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 def _remove_empty(path: Path, key: str) -> None:
@@ -166,7 +181,7 @@ def _sync(folder: Path) -> None:
 
 
 def _must_equal(source: Path, target: Path, key: str) -> None:
-    with storage_errors(), source.open("rb") as one, target.open("rb") as other:
+    with source.open("rb") as one, target.open("rb") as other:
         while True:
             block = one.read(1024 * 1024)
             if block != other.read(1024 * 1024):

@@ -44,12 +44,13 @@ class Reconciler:
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End after the sweep that runs now."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End after the sweep that runs now; wait for it, up to ``timeout`` seconds."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+            self._thread.join(timeout)
+            if not self._thread.is_alive():
+                self._thread = None
 
     def sweep(self) -> None:
         """Do one round; what fails is tried again in the next one."""

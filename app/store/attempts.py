@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,8 @@ from app.store.metrics import Point
 from app.store.tables import Job
 
 RECONCILER = "reconciler"
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=4), timedelta(minutes=2)
+"""Twice what a worker itself pauses: else the same job, whose turn is first, would be the next one it takes."""
 
 
 class LeaseLost(Conflict):
@@ -157,14 +160,23 @@ def _note_circumstances(job: Job, batch: Recorded) -> None:
 
 
 def release(
-    session: Session, claim: Claim, *, crashed: bool, reason: str, error: Mapping[str, Any] | None = None
+    session: Session,
+    claim: Claim,
+    *,
+    crashed: bool,
+    reason: str,
+    error: Mapping[str, Any] | None = None,
+    wait: bool = False,
 ) -> Status | None:
     """End an attempt that has no outcome, and say what became of the job; None when the claim has fallen.
 
     A job whose cancel was asked for is cancelled. A crash counts towards ``max_attempts``, an interruption does not.
-    ``error`` tells how the attempt ended, for the job that is not tried again.
+    ``error`` tells how the attempt ended, for the job that is not tried again. With ``wait``, the job that is tried
+    again lets others go first, for longer each time: what one job cannot get must not hold up all.
     """
     for job in claims.give_back(session, claim, crashed=crashed):
+        if wait and job.status == "queued":
+            job.run_at = clock(session) + min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(job.interruption_count - 1, 10))
         return _settle_lost(session, job, reason=reason, actor=claim.owner, error=error)
     return None
 

@@ -41,7 +41,7 @@ def killed(field: Field) -> None:
 @scenario("real encoder drained: no optimizer step is repeated", "P6 P8")
 def drained(field: Field) -> None:
     field.api()
-    worker = field.worker(CANCEL_GRACE_SECONDS=f"{10 * slowness():.0f}")
+    worker = field.worker(DRAIN_GRACE_SECONDS=f"{10 * slowness():.0f}")
     peace = left_in_peace(field)
     (job_id,) = field.submit(recipe(f"pause {3 * slowness():.0f}:checkpoint-000000008$"))
     field.twins[job_id] = peace

@@ -108,6 +108,7 @@ class Field:
             "LEASE_SECONDS": f"{self.lease_seconds:.1f}",
             "STALL_SECONDS": f"{20 * slowness():.1f}",
             "CANCEL_GRACE_SECONDS": f"{slowness():.1f}",
+            "DRAIN_GRACE_SECONDS": f"{slowness():.1f}",
         }
 
     def worker(self, failpoint: str = "", **changes: str) -> Member:

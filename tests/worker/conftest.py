@@ -201,6 +201,7 @@ def _world(folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, data
         heartbeat_seconds=0.2,
         poll_seconds=0.1,
         cancel_grace_seconds=1.0,
+        drain_grace_seconds=1.0,
         warm_spare=False,
         hub_timeout_seconds=2.0,
     )

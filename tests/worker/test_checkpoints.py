@@ -1,15 +1,20 @@
 """Checkpoints in a real artifact store: whole or not there, the newest usable one is found, nothing is left over."""
 
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from app.artifacts.bundle import describe_files
 from app.artifacts.file import FileStore
+from app.errors import AppError, StorageFull, Unavailable
 from app.schemas.jobs import WorkerRef
 from app.store import jobs
 from app.store.claims import Claim
+from worker import checkpoints as checkpoints_module
 from worker.checkpoints import ROOT, Checkpoints, Stored, fetch_newest, list_whole, put, sweep
 from worker.events import Checkpointed, Warned
 from worker.tracking.recorder import Recorder
@@ -39,9 +44,79 @@ def keep_all(
     recorder = Recorder()
     checkpoints = Checkpoints(store, Claim(JOB, attempt, "wrk_1"), recorder)
     for step in steps:
-        checkpoints.keep(Checkpointed(step=step, folder=checkpoint(folder, step), kept=kept))
+        saved = checkpoint(folder, step)
+        checkpoints.keep(Checkpointed(step=step, folder=saved, kept=kept))
+        until(lambda saved=saved: not saved.exists())  # type: ignore[misc]
     checkpoints.close(wanted=wanted)
     return recorder
+
+
+def until(right: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + 10.0
+    while not right():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class TroubledStore(FileStore):
+    """Is slow until it is let go, and refuses some of its puts."""
+
+    def __init__(self, root: Path, *, refused: dict[int, AppError] | None = None, slow: bool = False) -> None:
+        super().__init__(root)
+        self.refused = refused or {}
+        self.puts = 0
+        self.began, self.free = threading.Event(), threading.Event()
+        if not slow:
+            self.free.set()
+
+    def put(self, key: str, source: Path) -> None:
+        self.puts += 1
+        self.began.set()
+        assert self.free.wait(10.0)
+        if self.puts in self.refused:
+            raise self.refused[self.puts]
+        super().put(key, source)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_only_the_newest_waits_for_a_slow_store(tmp_path: Path, wanted: bool) -> None:
+    store = TroubledStore(tmp_path / "artifacts", slow=True)
+    checkpoints = Checkpoints(store, Claim(JOB, 1, "wrk_1"), Recorder())
+    checkpoints.keep(Checkpointed(step=1, folder=checkpoint(tmp_path / "work", 1), kept=9))
+    assert store.began.wait(10.0)
+    for step in (2, 3, 4):
+        checkpoints.keep(Checkpointed(step=step, folder=checkpoint(tmp_path / "work", step), kept=9))
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["checkpoint-1", "checkpoint-4"]
+    threading.Timer(0.1, store.free.set).start()
+    checkpoints.close(wanted=wanted)
+    assert [stored.step for stored in list_whole(store, JOB)] == ([4, 1] if wanted else [1])
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_full_disk_takes_the_older_ones_and_the_new_one_finds_room(tmp_path: Path) -> None:
+    full = StorageFull("full", "storage-full")
+    store = TroubledStore(tmp_path / "artifacts", refused={6: full})  # the manifest of the third
+    recorder = keep_all(store, tmp_path / "work", 1, [5, 10, 15], kept=9)
+    assert [stored.step for stored in list_whole(store, JOB)] == [15, 10]
+    assert not [entry for entry in recorder.take() if getattr(entry, "warnings", ())]
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_nothing_and_the_last_good_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = StorageFull("full", "storage-full")
+    store = TroubledStore(tmp_path / "artifacts", refused={4: full, 6: full, 8: full})  # always the second file
+    keep_all(store, tmp_path / "work", 1, [5, 10])
+    assert {key.rpartition("/")[0] for key in store.list(ROOT)} == {f"{ROOT}/{JOB}/1/5"}
+
+
+def test_a_store_that_blinks_costs_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints_module, "RETRY_PAUSES", (0.0, 0.0))
+    away = Unavailable("away", "artifacts-unavailable")
+    store = TroubledStore(tmp_path / "artifacts", refused={1: away, 3: away})
+    keep_all(store, tmp_path / "work", 1, [5])
+    assert list_whole(store, JOB) == [Stored(1, 5, JOB)]
 
 
 def test_the_newest_two_are_kept_and_nothing_stays_on_the_disk(store: FileStore, tmp_path: Path) -> None:
@@ -96,7 +171,8 @@ def test_without_a_manifest_there_is_no_checkpoint(store: FileStore, tmp_path: P
     assert list_whole(store, JOB) == []
 
 
-def test_a_store_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints_module, "RETRY_PAUSES", (0.0, 0.0))
     (tmp_path / "artifacts").write_text("a file where the folder should be")
     recorder = keep_all(FileStore(tmp_path / "artifacts"), tmp_path / "work", 1, [5, 10])
     [entry] = recorder.take()
@@ -122,8 +198,10 @@ def test_half_a_bundle_of_a_job_that_failed_is_swept(world, tmp_path) -> None:  
             )
         )
         world.artifacts.put(f"models/{job_id}/1/model.onnx", tmp_path / "half")
+        world.artifacts.put(f"jobs/{job_id}/1/issues.json", tmp_path / "half")
         if job_id == failed:
             error = {"code": "diverged", "category": "data", "detail": "d", "remedy": None, "phase": None}
             world.database.run(lambda session, claim=claim, error=error: jobs.fail(session, claim, error, "r"))
     sweep(world.database, world.artifacts)
     assert world.stored() == [f"models/{running}/1/model.onnx"]
+    assert world.stored("jobs") == [f"jobs/{running}/1/issues.json"]

@@ -81,6 +81,31 @@ def test_a_lease_without_an_answer_is_given_up_before_it_ends(claimed):
     assert 0.85 < clock() - began < 1.0
 
 
+def test_a_lease_that_was_given_up_stays_given_up(world, claimed):
+    lease = claimed(lease_seconds=0.2)
+    until = world.job(claimed.job_id).lease_until
+    time.sleep(0.2)
+    assert lease.lost()
+    lease.beat()
+    assert lease.lost()
+    assert world.job(claimed.job_id).lease_until == until
+
+
+def test_a_renewal_that_comes_too_late_gives_the_job_back(world, claimed, monkeypatch):
+    lease = claimed(lease_seconds=0.4)
+    heartbeat = jobs.heartbeat
+
+    def slow(*arguments, **options):
+        time.sleep(0.45)
+        return heartbeat(*arguments, **options)
+
+    monkeypatch.setattr(lease_module.jobs, "heartbeat", slow)
+    lease.beat()
+    assert lease.lost()
+    job = world.job(claimed.job_id)
+    assert (job.status, job.crash_count, job.interruption_count) == ("queued", 0, 1)
+
+
 def test_the_time_of_the_question_counts_not_of_the_answer(world, claimed, monkeypatch):
     lease = claimed(lease_seconds=60.0)
     asked = clock()

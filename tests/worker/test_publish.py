@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.artifacts.file import FileStore
-from app.errors import JobFailure, StorageFull, Unavailable
+from app.errors import InternalError, JobFailure, StorageFull, Unavailable
 from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest, WorkerRef
 from app.store import jobs
 from worker.events import AttemptSpec
@@ -42,6 +42,21 @@ class Forgetful:
         if self.after:
             self.database.run(work)
         raise Unavailable("The connection broke.", "database-unavailable")
+
+
+class Refusing:
+    """A database that answers each attempt to write with the next of its errors; one of them after it took effect."""
+
+    def __init__(self, database, *errors, commits=-1):
+        self.database, self.errors, self.commits, self.tries = database, list(errors), commits, 0
+
+    def run(self, work):
+        self.tries += 1
+        if self.tries > len(self.errors):
+            return self.database.run(work)
+        if self.tries - 1 == self.commits:
+            self.database.run(work)
+        raise self.errors[self.tries - 1]
 
 
 @pytest.fixture
@@ -93,6 +108,58 @@ def test_a_commit_without_an_answer_is_looked_up(world, attempt, after):
     assert [row.id for row in world.versions()] == [version.id]
     assert world.job(attempt.job_id).status == "succeeded"
     assert world.stored()
+
+
+def test_a_full_disk_of_the_database_is_waited_for(world, attempt):
+    version = publish(world, attempt, database=Refusing(world.database, StorageFull("full", "storage-full")))
+    assert [row.id for row in world.versions()] == [version.id]
+    assert world.stored()
+
+
+def test_a_lease_that_runs_out_on_a_full_disk_takes_no_files_along(world, attempt):
+    attempt.lease._fallen.set()
+    with pytest.raises(StorageFull):
+        publish(world, attempt, database=Refusing(world.database, StorageFull("full", "storage-full")))
+    assert world.stored()
+
+
+def test_no_error_after_an_unknown_commit_takes_the_files_of_a_version(world, attempt):
+    errors = (Unavailable("away", "database-unavailable"), InternalError("refused", "database-refused"))
+    version = publish(world, attempt, database=Refusing(world.database, *errors, commits=0))
+    assert [row.id for row in world.versions()] == [version.id]
+    assert world.stored()
+
+
+def test_files_stay_while_nobody_knows_whether_a_version_owns_them(world, attempt):
+    away, refused = Unavailable("away", "database-unavailable"), InternalError("refused", "database-refused")
+    with pytest.raises(Unavailable):
+        publish(world, attempt, database=Refusing(world.database, away, refused, away, commits=0))
+    assert len(world.versions()) == 1
+    assert world.stored()
+
+
+def test_a_version_that_is_refused_leaves_nothing_behind(world, attempt):
+    with pytest.raises(InternalError):
+        publish(world, attempt, database=Refusing(world.database, InternalError("refused", "database-refused")))
+    assert world.stored() == []
+
+
+def test_what_earlier_attempts_left_goes_before_the_commit(world, attempt, tmp_path):
+    rubbish = tmp_path / "rubbish"
+    rubbish.write_text("half a bundle")
+    left = [f"jobs/{attempt.job_id}/0/issues.json", f"models/{attempt.job_id}/0/model.onnx"]
+    for key in left:
+        world.artifacts.put(key, rubbish)
+    stored = []
+
+    class Watching:
+        def run(self, work):
+            stored.extend(world.stored(""))
+            return world.database.run(work)
+
+    publish(world, attempt, database=Watching())
+    assert f"models/{attempt.job_id}/1/manifest.json" in stored
+    assert not set(left) & set(stored)
 
 
 def test_a_lost_lease_leaves_nothing_behind(world, attempt):

@@ -2,15 +2,26 @@
 
 import os
 import signal
+import sqlite3
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from app.errors import Unavailable
+from app.queue import enqueue
 from app.schemas.jobs import BaseModelRef
-from app.store import jobs, workers
+from app.settings import Settings
+from app.store import engine, jobs, workers
+from app.store.engine import Database
+from worker import attempt
+from worker import lease as lease_module
+from worker import supervisor as supervisor_module
+from worker.__main__ import STOP_SECONDS
 from worker.lease import clock
+from worker.slot import Slot
 
 
 def running_child(world, job_id, kind="step"):
@@ -273,6 +284,35 @@ def test_what_a_drained_attempt_saved_is_where_the_next_one_goes_on(everywhere):
     assert world.stored("checkpoints") == []
 
 
+def test_a_drain_waits_longer_than_a_cancel_for_what_is_saved(world):
+    job_id = world.submit("first:saves-slowly")
+    supervisor = world.supervisor(cancel_grace_seconds=0.2, drain_grace_seconds=15.0)
+    running_child(world, job_id)
+    supervisor.drain()
+    assert len(world.history(job_id, "checkpoint")) == 2
+    assert world.job(job_id).status == "queued"
+
+
+def test_a_database_that_does_not_answer_does_not_hold_up_the_end(world, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "DRAIN_MARGIN_SECONDS", 0.5)
+    monkeypatch.setattr(supervisor_module, "FAREWELL_SECONDS", 0.2)
+    supervisor, answer = world.supervisor(), threading.Event()
+    monkeypatch.setattr(world.database, "run", lambda _work: answer.wait(20.0))
+    began = time.monotonic()
+    supervisor.drain()
+    taken = time.monotonic() - began
+    answer.set()
+    assert taken < 8.0
+
+
+def test_the_defaults_leave_time_for_what_is_promised():
+    settings = Settings(_env_file=None)
+    cancel = settings.heartbeat_seconds + lease_module.FLUSH_SECONDS + settings.cancel_grace_seconds
+    assert cancel + 2 * attempt.TICK_SECONDS < 15.0
+    drain = settings.drain_grace_seconds + supervisor_module.DRAIN_MARGIN_SECONDS + supervisor_module.FAREWELL_SECONDS
+    assert drain + 2 * STOP_SECONDS + 2 * enqueue.CLOSE_SECONDS <= 30.0
+
+
 def test_a_crash_costs_what_was_not_saved(world):
     job_id = world.submit("first:saves")
     world.supervisor()
@@ -398,6 +438,82 @@ def test_an_artifact_store_that_is_away_costs_no_crash(world):
     hidden.rename(artifacts)
     assert world.wait(job_id, "succeeded").crash_count == 0
     assert supervisor.slots == 1
+
+
+def test_a_job_whose_data_cannot_be_read_holds_up_no_other(world, tmp_path):
+    rows = world.settings.data_dir / "upload.jsonl"
+    away = world.store_dataset(rows, ["negative", "positive"])
+    fetch = world.artifacts.fetch
+
+    def fetch_or_fail(key, destination):
+        if key == away.artifact_key:
+            raise Unavailable("This file cannot be read.", "artifacts-unavailable")
+        fetch(key, destination)
+
+    world.artifacts.fetch = fetch_or_fail
+    stuck, other = world.submit(dataset=away), world.submit()
+    world.supervisor()
+    world.wait(other, "succeeded")
+    assert world.job(stuck).interruption_count > 0
+
+
+def test_a_database_that_blinks_when_training_ends_costs_nothing(world, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.1)
+    world.database.close()
+    world.database = Database(world.settings.resolved_database_url)
+    publish = Slot._publish
+
+    def publish_while_locked(self, *arguments):
+        intruder = sqlite3.connect(
+            world.settings.data_dir / "tunesmith.db", isolation_level=None, check_same_thread=False, timeout=5.0
+        )
+        intruder.execute("BEGIN EXCLUSIVE")
+        unlock = threading.Timer(0.8, intruder.close)
+        unlock.start()
+        publish(self, *arguments)
+
+    monkeypatch.setattr(Slot, "_publish", publish_while_locked)
+    job_id = world.submit()
+    world.supervisor()
+    deadline, found = time.monotonic() + 20.0, []
+    while not found:
+        assert time.monotonic() < deadline
+        with suppress(Unavailable):  # reading is refused, too
+            found = world.versions()
+    job = world.job(job_id)
+    assert (job.status, job.attempt, job.interruption_count, job.stop_reason) == ("succeeded", 1, 0, "completed")
+
+
+def test_an_end_that_the_database_refuses_frees_the_slot(world, monkeypatch):
+    prepare = Slot._prepare
+
+    def say_what_cannot_be_stored(self, lease, process):
+        if lease.claim.attempt == 1:
+            lease.recorder.say("\ud800")
+        return prepare(self, lease, process)
+
+    monkeypatch.setattr(Slot, "_prepare", say_what_cannot_be_stored)
+    job_id = world.submit()
+    world.supervisor()
+    job = world.wait(job_id, "succeeded", seconds=15.0)
+    assert (job.attempt, job.crash_count) == (2, 1)
+    assert "refused" in world.history(job_id, "status")[2][1]["reason"]
+
+
+def test_a_slot_outlives_a_fault_of_its_own(world, monkeypatch):
+    work, faults = Slot.work, []
+
+    def work_or_break(self, *arguments):
+        if not faults:
+            faults.append(1)
+            raise RuntimeError("a fault of this program")
+        return work(self, *arguments)
+
+    monkeypatch.setattr(Slot, "work", work_or_break)
+    world.submit()
+    other = world.submit()
+    world.supervisor()
+    assert world.wait(other, "succeeded", seconds=15.0).attempt == 1
 
 
 def test_a_cancel_that_comes_first_keeps_the_version_from_existing(everywhere):

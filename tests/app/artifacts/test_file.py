@@ -106,3 +106,23 @@ def test_a_url_chooses_the_store(tmp_path: Path, source: Path) -> None:
         with pytest.raises(AppError) as refused:
             open_store(url)
         assert refused.value.code == "unknown-artifact-store"
+
+
+def test_a_disk_that_cannot_say_is_not_taken_for_an_empty_one(tmp_path: Path, source: Path) -> None:
+    store = FileStore(tmp_path / ("x" * 300))  # the kernel refuses the name: neither there nor not there
+    for ask in (
+        lambda: store.put("a/b", source),
+        lambda: store.fetch("a/b", tmp_path / "copy"),
+        lambda: store.size("a/b"),
+        lambda: list(store.read("a/b")),
+        lambda: list(store.list("a")),
+    ):
+        with pytest.raises(Unavailable) as failed:
+            ask()
+        assert failed.value.code == "artifacts-unavailable"
+
+
+def test_a_folder_that_is_no_folder_holds_nothing(store: FileStore, source: Path) -> None:
+    store.put("a/b", source)
+    assert store.size("a/b/c") is None
+    assert list(store.list("a/b/c")) == list(store.list("a/c")) == []

@@ -1,6 +1,8 @@
 """Transactions, the database's clock, and what its errors become."""
 
 import math
+import os
+import socket
 import sqlite3
 import threading
 import time
@@ -282,3 +284,25 @@ def test_a_lock_held_too_long_is_unavailable(postgres_database: Database) -> Non
         with pytest.raises(Unavailable), postgres_database.transaction() as session:
             seen(session)
         assert time.monotonic() - began < 4
+
+
+def test_a_connection_without_another_end_is_noticed_in_seconds(postgres_database: Database) -> None:
+    with postgres_database.transaction(read_only=True) as session:
+        connection = session.connection().connection.dbapi_connection
+        assert connection is not None
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+            assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            assert [line.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [5, 2, 3]
+
+
+def test_the_operator_may_want_another_patience(postgres_url: str) -> None:
+    database = Database(f"{postgres_url}?keepalives_idle=60")
+    with database.transaction(read_only=True) as session:
+        connection = session.connection().connection.dbapi_connection
+        assert connection is not None
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+            assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 2
+    database.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from app.errors import NotFound, Unprocessable
 from app.schemas.diagnoses import Diagnosis
@@ -89,6 +90,21 @@ def test_no_stream_of_urgent_jobs_holds_up_another_for_ever(store: Any) -> None:
     urgent, most_urgent = store.submit(priority=88), store.submit(priority=100)
     assert store.do(jobs.queue_position, store.job(patient)) == 1
     assert [store.claim().job_id for _ in range(3)] == [most_urgent, patient, urgent]
+
+
+def test_a_job_that_cannot_get_what_it_needs_lets_others_go_first(store: Any) -> None:
+    stuck, other = store.submit(), store.submit()
+    pauses = []
+    for _ in range(8):
+        claim = store.claim(stuck)
+        assert store.do(jobs.release, claim, crashed=False, reason="Its data is away.", wait=True) == "queued"
+        job = store.job(stuck)
+        pauses.append(round((job.run_at - store.events(stuck)[-1].at).total_seconds()))
+        store.do(Session.execute, update(Job).where(Job.id == stuck).values(run_at=job.created_at))
+    assert pauses == [4, 8, 16, 32, 64, 120, 120, 120]
+    store.do(Session.execute, update(Job).where(Job.id == stuck).values(run_at=job.run_at))
+    assert store.claim().job_id == other
+    assert store.claim() is None
 
 
 def test_a_heartbeat_prolongs_the_lease_and_carries_progress(store: Any) -> None:

@@ -59,8 +59,8 @@ def run(spec: AttemptSpec, emit: Emit, should_stop: Asked, should_save: Asked, s
     emit(resolved(spec))
     if spec.resume_from is not None:
         emit(Resumed(step=json.loads((spec.resume_from / "state.json").read_text())["step"]))
-    if mode == "saves":
-        save_until(spec, emit, should_stop, should_save)
+    if mode in ("saves", "saves-slowly"):
+        save_until(spec, emit, should_stop, should_save, pause=1.0 if mode == "saves-slowly" else 0.0)
     if mode == "endless":
         finish_when_asked(spec, emit, should_stop, should_finish)
         return
@@ -94,11 +94,19 @@ def finish_when_asked(spec: AttemptSpec, emit: Emit, should_stop: Asked, should_
     emit(BundleReady(manifest_sha256=write_bundle(spec, b"what there is")))
 
 
-def save_until(spec: AttemptSpec, emit: Emit, should_stop: Callable[[], bool], should_save: Callable[[], bool]) -> None:
-    """Save at once, then step until asked to stop, and save again if asked to."""
+def save_until(
+    spec: AttemptSpec,
+    emit: Emit,
+    should_stop: Callable[[], bool],
+    should_save: Callable[[], bool],
+    *,
+    pause: float,
+) -> None:
+    """Save at once, then step until asked to stop, and save again if asked to, which takes ``pause`` seconds."""
     write_checkpoint(spec, emit, 1)
     step = _step_until(emit, should_stop)
     if should_save():
+        time.sleep(pause)
         write_checkpoint(spec, emit, step + 1)
     raise Interrupted
 

@@ -18,6 +18,7 @@ if __name__ == "__main__":
         poll_seconds=float(sys.argv[4]) if len(sys.argv) > 4 else 0.2,
         sweep_seconds=0.5,
         cancel_grace_seconds=1.0,
+        drain_grace_seconds=1.0,
         warm_spare=False,
     )
     configure(settings)
