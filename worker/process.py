@@ -1,5 +1,6 @@
 """A training process as its parent sees it: how it is started, fed, heard, stopped and buried."""
 
+import ctypes
 import os
 import selectors
 import signal
@@ -21,6 +22,26 @@ UNKILLABLE_SECONDS = 10.0
 _CHUNK = 1024 * 1024
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "OMP_", "MKL_", "PYTORCH_", "TORCH_NCCL_")
+
+
+_WAY_OUT = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle")
+_WAY_OUT_PREFIXES = ("HF_", "HUGGING_FACE_HUB_", "HUGGINGFACE_HUB_", "SSL_CERT_", "XDG_CACHE_")
+_PR_SET_DUMPABLE = 4
+
+
+def conceal() -> None:
+    """Close what the kernel shows of this process, its environment above all, to its children; root sees it still."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def reaching_out(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give what a process needs that brings something from a hub: proxies, certificates, the hub's own settings."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _PASSED_ON or name.lower() in _WAY_OUT or name.startswith(_WAY_OUT_PREFIXES)
+    }
 
 
 def child_environment(environment: Mapping[str, str], folder: Path) -> dict[str, str]:

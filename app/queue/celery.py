@@ -16,12 +16,12 @@ KEY_PREFIX = "ts:"
 SUPPORTED = {"celery": ((5, 7), (5, 8)), "kombu": ((5, 7), (5, 8)), "redis": ((6, 4), (9,))}
 
 TRANSPORT: dict[str, Any] = {
-    "socket_connect_timeout": 2,
-    "socket_keepalive": True,
+    "socket_connect_timeout": 2,  # a broker that is away is no reason to wait: workers poll
+    "socket_keepalive": True,  # firewalls forget a connection that says nothing between two rings
     "health_check_interval": 10,  # drops a half-open listening connection
-    "visibility_timeout": 600,
+    "visibility_timeout": 600,  # a ring that nobody acknowledged rings again so late: by then it wakes nobody
     "global_keyprefix": KEY_PREFIX,  # what an ACL can be limited to
-    "client_name": "tunesmith",
+    "client_name": "tunesmith",  # so that CLIENT LIST shows whose connections there are
 }
 
 SETTINGS: dict[str, Any] = {
@@ -41,6 +41,7 @@ SETTINGS: dict[str, Any] = {
     # Threads: no fork after CUDA, and the main loop stays awake; each training has a process of its own anyway.
     "worker_pool": "threads",
     "worker_concurrency": 1,
+    # One ring at a time: the others are left for workers that are idle.
     "worker_prefetch_multiplier": 1,
     # A broker that blinks must not end a training. Celery 6 turns the default round.
     "worker_cancel_long_running_tasks_on_connection_loss": False,
@@ -48,6 +49,7 @@ SETTINGS: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_retry": True,
     "broker_connection_max_retries": None,
+    # A process has one line that rings and one that listens, and none of them may wait for long.
     "broker_connection_timeout": 2,
     "broker_pool_limit": 4,
     # Best effort: a lost ring is rung again by the reconciler.
@@ -62,6 +64,7 @@ SETTINGS: dict[str, Any] = {
     "task_default_queue": DEFAULT_QUEUE,
     # Cold shutdown of threads is ours: signals only set a flag, the attempt drains by itself.
     "worker_soft_shutdown_timeout": 0,
+    # Threads cannot be ended from outside; the worker itself watches each training.
     "task_time_limit": None,
     # The process has its own structured logs.
     "worker_hijack_root_logger": False,

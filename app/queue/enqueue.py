@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.errors import AppError
 from app.logging import get_logger
 from app.queue.names import DEFAULT_QUEUE
 from app.settings import Settings
@@ -116,4 +117,5 @@ class Doorbell:
         DOORBELL_RINGS.labels(outcome="failed").inc(dropped)
         if time.monotonic() - self._complained >= COMPLAIN_SECONDS:
             self._complained = time.monotonic()
-            _log.warning("doorbell not rung, workers will poll", error=type(error).__name__, dropped=dropped)
+            why = error.detail if isinstance(error, AppError) else type(error).__name__
+            _log.warning("doorbell not rung, workers will poll", error=why, dropped=dropped)

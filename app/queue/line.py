@@ -3,7 +3,7 @@
 from celery import Celery
 from kombu.connection import Connection
 
-from app.queue.celery import make_celery
+from app.queue.celery import check_versions, make_celery
 from app.queue.embedded import broker_url
 from app.queue.names import TRAIN_TASK
 from app.settings import Settings
@@ -13,9 +13,10 @@ MAX_WAITING = 100
 
 
 class Line:
-    """An open connection; not for several threads at once."""
+    """An open connection; not for several threads at once. Raises InternalError ``unsupported-library``."""
 
     def __init__(self, broker: Settings | str, *, timeout_seconds: float) -> None:
+        check_versions()
         url = broker if isinstance(broker, str) else broker_url(broker)
         self._celery: Celery = make_celery(url, timeout_seconds=timeout_seconds)
         self._connection: Connection = self._celery.connection_for_write()

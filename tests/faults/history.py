@@ -144,7 +144,7 @@ def strays(place: Field) -> list[str]:
     for path in sorted(file for file in place.artifacts.root.rglob("*") if file.is_file()):
         key = path.relative_to(place.artifacts.root).as_posix()
         kind, owner = key.split("/")[:2]
-        unpublished = kind == "models" and not key.startswith(published)
+        unpublished = kind in ("models", "jobs") and not f"models/{key.partition('/')[2]}".startswith(published)
         if path.name.startswith(".") or unpublished or (kind == "checkpoints" and owner in ended):
             found.append(key)
     return found

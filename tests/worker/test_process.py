@@ -12,7 +12,7 @@ import pytest
 
 from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
 from worker.events import AttemptSpec, parse_event
-from worker.process import Spawner, child_environment
+from worker.process import Spawner, child_environment, reaching_out
 
 TOY = Path(__file__).parent / "toy"
 SECRETS = {
@@ -210,3 +210,36 @@ def gone(pid, seconds=2.0):
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.02)
+
+
+def test_a_download_gets_the_way_to_the_hub_and_no_other_secret():
+    way = {
+        "https_proxy": "http://proxy:3128",
+        "NO_PROXY": "localhost",
+        "SSL_CERT_FILE": "/etc/ours.pem",
+        "REQUESTS_CA_BUNDLE": "/etc/ours.pem",
+        "HF_HOME": "/cache",
+        "HF_TOKEN": "hf_secret",
+        "PATH": "/bin",
+    }
+    assert reaching_out(SECRETS | {"WANDB_API_KEY": "secret", "GITHUB_TOKEN": "secret"} | way) == way
+
+
+CONCEALED = """
+import ctypes
+from worker import __main__ as program
+from app.errors import InternalError
+
+def refuse():
+    raise InternalError("no", "no")
+
+program.check_versions = refuse
+assert program.main([]) == 1
+print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+
+
+def test_a_worker_does_not_show_its_environment_to_its_children(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "TUNESMITH_DATA_DIR": str(tmp_path)}
+    answer = subprocess.run([sys.executable, "-c", CONCEALED], capture_output=True, text=True, env=environment)
+    assert answer.stdout.splitlines()[-1] == "0", answer.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kombu.message import Message
 
-from app.queue import enqueue, line
+from app.queue import celery, enqueue, line
 from app.queue.celery import make_celery
 from app.queue.embedded import EmbeddedBroker
 from app.queue.enqueue import Doorbell
@@ -144,3 +144,12 @@ def test_a_closed_bell_has_sent_what_it_was_given(valkey: EmbeddedBroker) -> Non
     bell.ring("job_2")  # and it can be used again
     bell.close()
     assert waiting(valkey) == [["job_2"]]
+
+
+def test_libraries_that_lose_messages_ring_nothing(
+    bell: Doorbell, valkey: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery, "SUPPORTED", {"redis": ((99,), (100,))})
+    assert bell.ring("job_1")
+    assert bell.flush(5)
+    assert ["job_1"] not in waiting(valkey)
