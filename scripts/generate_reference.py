@@ -53,7 +53,8 @@ under `resolutions` what came from the profile. An empty cell leaves a field to 
 
 Numbers of steps suit the datasets that a profile was made for. Where the run is too short for them, because it has
 fewer than twice as many steps, `warmup_ratio` 0.1 takes the place of `warmup_steps`, and an evaluation after each epoch
-that of `eval_steps`; the job then has the warning `profile-adapted`."""
+that of `eval_steps`; `save_steps` gives way to the default of every job, and so does `logging_steps` where there would
+be fewer than ten points. The job then has the warning `profile-adapted`, which names each of them."""
 _PROBLEMS = """\
 Every error answer is `application/problem+json` (RFC 9457): `status` and `title` say what kind it is, `code` which one,
 `detail` what is wrong with this request, `remedy` what to do about it, `errors` every broken rule with a JSON pointer
@@ -127,15 +128,17 @@ def _options_of(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) 
 
 def profiles_page() -> str:
     """Write a table of what each profile gives."""
-    names = list(dict.fromkeys(name for profile in PROFILES.values() for name in profile.hyperparameters))
+    defaults = [{f"text.{k}": v for k, v in one.text.items()} | dict(one.hyperparameters) for one in PROFILES.values()]
+    names = list(dict.fromkeys(name for given in defaults for name in given))
     head = ("field", *(f"`{name}`" for name in PROFILES))
     rows = [("`base_model`", *(f"`{profile.base_model}`" for profile in PROFILES.values()))]
     rows.append(("`family`", *(_family(profile.family) for profile in PROFILES.values())))
-    for name in names:
-        given = (profile.hyperparameters for profile in PROFILES.values())
-        rows.append((f"`{name}`", *(f"`{json.dumps(each[name])}`" if name in each else "" for each in given)))
+    rows += [
+        (f"`{name}`", *(f"`{json.dumps(each[name])}`" if name in each else "" for each in defaults)) for name in names
+    ]
     summaries = "\n".join(f"- `{name}`: {profile.summary}" for name, profile in PROFILES.items())
-    body = f"{summaries}\n\n{_table(head, rows)}"
+    notes = "\n".join(f"- `{name}`: {note}" for name, profile in PROFILES.items() for note in profile.notes)
+    body = f"{summaries}\n\n{_table(head, rows)}\n\n## Where they depart from their recipes\n{notes}"
     return _page("Profiles", "app/schemas/profiles.py", _PROFILES, body)
 
 

@@ -33,6 +33,7 @@ from app.schemas.families import FAMILY_NAMES
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import DEFAULT_BASE_MODEL, ExportFormat, Job, Queue, ServedFormat
 from app.schemas.profiles import ProfileName
+from app.schemas.text import TextOptions
 
 
 def kinds(choice: object) -> str:
@@ -107,15 +108,17 @@ def _train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
     wait: Annotated[bool, typer.Option(help="Follow the job until it ends.")] = True,
     as_json: JsonFlag = False,
-    **hyperparameters: flags.Value,
+    **more: flags.Value,
 ) -> int:
     """Train a model on FILE, or on a dataset that was uploaded before.
 
     Ctrl-C ends the watching, not the job.
     """
     # Checked before anything is uploaded, so that a typing error costs nothing.
-    wishes = Hyperparameters.model_validate(flags.values(hyperparameters))
+    wishes = Hyperparameters.model_validate(flags.values(more))
     fields: dict[str, Any] = {"priority": priority, "queue": queue, "hyperparameters": wishes}
+    if text := flags.text_values(more):
+        fields["text"] = TextOptions.model_validate(text)
     if profile is not None:
         fields["profile"] = profile
     if base_model is not None:
@@ -202,11 +205,11 @@ def pairs_of(texts: list[str]) -> dict[str, str]:
 
 
 def _with_flags(command: Callable[..., int]) -> Callable[..., int]:
-    """Replace ``**hyperparameters`` in a command's signature by one flag for each field."""
+    """Replace ``**more`` in a command's signature by one flag for each field."""
     signature = inspect.signature(command)
     fixed = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     command.__signature__ = signature.replace(parameters=[*fixed, *flags.parameters()])  # type: ignore[attr-defined]
-    command.__annotations__.pop("hyperparameters", None)
+    command.__annotations__.pop("more", None)
     return command
 
 

@@ -75,6 +75,14 @@ class BaseModels:
             return self._own_version(name, family)
         return self._from_hub(name)
 
+    def family_of(self, base: BaseModelRef) -> str | None:
+        """Give the family of what was pinned, where that is a version of our own."""
+        if base.source != "version" or base.revision is None:
+            return None
+        with self._database.transaction(read_only=True) as session:
+            version = models.get_version(session, base.id.removeprefix(_OWN), int(base.revision))
+        return None if version is None else str(version.manifest.get("family"))
+
     def _own_version(self, name: str, family: FamilyOptions | None) -> BaseModelRef:
         model, alias, number = _parts(name.removeprefix(_OWN))
         with self._database.transaction(read_only=True) as session:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.errors import FieldError, Unprocessable, nearest
 from app.preflight.allowed import Schema, allowed_values, fields_of, in_words, name_schema_at, places_of, schema_at
-from app.preflight.hints import ALIASES
+from app.preflight.hints import ALIASES, DROPPED
 from app.preflight.strict_json import pointer
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -187,6 +187,8 @@ def _rule(finding: Finding) -> str:
 
 def _unknown(schema: Schema, path: Path, data: Any) -> FieldError:
     name, known = str(path[-1]), fields_of(schema, path[:-1], data)
+    if name in DROPPED:
+        return FieldError(pointer(path), "unknown-field", "is not a known field", list(known), DROPPED[name])
     guesses = (ALIASES.get(name), nearest(name[:100], known))
     meant = next((guess for guess in guesses if guess in known), None)
     remedy = f"Did you mean {meant}?" if meant else None

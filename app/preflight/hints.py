@@ -22,7 +22,6 @@ ALIASES = {
     "grad_accumulation": "gradient_accumulation_steps",
     "gradient_clipping": "max_grad_norm",
     "head_lr_multiplier": "head_learning_rate_multiplier",
-    "hidden_dropout_prob": "dropout",
     "hyperparams": "hyperparameters",
     "input": "inputs",
     "k": "top_k",
@@ -59,3 +58,15 @@ ALIASES = {
     "wd": "weight_decay",
 }
 """Name elsewhere -> name here; a hint is given only where the target is a field of the request at hand."""
+
+_INNER_DROPOUT = "Remove it: within the base model dropout stays as its config has it; dropout is that before the head."
+_LOADING = "Remove it: texts are tokenized once, before training, so that batches need no processes to load them."
+DROPPED = {
+    "attention_probs_dropout_prob": _INNER_DROPOUT,
+    "dataloader_num_workers": _LOADING,
+    "fp16_opt_level": "Remove it: these were the levels of NVIDIA's apex; precision chooses fp32, bf16 or fp16.",
+    "hidden_dropout_prob": _INNER_DROPOUT,
+    "load_best_model_at_end": "Remove it: the version is always made of the best checkpoint.",
+    "num_workers": _LOADING,
+}
+"""Names elsewhere that need no field here, with the reason."""

@@ -9,7 +9,7 @@ from typing import Any
 from app.errors import FieldError, Unprocessable, nearest
 from app.preflight.base_models import BaseModels
 from app.preflight.estimate import estimate
-from app.preflight.families import needs_base_model, unfit_options
+from app.preflight.families import needs_base_model, unfit_options, unread_options
 from app.preflight.fields import problem
 from app.preflight.memory import Load, estimate_memory, length_in_tokens, load_of_documents
 from app.preflight.problem_types import unfit_problem
@@ -98,9 +98,12 @@ class JobPreflight:
         return request.model_copy(update={"hyperparameters": request.hyperparameters.model_copy(update=pinned)})
 
     def _base_model(self, request: TrainJobRequest) -> BaseModelRef:
+        found = BaseModelRef(id="none", source="none")
         if needs_base_model(request):
-            return self._base_models.pin(request.base_model, request.family)
-        return BaseModelRef(id="none", source="none")
+            found = self._base_models.pin(request.base_model, request.family)
+        if errors := list(unread_options(request, self._base_models.family_of(found))):
+            raise problem(errors)
+        return found
 
     def _check_length(self, request: TrainJobRequest, base_model: BaseModelRef) -> None:
         """Refuse texts longer than the base model can read, where that is known here; a worker knows in any case."""

@@ -7,17 +7,23 @@ from typing import Any
 from app.preflight.estimate import estimate
 from app.preflight.families import needs_base_model
 from app.schemas.datasets import DatasetProfile
-from app.schemas.families import FamilyOptions, HierarchicalOptions
+from app.schemas.families import FamilyOptions, HierarchicalOptions, TextCNNOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.jobs import JobWarning, TrainJobRequest
 from app.schemas.profiles import PROFILES
 
-_TOGETHER = (frozenset({"warmup_steps", "warmup_ratio"}), frozenset({"eval_strategy", "eval_steps"}))
+_TOGETHER = (
+    frozenset({"warmup_steps", "warmup_ratio"}),
+    frozenset({"eval_strategy", "eval_steps"}),
+    frozenset({"save_strategy", "save_steps"}),
+)
 """Who writes one of these has decided all of them."""
 _IN_STEPS = ("warmup_steps", "eval_strategy", "eval_steps")
 _OF_PRETRAINED = ("learning_rate", "head_learning_rate_multiplier", "dropout", "gradient_checkpointing")
 """What suits a pretrained encoder alone; a network that is trained from scratch would not learn with it."""
 WARMUP_RATIO = 0.1
+_PLAIN = Hyperparameters()
+"""The defaults of every job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,12 @@ def fill(request: TrainJobRequest, data: DatasetProfile) -> Filled:
     changes["hyperparameters"] = _merged(wishes, taken)
     if "base_model" not in request.model_fields_set and needs_base_model(request):
         changes["base_model"] = profile.base_model
+    text = {name: value for name, value in profile.text.items() if name not in request.text.model_fields_set}
+    if text:
+        changes["text"] = request.text.model_copy(update=text)
     why = f"profile {request.profile}"
     named = ({"base_model": profile.base_model} if "base_model" in changes else {}) | taken
+    named |= {f"text.{name}": value for name, value in text.items()}
     if "family" in changes:
         named["family"] = changes["family"].type
     resolutions = [Resolution(field=name, value=_shown(value), reason=why) for name, value in named.items()]
@@ -73,6 +83,8 @@ def _decided(wishes: Hyperparameters, family: FamilyOptions) -> frozenset[str]:
     given = frozenset(wishes.model_fields_set)
     if isinstance(family, HierarchicalOptions) and family.chunk_length != "auto":  # says the same
         given |= {"max_length"}
+    if isinstance(family, HierarchicalOptions | TextCNNOptions) and "dropout" in family.model_fields_set:
+        given |= {"dropout"}
     if wishes.lr_scheduler_type == "one_cycle":  # warms up by itself
         given |= {"warmup_steps"}
     return given.union(*(group for group in _TOGETHER if group & given))
@@ -96,8 +108,12 @@ def _fitted(defaults: Mapping[str, Any], total: int) -> tuple[dict[str, Any], li
     if taken.get("eval_steps", 0) > total // 2:
         changed.append(f"an evaluation after each epoch instead of every {taken.pop('eval_steps')} steps")
         taken["eval_strategy"] = "epoch"
-    if taken.get("logging_steps", 0) > total // 10:
-        taken.pop("logging_steps")
+    if taken.get("save_steps", 0) > total // 2:
+        changed.append(f"saves as often as the service is set to instead of every {taken.pop('save_steps')} steps")
+        taken["save_strategy"] = _PLAIN.save_strategy
+    if taken.get("logging_steps", 0) > max(total // 10, _PLAIN.logging_steps):
+        often = _PLAIN.logging_steps
+        changed.append(f"points of the curves every {often} steps instead of every {taken.pop('logging_steps')}")
     if not changed:
         return taken, []
     detail = f"The run has only {total} optimizer steps, so the profile was adapted: {', and '.join(changed)}."

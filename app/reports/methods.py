@@ -24,6 +24,8 @@ def ways(job: Job, *, several: bool, thresholds: Mapping[str, float] | None) -> 
     yield "Layer-wise rates", _layerwise(wishes)
     for name, line in LINES.items():
         options = wishes.get(name)
+        if name == "curriculum" and several and isinstance(options, Mapping):
+            options = {**options, "by_label": False}  # rows with several labels are in no group
         yield name.capitalize(), line(options) if isinstance(options, Mapping) else ""
     yield "Decision thresholds", _thresholds(wishes, thresholds) if several else ""
     yield "Checkpoint selection", _selection(wishes)

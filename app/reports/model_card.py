@@ -136,8 +136,9 @@ def _cleaned(options: TextOptions) -> str:
     if options.lowercase:
         text = f"{text}.lower()"
         text = f'unicodedata.normalize("{form}", {text})' if normalize else text
-    if options.strip_urls:
-        text = rf're.sub(r"(?i)(?:https?://|www\.)\S+", "http", {text})'
+    if options.urls != "keep":
+        instead = "http" if options.urls == "replace" else ""
+        text = rf're.sub(r"(?i)(?:https?://|www\.)\S+", "{instead}", {text})'
     if options.strip_mentions:
         text = rf're.sub(r"(?<![\w@])@\w+", "@user", {text})'
     if options.collapse_whitespace:

@@ -24,7 +24,8 @@ class CurriculumOptions(StrictModel):
     num_epochs: Annotated[int, Field(ge=1, le=1000)] = 10
     """Epochs over which the share grows evenly; a shorter run grows faster, so that its last epoch has them all."""
     by_label: bool = True
-    """Take the share of each label's rows, so that no label is missing in the first epochs."""
+    """Take the share of each label's rows, so that no label is missing in the first epochs. Of multi_label, where a
+    row may have several, it is always the share of all rows."""
 
     @model_validator(mode="after")
     def _rules_across_fields(self) -> Self:

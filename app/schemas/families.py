@@ -39,7 +39,7 @@ class TextCNNOptions(Options):
     """A convolutional network that is trained from scratch: small, fast, and in need of more rows than an encoder."""
     tokenizer: Literal["own", "base_model"] = "own"
     """own: one trained on the training texts; base_model: the tokenizer of base_model, without its weights.
-    Ignored when base_model is a version of this family: training goes on from that, with its tokenizer and sizes."""
+    When base_model is a version of this family, training goes on from that, with its tokenizer and sizes."""
     tokenizer_algorithm: Literal["wordpiece", "bpe"] = "wordpiece"
     """Of an own tokenizer. bpe works on bytes, so that nothing is unknown to it; better for scripts without spaces."""
     lowercase: bool = True

@@ -167,7 +167,7 @@ class Hyperparameters(StrictModel):
     early_stopping_patience: Annotated[int, Field(ge=1, le=1000)] | None = 3
     """Evaluations without improvement after which training stops; null: never."""
     early_stopping_threshold: Annotated[float, Field(ge=0)] = 0.0
-    """An improvement smaller than this does not count."""
+    """Only an improvement larger than this counts."""
 
     @model_validator(mode="after")
     def _rules_across_fields(self) -> Self:

@@ -12,8 +12,8 @@ class TextOptions(StrictModel):
 
     unicode_normalization: Literal["none", "NFC", "NFKC"] = "NFC"
     """Unicode normal form; NFC changes nothing a reader can see."""
-    strip_urls: bool = False
-    """Replace each URL by ``http``, as tweet corpora do."""
+    urls: Literal["keep", "replace", "remove"] = "keep"
+    """replace: each URL becomes ``http``, as in tweet corpora; remove: each is taken out."""
     strip_mentions: bool = False
     """Replace each @mention by ``@user``."""
     collapse_whitespace: bool = True

@@ -26,8 +26,8 @@ def clean(text: str, options: TextOptions) -> str:
     if options.lowercase:
         # Lower-casing may leave a letter beside an accent that has a single code point of its own.
         text = _normalize(text.lower(), options.unicode_normalization)
-    if options.strip_urls:
-        text = _URL.sub("http", text)
+    if options.urls != "keep":
+        text = _URL.sub("http" if options.urls == "replace" else "", text)
     if options.strip_mentions:
         text = _MENTION.sub(_anonymous, text)
     if options.collapse_whitespace:

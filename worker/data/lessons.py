@@ -91,7 +91,7 @@ def order(
     curriculum = Curriculum(hardness[copied.origin], groups, options, epochs=wishes.num_train_epochs)
     sizes = curriculum.sizes()[:EPOCHS_SHOWN]
     shown = {str(epoch): float(rows) for epoch, rows in enumerate(sizes)}
-    each = "each label's easiest" if options.by_label else "the easiest"
+    each = "each label's easiest" if options.by_label and not several else "the easiest"
     reason = f"rows by epoch: {each} of {len(split)} by {options.difficulty.replace('_', ' ')}"
     return Ordered(
         CurriculumBatches(batches, split.lengths, curriculum),

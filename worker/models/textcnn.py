@@ -17,7 +17,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from app.errors import JobFailure
 from app.schemas.families import TextCNNOptions
 from worker.models.encoder import read_config
-from worker.models.head import name_labels
+from worker.models.head import name_labels, set_dropout
 from worker.models.network import Blueprint, Loaded, Network
 from worker.models.own import load_own
 from worker.models.tokenizer import TOKENIZER, pad_token_id, tokenizer_file, vocabulary_size
@@ -110,6 +110,7 @@ def build(options: TextCNNOptions, blueprint: Blueprint) -> Network:
     base = blueprint.base
     if base is not None and _is_textcnn(base):
         loaded = load(base, blueprint.labels)
+        set_dropout(loaded.model, options.dropout)
         return Network(loaded.model, tokenizer_file(base, scratch=blueprint.scratch), loaded.head_kept)
     if options.tokenizer == "own":
         tokenizer, padding = blueprint.scratch / TOKENIZER, PAD_TOKEN_ID

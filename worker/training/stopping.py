@@ -27,8 +27,8 @@ def _read(evaluation: Evaluation, name: str) -> float:
 class Stopping:
     """Early stopping with patience, in evaluations, and a threshold, in the metric's unit.
 
-    The best checkpoint is the strictly best evaluation; patience counts from the last improvement worth more than
-    the threshold, so many small gains that add up to it count as one.
+    The best checkpoint is the strictly best evaluation; patience counts from the last evaluation that was better by
+    more than the threshold, so many small gains that add up to more count as one.
     """
 
     metric: Metric
@@ -41,12 +41,11 @@ class Stopping:
 
     def update(self, value: float, step: int) -> bool:
         """Take note of an evaluation; True when it is the best so far. NaN is never the best."""
-        gain = self._gain(value, self.reference)
-        if gain > 0 and gain >= self.threshold:
+        if self._beats(value, self.reference, self.threshold):
             self.reference, self.waited = value, 0
         else:
             self.waited += 1
-        improved = self._gain(value, self.best) > 0
+        improved = self._beats(value, self.best, 0.0)
         if improved:
             self.best, self.best_step = value, step
         return improved
@@ -65,9 +64,9 @@ class Stopping:
         """Go on where ``state`` was taken."""
         return cls(**state)
 
-    def _gain(self, value: float, over: float | None) -> float:
+    def _beats(self, value: float, other: float | None, by_more_than: float) -> bool:
         if math.isnan(value):
-            return -math.inf
-        if over is None:
-            return math.inf
-        return over - value if self.metric == "loss" else value - over
+            return False
+        if other is None:
+            return True
+        return value < other - by_more_than if self.metric == "loss" else value > other + by_more_than

@@ -53,8 +53,12 @@ def test_the_same_version_is_the_same_zip(client: TestClient, publish: Callable[
 
 @pytest.mark.parametrize(
     "text",
-    [TextOptions(), TextOptions(lowercase=True, strip_urls=True, strip_mentions=True, unicode_normalization="NFKC")],
-    ids=["plain", "cleaned"],
+    [
+        TextOptions(),
+        TextOptions(lowercase=True, urls="replace", strip_mentions=True, unicode_normalization="NFKC"),
+        TextOptions(lowercase=True, urls="remove"),
+    ],
+    ids=["plain", "cleaned", "without-urls"],
 )
 def test_the_card_tells_how_to_run_it_and_it_runs(
     client: TestClient, publish: Callable[..., int], tmp_path: Path, text: TextOptions

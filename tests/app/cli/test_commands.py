@@ -75,8 +75,12 @@ def test_training_on_an_uploaded_dataset_without_waiting(run: Run, client: Tunes
 
 
 def test_a_dry_run_stores_no_job(run: Run, client: Tunesmith, dataset: Dataset) -> None:
-    ran = run("train", "--dataset", dataset.id, "--model", "dry", "--base-model", "minilm-l6", "--dry-run")
-    assert json.loads(ran.out)["estimate"]["train_rows"] == 32
+    ran = run(
+        "train", "--dataset", dataset.id, "--model", "dry", "--base-model", "minilm-l6", "--dry-run", "--urls", "remove"
+    )
+    plan = json.loads(ran.out)
+    assert plan["estimate"]["train_rows"] == 32
+    assert plan["request"]["text"]["urls"] == "remove"
     assert list(client.jobs(model="dry")) == []
 
 
@@ -127,7 +131,7 @@ def test_an_address_or_a_key_that_cannot_be_used_is_wrong_usage(run: Run) -> Non
 def test_options_stand_under_their_headings(run: Run) -> None:
     lines = run("train", "--help").out.splitlines()
     headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
-    assert headings == ["Arguments:", "Options:", "Reading the file:", "Hyperparameters:"]
+    assert headings == ["Arguments:", "Options:", "Reading the file:", "Hyperparameters:", "Text:"]
     first, second = (next(n for n, line in enumerate(lines) if flag in line) for flag in ("--text-column", "--epochs"))
     assert lines.index("Reading the file:") < first < lines.index("Hyperparameters:") < second
 

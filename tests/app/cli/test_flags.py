@@ -4,10 +4,21 @@ import pytest
 
 from app.cli import flags
 from app.schemas.hyperparameters import Hyperparameters
+from app.schemas.text import TextOptions
 
 
 def test_every_field_has_a_flag() -> None:
-    assert [parameter.name for parameter in flags.parameters()] == list(Hyperparameters.model_fields)
+    fields = [*Hyperparameters.model_fields, *TextOptions.model_fields]
+    assert [parameter.name for parameter in flags.parameters()] == fields
+
+
+def test_flags_for_texts_are_told_from_hyperparameters() -> None:
+    given = {"urls": "remove", "unicode_normalization": "none", "collapse_whitespace": "false", "lowercase": True}
+    read = flags.text_values({**given, "strip_mentions": None, "seed": "3"})
+    assert TextOptions.model_validate(read) == TextOptions(
+        urls="remove", unicode_normalization="none", collapse_whitespace=False, lowercase=True
+    )
+    assert flags.values({**given, "seed": "3"}) == {"seed": 3}
 
 
 @pytest.mark.parametrize(

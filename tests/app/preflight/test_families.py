@@ -6,7 +6,7 @@ import pytest
 
 from app.errors import AppError
 from app.preflight import fields
-from app.preflight.families import needs_base_model, unfit_options
+from app.preflight.families import needs_base_model, unfit_options, unread_options
 from app.schemas.families import EncoderOptions, TextCNNOptions
 from app.schemas.jobs import TrainJobRequest
 
@@ -69,10 +69,62 @@ def test_only_a_network_from_scratch_needs_no_base_model(family: Any, base_model
         ({"family": CHUNKS, "hyperparameters": {"long_text": "hierarchical"}}, []),
         ({"family": OWN, "hyperparameters": {"long_text": "head_tail"}}, []),
         ({"hyperparameters": {"long_text": "hierarchical"}}, ["/hyperparameters/long_text"]),
+        ({"family": CHUNKS | {"dropout": 0.4}, "hyperparameters": {"dropout": 0.2}}, ["/family/dropout"]),
+        ({"family": OWN | {"dropout": 0.4}, "hyperparameters": {"dropout": 0.2}}, ["/family/dropout"]),
+        ({"family": OWN | {"dropout": 0.4}, "hyperparameters": {"dropout": 0.4}}, []),
+        ({"family": OWN, "hyperparameters": {"dropout": 0.4}}, []),
     ],
 )
 def test_what_would_be_ignored_is_refused(wish: dict[str, Any], places: list[str]) -> None:
     assert [error.pointer for error in unfit_options(request(**wish))] == places
+
+
+ALL_OF_TEXTCNN = {
+    "type": "textcnn",
+    "tokenizer_algorithm": "bpe",
+    "lowercase": True,
+    "vocab_size": 400,
+    "embed_size": 8,
+    "num_filters": 4,
+    "filter_sizes": [2],
+    "dropout": 0.2,
+}
+FREEZING = [{"freeze_base": True}, {"unfreeze_schedule": {"1": "all"}}]
+
+
+@pytest.mark.parametrize(
+    ("family", "begun_as", "names"),
+    [
+        (ALL_OF_TEXTCNN, None, []),
+        (
+            ALL_OF_TEXTCNN,
+            "textcnn",
+            ["tokenizer_algorithm", "lowercase", "vocab_size", "embed_size", "num_filters", "filter_sizes"],
+        ),
+        (ALL_OF_TEXTCNN | BORROWED, None, ["tokenizer_algorithm", "lowercase", "vocab_size"]),
+        (ALL_OF_TEXTCNN | BORROWED, "encoder", ["tokenizer_algorithm", "lowercase", "vocab_size"]),
+        ({"type": "textcnn", "dropout": 0.2}, "textcnn", []),
+        (CHUNKS | {"attention_size": 8, "dropout": 0.2}, "hierarchical", ["attention_size"]),
+        (CHUNKS | {"attention_size": 8}, "encoder", []),
+        ("encoder", "encoder", []),
+    ],
+)
+def test_what_the_start_of_the_training_decides_is_refused(family: Any, begun_as: str | None, names: list[str]) -> None:
+    found = list(unread_options(request(family=family, base_model="model:mood"), begun_as))
+    assert sorted(error.pointer for error in found) == sorted(f"/family/{name}" for name in names)
+    assert {error.remedy for error in found} <= {"Leave it out."}
+
+
+@pytest.mark.parametrize("wish", FREEZING)
+@pytest.mark.parametrize(
+    ("family", "begun_as", "refused"),
+    [(OWN, None, True), (BORROWED, "encoder", True), (OWN, "textcnn", False), ("encoder", None, False)],
+)
+def test_features_drawn_at_random_are_not_frozen(
+    wish: dict[str, Any], family: Any, begun_as: str | None, refused: bool
+) -> None:
+    found = list(unread_options(request(family=family, hyperparameters=wish), begun_as))
+    assert [error.pointer for error in found] == [f"/hyperparameters/{name}" for name in wish if refused]
 
 
 @pytest.mark.parametrize(

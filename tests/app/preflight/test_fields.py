@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import FieldError, Unprocessable
 from app.preflight.fields import validate
-from app.preflight.hints import ALIASES
+from app.preflight.hints import ALIASES, DROPPED
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TrainJobRequest
 from app.schemas.predictions import PredictRequest
@@ -56,7 +56,23 @@ def test_a_field_in_the_wrong_place_is_told_its_place() -> None:
 def test_every_alias_leads_to_a_field_that_exists() -> None:
     fields = {*TrainJobRequest.model_fields, *Hyperparameters.model_fields, *PredictRequest.model_fields, "alias"}
     assert set(ALIASES.values()) <= fields
-    assert not set(ALIASES) & {*Hyperparameters.model_fields}
+    assert not {*ALIASES, *DROPPED} & {*Hyperparameters.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("dataloader_num_workers", "tokenized once"),
+        ("attention_probs_dropout_prob", "base model"),
+        ("hidden_dropout_prob", "base model"),
+        ("fp16_opt_level", "precision"),
+    ],
+)
+def test_a_name_from_elsewhere_that_needs_no_field_is_refused_with_the_reason(name: str, reason: str) -> None:
+    error = broken(**{name: 1})
+    assert (error.pointer, error.rule) == (f"/hyperparameters/{name}", "unknown-field")
+    assert error.remedy.startswith("Remove it: ")
+    assert reason in error.remedy
 
 
 @pytest.mark.parametrize("value", ["3", 3.0, True, [3], None])

@@ -11,7 +11,7 @@ from app.preflight.jobs import JobPreflight, Prepared, fingerprint
 from app.preflight.shapes import Shapes
 from app.schemas.jobs import TrainJobRequest
 from app.settings import Settings
-from app.store import datasets
+from app.store import datasets, models
 
 PROFILE: dict[str, Any] = {
     "labels": ["ham", "spam"],
@@ -44,12 +44,14 @@ def prepare(sqlite_store, new_dataset, make_settings: Callable[..., Settings]) -
     settings = make_settings()
     preflight = JobPreflight(sqlite_store.database, BaseModels(settings, sqlite_store.database), Shapes(settings))
 
-    def run(dataset_id: str = "ds_2", family: Any = "encoder", **hyperparameters: Any) -> Prepared:
+    def run(
+        dataset_id: str = "ds_2", family: Any = "encoder", base_model: str = "minilm-l6", **hyperparameters: Any
+    ) -> Prepared:
         body = {
             "model": "m",
             "family": family,
             "dataset_id": dataset_id,
-            "base_model": "minilm-l6",
+            "base_model": base_model,
             "hyperparameters": hyperparameters,
         }
         return preflight.prepare(TrainJobRequest.model_validate(body))
@@ -77,6 +79,19 @@ def test_a_chunk_longer_than_the_base_model_reads_is_refused(prepare) -> None:
     problem = refusal(prepare, family={"type": "hierarchical", "chunk_length": 513})
     assert problem.errors[0].pointer == "/family/chunk_length"
     assert prepare(family={"type": "hierarchical", "chunk_length": 512}).request.family.chunk_length == 512
+
+
+def test_what_a_network_would_not_read_of_its_options_depends_on_what_it_starts_from(prepare, sqlite_store) -> None:
+    borrowed = {"type": "textcnn", "tokenizer": "base_model"}
+    assert refusal(prepare, family=borrowed, freeze_base=True).errors[0].pointer == "/hyperparameters/freeze_base"
+    sizes = borrowed | {"num_filters": 7}
+    assert prepare(family=sizes).request.family.num_filters == 7
+    sqlite_store.publish(sqlite_store.running())
+    with sqlite_store.database.transaction() as session:
+        version = models.get_version(session, "mood", 1)
+        version.manifest = version.manifest | {"family": "textcnn"}
+    assert prepare(base_model="model:mood", family=borrowed, freeze_base=True).base_model.source == "version"
+    assert refusal(prepare, base_model="model:mood", family=sizes).errors[0].pointer == "/family/num_filters"
 
 
 @pytest.mark.parametrize("dataset_id", ["ds_9", "", "../x", "x" * 500])

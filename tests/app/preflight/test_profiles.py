@@ -43,7 +43,9 @@ def test_every_profile_is_taken_whole_where_nothing_is_given(name: ProfileName) 
     told = {resolution.field: resolution.reason for resolution in filled.resolutions}
     family = [] if PROFILES[name].family is None else ["family"]
     assert filled.request.family == (PROFILES[name].family or EncoderOptions())
-    assert told == dict.fromkeys(["base_model", *PROFILES[name].hyperparameters, *family], f"profile {name}")
+    text = {f"text.{field}" for field in PROFILES[name].text}
+    assert filled.request.text.model_dump(exclude_unset=True) == PROFILES[name].text
+    assert told == dict.fromkeys(["base_model", *PROFILES[name].hyperparameters, *family, *text], f"profile {name}")
     assert filled.warnings == []
 
 
@@ -94,6 +96,9 @@ def test_a_short_run_adapts_what_is_counted_in_steps_and_says_so() -> None:
     [warning] = filled.warnings
     assert warning.code == "profile-adapted"
     assert "only 250 optimizer steps" in warning.detail
+    for told in ("500 warm-up steps", "every 500 steps", "saves", "every 1000 steps", "curves every 10 steps"):
+        assert told in warning.detail
+    assert (result.save_strategy, result.save_steps, result.save_total_limit) == ("time", None, 3)
     values = {resolution.field: resolution.value for resolution in filled.resolutions}
     assert (values["warmup_ratio"], values["deterministic"]) == (0.1, "true")
     assert "warmup_steps" not in values
@@ -130,6 +135,38 @@ def test_long_documents_are_trained_as_their_profile_says() -> None:
     assert (wishes.lr_scheduler_type, wishes.warmup_ratio) == ("linear_warmup_cosine", 0.1)
     assert (wishes.early_stopping_patience, wishes.early_stopping_threshold) == (5, 0.001)
     assert wishes.class_weights == "balanced"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "hierarchical-roberta"])
+def test_the_head_learns_at_the_one_rate_of_the_recipe(name: ProfileName) -> None:
+    assert fill(request(profile=name), data(9000)).request.hyperparameters.head_learning_rate_multiplier == 1
+
+
+def test_profiles_save_and_schedule_as_their_recipes() -> None:
+    def saving(name: ProfileName) -> tuple[Any, ...]:
+        wishes = fill(request(profile=name), data(100_000)).request.hyperparameters
+        return wishes.save_strategy, wishes.save_steps, wishes.save_total_limit, wishes.lr_scheduler_type
+
+    assert saving("rt-sentiment") == ("steps", 500, 2, "linear")
+    assert saving("twitter-bert") == ("epoch", None, 2, "linear")
+    assert saving("nepali-mbert") == ("epoch", None, 2, "constant")
+    assert saving("research") == ("steps", 1000, 3, "linear")
+
+
+def test_the_cleaning_of_a_profile_gives_way_to_what_is_given() -> None:
+    assert fill(request(profile="rt-sentiment"), data(9000)).request.text.urls == "remove"
+    filled = fill(request(profile="rt-sentiment", text={"urls": "keep", "lowercase": True}), data(9000))
+    assert (filled.request.text.urls, filled.request.text.lowercase) == ("keep", True)
+    assert "text.urls" not in {each.field for each in filled.resolutions}
+
+
+@pytest.mark.parametrize("name", ["twitter-bert", "research"])
+def test_the_dropout_of_a_family_is_not_overruled_by_a_profile(name: ProfileName) -> None:
+    chunks = {"type": "hierarchical", "dropout": 0.4}
+    filled = fill(request(profile=name, family=chunks), data(100_000))
+    assert filled.request.hyperparameters.dropout is None
+    assert filled.request.family == HierarchicalOptions(dropout=0.4)
+    assert list(unfit_options(filled.request)) == []
 
 
 def test_the_length_of_a_chunk_drops_the_length_that_a_profile_gives() -> None:

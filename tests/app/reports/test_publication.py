@@ -154,6 +154,10 @@ def test_label_sets_are_stated_with_their_loss_thresholds_and_scores(
     said = lines(make_job(hyperparameters=hyperparameters | {"thresholds": "tuned"}, metrics=metrics))
     assert said["Loss"].startswith("binary cross-entropy")
     assert "highest F1 on the validation split" in said["Decision thresholds"]
+    curriculum = {"curriculum": CurriculumOptions().model_dump()}
+    assert (
+        "% of all rows in the first epoch" in lines(make_job(hyperparameters=curriculum, metrics=metrics))["Curriculum"]
+    )
     assert said["Scores"] == (
         "validation: f1_macro=0.500, f1_micro=0.750, all labels right=0.400, hamming_loss=0.250 (n=490)"
     )

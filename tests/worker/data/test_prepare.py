@@ -57,6 +57,23 @@ def test_splits_and_autos(tmp_path: Path, tiny_base: Path) -> None:
     assert data.warnings == []
 
 
+@pytest.mark.parametrize(
+    ("problem_type", "told"), [("single_label", "each label's easiest"), ("multi_label", "the easiest")]
+)
+def test_a_curriculum_says_of_which_rows_it_takes_the_easiest(
+    tmp_path: Path, tiny_base: Path, problem_type: ProblemType, told: str
+) -> None:
+    splits = read_rows(write_rows(tmp_path / "rows.jsonl", SPLITS), LABELS)
+    if problem_type == "multi_label":
+        for rows in splits.values():
+            rows.labels = [(0, 1) if target else () for target in rows.labels]
+    data = prepared(
+        tmp_path, tiny_base, splits, problem_type=problem_type, curriculum={"difficulty": "length"}, num_train_epochs=3
+    )
+    [reason] = [each.reason for each in data.resolutions if each.field == "curriculum"]
+    assert reason.startswith(f"rows by epoch: {told} of 60 ")
+
+
 def test_labels_are_matched_by_name_not_by_position(tmp_path: Path, tiny_base: Path) -> None:
     turned = ["sad", "calm", "glad"]
     data = prepared(tmp_path, tiny_base, SPLITS, labels=turned)

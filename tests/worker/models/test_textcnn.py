@@ -15,11 +15,13 @@ from torch import Tensor
 
 from app.errors import JobFailure
 from app.schemas.families import TextCNNOptions
+from app.schemas.text import TextOptions
 from worker.export import weights
 from worker.export.formats import onnx
 from worker.export.source import TwoInputs
 from worker.models import textcnn
 from worker.models.head import dropout_of, head_parameters, output_layer
+from worker.models.network import Blueprint
 
 LABELS = ["no", "yes", "perhaps"]
 VOCABULARY = 60
@@ -179,6 +181,16 @@ def test_other_labels_get_a_new_head_on_the_old_features(saved: Path, labels: li
     assert torch.equal(again.model.features.embedding.weight, MODEL.features.embedding.weight)
     rows = again.model.classifier.weight
     assert not torch.equal(rows, MODEL.classifier.weight[: len(labels)])
+
+
+def test_a_job_that_goes_on_from_a_version_has_the_dropout_it_asks_for(saved: Path, tmp_path: Path) -> None:
+    (saved / "tokenizer.json").write_text("{}")
+    blueprint = Blueprint(
+        LABELS, "single_label", base=saved, texts=[], text=TextOptions(), scratch=tmp_path, check=lambda: None
+    )
+    went_on = textcnn.build(TextCNNOptions(dropout=0.25), blueprint)
+    assert went_on.head_kept
+    assert (dropout_of(went_on.model), went_on.model.config.dropout) == (0.25, 0.25)
 
 
 def test_an_incomplete_or_foreign_folder_is_refused(saved: Path, tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ def test_small_gains_that_add_up_to_the_threshold_count() -> None:
     assert not waits("accuracy", [0.500, 0.506, 0.512, 0.513], threshold=0.01).exhausted
 
 
+@pytest.mark.parametrize(("metric", "values"), [("accuracy", [0.25, 0.5, 0.75]), ("loss", [0.75, 0.5, 0.25])])
+def test_a_gain_of_just_the_threshold_does_not_count(metric: str, values: list[float]) -> None:
+    assert waits(metric, values[:2], patience=1, threshold=0.25).exhausted
+    assert waits(metric, values[:2], patience=1, threshold=0.25).best_step == 2
+    assert not waits(metric, values, threshold=0.25).exhausted, "both together are more than the threshold"
+
+
 def test_without_patience_it_never_stops() -> None:
     assert not waits("accuracy", [0.5] * 100, patience=None).exhausted
 
