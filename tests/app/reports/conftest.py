@@ -112,6 +112,7 @@ def make_job(hyperparameters: dict[str, Any]) -> Callable[..., Job]:
             "phase_history": [],
             "status_reason": "Version 3 of content-rating is ready.",
             "progress": Progress(fraction=1, step=2450, total_steps=3680, epoch=10, num_train_epochs=15),
+            "queue": "default",
             "queue_position": None,
             "attempt": 1,
             "max_attempts": 3,
