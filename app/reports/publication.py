@@ -192,6 +192,8 @@ def _input(job: Job) -> str:
     length = _given(job.hyperparameters, "max_length")
     steps = [name for name, value in job.text.model_dump().items() if value is True]
     steps.insert(0, job.text.unicode_normalization)
+    if job.text.urls != "keep":
+        steps.append("URLs replaced by http" if job.text.urls == "replace" else "URLs removed")
     cleaning = ", ".join(step.replace("_", " ") for step in steps if step != "none")
     return f"at most {length} tokens{_long(job)}; cleaning: {cleaning or 'none'}" if length else ""
 

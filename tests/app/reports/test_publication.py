@@ -12,6 +12,7 @@ from app.schemas.distillation import DistillationOptions
 from app.schemas.families import TextCNNOptions
 from app.schemas.jobs import BaseModelRef, Job, JobMetrics, Usage
 from app.schemas.metrics import Evaluation
+from app.schemas.text import TextOptions
 
 Make = Callable[..., Job]
 
@@ -145,6 +146,12 @@ def test_a_network_from_scratch_owes_a_base_model_its_tokenizer_alone(make_job: 
     goes_on = lines(make_job(family="textcnn", family_options=TextCNNOptions(), base_model=version))
     assert goes_on["Base model"] == "model:quick (version, revision 2), family textcnn"
     assert "Architecture" not in goes_on  # that of the version, whatever was asked for
+
+
+@pytest.mark.parametrize(("urls", "told"), [("remove", "URLs removed"), ("replace", "URLs replaced by http")])
+def test_what_becomes_of_urls_is_stated(make_job: Make, urls: str, told: str) -> None:
+    said = lines(make_job(text=TextOptions.model_validate({"urls": urls})))["Input"]
+    assert said.endswith(f"cleaning: NFC, collapse whitespace, {told}")
 
 
 def test_label_sets_are_stated_with_their_loss_thresholds_and_scores(
