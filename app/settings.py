@@ -167,6 +167,11 @@ class Settings(BaseSettings):
         return self.data_dir / "cache" / "hub"
 
     @property
+    def worker_cache_dir(self) -> Path:
+        """Folder of what workers keep from one attempt to the next."""
+        return self.data_dir / "cache" / "worker"
+
+    @property
     def work_dir(self) -> Path:
         """Folder of the attempts: one private folder each, removed at its end."""
         return self.data_dir / "work"

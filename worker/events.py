@@ -101,7 +101,7 @@ class AttemptSpec(Message):
     synonyms_dir: Path | None = None
     """The operator's word lists for augmentation."""
     cache_dir: Path | None = None
-    """Folder that outlives attempts, for what was measured of this machine; None: nothing is remembered."""
+    """Folder that outlives attempts, for ids of texts and what was measured of this machine; None: nothing is kept."""
 
 
 class PhaseStarted(Message):

@@ -23,7 +23,7 @@ from worker.models.head import between_parameters, head_parameters
 from worker.models.recompute import recomputing
 from worker.narration import Narrator
 from worker.saving import Saving
-from worker.setup import Setup, set_up
+from worker.setup import Setup, set_up, token_folder
 from worker.teaching import Classroom, Taught, ask
 from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
@@ -155,6 +155,7 @@ class _Attempt:
             self._spec.request.text,
             self._spec.work_dir,
             self._check,
+            token_folder(self._spec),
         )
         return Taught(data.lessons, ask(folder, options, data.rows, self._spec.labels, room))
 

@@ -92,6 +92,7 @@ def set_up(
         check=check,
         problem_type=spec.problem_type,
         synonyms_dir=spec.synonyms_dir,
+        cache_dir=token_folder(spec),
     )
     _shape(network.model, data, device)
     limit = memory(device)
@@ -121,13 +122,18 @@ def set_up(
     )
 
 
+def token_folder(spec: AttemptSpec) -> Path | None:
+    """Name the folder where ids of texts are kept for the next attempt."""
+    return None if spec.cache_dir is None else spec.cache_dir / "tokens"
+
+
 def _task(head: Head, splits: Splits, data: Prepared, facts: ModelFacts, check: Callable[[], None]) -> TaskData:
     """Encode what a further task is judged on as the main one was."""
 
     def batches(name: SplitName) -> Batches | None:
         if not splits[name].texts:
             return None
-        split = encode(splits[name], data.encoder, vocabulary=facts.vocabulary, check=check)
+        split = encode(splits[name], data.encoder, vocabulary=facts.vocabulary, check=check, cache=data.tokens)
         if data.encoder.refuses_long:
             refuse_long({name: split}, data.encoder.settings)
         return Batches(split, data.encoder)

@@ -195,6 +195,7 @@ class Slot:
             bundle_dir=folder / "bundle",
             teacher_dir=teacher_dir,
             synonyms_dir=tools.settings.synonyms_dir,
+            cache_dir=tools.settings.worker_cache_dir,
         )
 
     def _tasks(self, job: inputs.Inputs, folder: Path) -> list[TaskSpec]:

@@ -21,6 +21,7 @@ from worker.data.batches import Batches
 from worker.data.curriculum import CurriculumBatches
 from worker.data.encode import encode
 from worker.data.rows import Rows
+from worker.data.token_cache import TokenCache
 from worker.memory import Portion
 from worker.models.reading import settings_of
 from worker.models.registry import load_trained
@@ -39,6 +40,8 @@ class Classroom:
     scratch: Path
     check: Callable[[], None]
     """To be called now and then; may raise to stop."""
+    cache_dir: Path | None = None
+    """Where ids are kept for the next attempt."""
 
 
 class Taught:
@@ -92,7 +95,8 @@ def _read(folder: Path, model: PreTrainedModel, rows: Rows, room: Classroom) -> 
         manifest = Manifest.model_validate_json(bundle.read_bytes())
         settings, text = manifest.tokenizer, manifest.text
     encoder = TextEncoder.from_files(tokenizer, settings, text)
-    split = encode(rows, encoder, vocabulary=int(model.config.vocab_size), check=room.check)
+    cache = TokenCache(room.cache_dir, tokenizer.read_bytes(), text)
+    split = encode(rows, encoder, vocabulary=int(model.config.vocab_size), check=room.check, cache=cache)
     return Batches(split, encoder)
 
 

@@ -48,7 +48,7 @@ class Facts:
     class_counts: Mapping[str, int]
     """Training rows of each label."""
     token_lengths: NDArray[np.int64]
-    """Tokens of the training texts, or of a sample of them, before truncation."""
+    """Tokens of the training texts before truncation; empty where no answer depends on them."""
     model: ModelFacts
     multi_label_rows: int | None = None
     """Training rows, where a row may have any number of labels."""

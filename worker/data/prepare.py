@@ -17,15 +17,13 @@ from app.text.tokenizer import TextEncoder
 from worker.data import warnings
 from worker.data.batches import Batches
 from worker.data.curriculum import CurriculumBatches
-from worker.data.encode import Encoded, encode, token_lengths
+from worker.data.encode import Encoded, labelled, recut, tokenize
 from worker.data.facts import Facts, ModelFacts
 from worker.data.lessons import add_copies, order
 from worker.data.long_texts import reading, refuse_long
-from worker.data.resolve import resolve
+from worker.data.resolve import needs_lengths, resolve
 from worker.data.rows import Rows, indices
-
-SAMPLE = 20_000
-"""Training texts whose length is measured at most; their 99th percentile is as good as that of all."""
+from worker.data.token_cache import TokenCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,8 @@ class Prepared:
     resolutions: list[Resolution]
     total_steps: int
     warnings: list[JobWarning]
+    tokens: TokenCache
+    """What else is read with the same tokenizer can be kept here too."""
 
 
 def prepare(
@@ -58,34 +58,37 @@ def prepare(
     check: Callable[[], None],
     problem_type: ProblemType = "single_label",
     synonyms_dir: Path | None = None,
+    cache_dir: Path | None = None,
 ) -> Prepared:
     """Make the batches of every split; ``check`` is called now and then and may raise to stop.
 
     Only the training split is augmented and ordered; ``synonyms_dir`` has the operator's word lists for that. Training
-    rows of further tasks have labels beyond ``labels``.
+    rows of further tasks have labels beyond ``labels``. ``cache_dir`` is where ids are kept for the next attempt.
     Raises JobFailure for data or wishes that cannot work together.
     """
     _check_metric(wishes.metric_for_best_model, labels)
     copied = add_copies(rows["train"], wishes.augmentation, seed=wishes.seed, synonyms_dir=synonyms_dir, check=check)
     rows = rows | {"train": copied.rows}
     content = tokenizer.read_bytes()
+    tokens = TokenCache(cache_dir, content, text)
 
     whole = TokenizerSettings(max_length=model.position_limit, pad_token_id=model.pad_token_id)
-    counter = TextEncoder.from_files(content, whole, text)
-    lengths = token_lengths(_sample(rows["train"].texts), counter, check=check)
+    read = None
+    if needs_lengths(wishes, model):
+        read = tokenize(rows["train"].texts, TextEncoder.from_files(content, whole, text), check=check, cache=tokens)
+    lengths = np.zeros(0, dtype=np.int64) if read is None else read.lengths
     answers = resolve(wishes, _facts(rows["train"], labels, lengths, model, problem_type))
     chosen = TextEncoder.from_files(content, reading(answers.hyperparameters, model), text)
-    splits = {
-        name: encode(
-            split,
-            chosen,
-            vocabulary=model.vocabulary,
-            check=check,
-            labels=len(labels) if problem_type == "multi_label" else 0,
-        )
-        for name, split in rows.items()
-        if split.texts
-    }
+    several = len(labels) if problem_type == "multi_label" else 0
+
+    def encoded(name: SplitName) -> Encoded:
+        if name == "train" and read is not None:
+            made = recut(read, rows[name].texts, chosen, check=check, cache=tokens)
+        else:
+            made = tokenize(rows[name].texts, chosen, check=check, cache=tokens)
+        return labelled(made, rows[name], vocabulary=model.vocabulary, labels=several)
+
+    splits = {name: encoded(name) for name, split in rows.items() if split.texts}
     if chosen.refuses_long:
         refuse_long(splits, chosen.settings)
     train = Batches(splits["train"], chosen)
@@ -105,18 +108,12 @@ def prepare(
             *warnings.of_splits(splits, answers.hyperparameters, chosen.settings),
             *warnings.never_reached(answers),
         ],
+        tokens=tokens,
     )
 
 
 def _batches(splits: dict[SplitName, Encoded], name: SplitName, encoder: TextEncoder) -> Batches | None:
     return Batches(splits[name], encoder) if name in splits else None
-
-
-def _sample(texts: Sequence[str]) -> Sequence[str]:
-    if len(texts) <= SAMPLE:
-        return texts
-    chosen = np.random.default_rng(0).choice(len(texts), SAMPLE, replace=False)
-    return [texts[index] for index in chosen]
 
 
 def _counts(train: Rows, labels: Sequence[str]) -> dict[str, int]:

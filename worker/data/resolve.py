@@ -12,7 +12,7 @@ from app.schemas.schedules import UNWARMED_TIMESCALE, SchedulerOptions
 from app.schemas.steps import Pace
 from app.schemas.text import LongText
 from worker.data.class_weights import named_weights
-from worker.data.facts import Chunking, Facts
+from worker.data.facts import Chunking, Facts, ModelFacts
 
 T = TypeVar("T", int, float, str)
 DEFAULT_WARMUP_RATIO = 0.1
@@ -79,6 +79,11 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
     }
     hyperparameters = ResolvedHyperparameters.model_validate(wishes.model_dump() | decided)
     return Answers(hyperparameters, ledger.entries, total_steps)
+
+
+def needs_lengths(wishes: Hyperparameters, model: ModelFacts) -> bool:
+    """Say whether any answer depends on how many tokens the training texts have."""
+    return wishes.max_length == "auto" and model.chunking is None
 
 
 def _max_length(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> int:
