@@ -8,7 +8,7 @@ from app.schemas.reports import CurvePoint, ReportedCurve
 MOST_POINTS = 240
 MOST_CURVES = 60
 """A model with a hundred labels has a curve for each; a report shows the first ones by name."""
-_FIRST = ("train/loss", "eval/loss", "eval/f1_macro", "eval/accuracy")
+_FIRST = ("train/loss", "eval/loss", "eval/f1_macro", "eval/accuracy", "train/accuracy")
 
 
 def reported_curves(points: Iterable[Measured]) -> list[ReportedCurve]:

@@ -15,6 +15,7 @@ from app.schemas.reports import Report
 CHARTS = {
     "loss": "Loss",
     "metrics": "Validation scores",
+    "accuracy": "Accuracy in training and validation",
     "learning_rate": "Learning rate",
     "gradient_norm": "Gradient norm",
     "throughput": "Throughput, examples per second",

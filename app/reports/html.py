@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 OTHER_CHARTS = {
+    "Accuracy in training and validation": ("train/accuracy", "eval/accuracy"),
     "Learning rate": ("train/learning_rate",),
     "Gradient norm": ("train/grad_norm",),
     "Throughput, examples per second": ("train/examples_per_second",),
@@ -40,7 +41,11 @@ def charts(report: Report) -> list[Chart]:
     commonest = "commonest label" if report.problem_type == "single_label" else "commonest set of labels"
     level = Level(commonest, base) if base is not None and shows_accuracy else None
     drawn.append(Chart("Validation scores", scores, level=level, mark=mark))
-    drawn += [Chart(title, _among(curves, names), exact=title in EXACT) for title, names in OTHER_CHARTS.items()]
+    drawn += [
+        Chart(title, _among(curves, names), exact=title in EXACT)
+        for title, names in OTHER_CHARTS.items()
+        if names[0] in curves
+    ]
     return [chart for chart in drawn if chart.curves]
 
 

@@ -260,13 +260,13 @@ class Training:
             put_back()
             release()
             return False
-        loss, examples = gathered
+        loss, hits, examples = gathered
         self._count_skipped()  # only here, where the GPU has work already while the CPU waits for its last answer
         self._curves = self._curves_of_epoch
         self._set_rates()
         norm = self._update()
         self._newest_norm = norm if self.arithmetic.scaled else None
-        self._meter.add(loss, norm, examples=examples, step=self._place.step + 1)
+        self._meter.add(loss, norm, hits=hits, examples=examples, step=self._place.step + 1)
         return True
 
     def _count_skipped(self) -> None:
@@ -280,26 +280,29 @@ class Training:
         if (beta1 := self._schedule.beta1(step)) is not None:
             set_beta1(self._optimizer, beta1)
 
-    def _gather(self, window: Sequence[Rows]) -> tuple[Tensor, int]:
-        """Add up the gradients of a window; give its loss, and its number of texts."""
+    def _gather(self, window: Sequence[Rows]) -> tuple[Tensor, Tensor, int]:
+        """Add up the gradients of a window; give its loss, its right answers, and its number of texts."""
         parts = [part for rows in window for part in np.array_split(rows, min(self._ladder.parts, len(rows)))]
         batches = [self._source.load(part).to(self._device) for part in parts]
         weight = self._loss.total_weight(torch.cat([batch.labels for batch in batches]))
         texts = sum(len(batch) for batch in batches)
         loss = torch.zeros((), device=self._device)
+        hits = torch.zeros((), dtype=torch.int64, device=self._device)
         for batch in batches:
-            share = self._share(batch, weight, texts)
+            share, right = self._share(batch, weight, texts)
             self.arithmetic.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
-        return loss, texts
+            hits += right
+        return loss, hits, texts
 
-    def _share(self, batch: Batch, weight: Tensor, texts: int) -> Tensor:
+    def _share(self, batch: Batch, weight: Tensor, texts: int) -> tuple[Tensor, Tensor]:
         with self.arithmetic.autocast():
             output = self._forward(**batch.inputs)
         share = self._loss.share(output.logits, batch.labels, weight)  # (batch, labels) -> ()
+        hits = self._loss.hits(output.logits.detach(), batch.labels)
         if self._distillation is None:
-            return share
-        return self._distillation.mix(share, output.logits, batch.teacher, texts)
+            return share, hits
+        return self._distillation.mix(share, output.logits, batch.teacher, texts), hits
 
     def _update(self) -> Tensor:
         """Clip and apply the gathered gradients; give their norm, of the true gradients also under a loss scale."""
@@ -332,7 +335,7 @@ class Training:
             examples_per_second=reading.examples_per_second,
             eta_seconds=self._seconds_left(reading.seconds_per_step),
             logged=reading.logged,
-            values=self._curves,
+            values=self._curves | {"accuracy": reading.accuracy},
         )
 
     def _further_curves(self) -> dict[str, float]:

@@ -46,6 +46,10 @@ class WindowLoss:
         """Give a batch's share of its window's mean loss. Logits are (batch, classes) of any precision."""
         return self._sum(logits.float(), labels) / window_weight
 
+    def hits(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Count the rows whose highest logit is that of their label. Logits are (batch, classes)."""
+        return (logits.argmax(dim=-1) == labels).sum()
+
     def _sum(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self._gamma == 0:
             return functional.cross_entropy(

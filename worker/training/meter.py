@@ -21,6 +21,8 @@ class Reading:
 
     loss: float
     grad_norm: float | None
+    accuracy: float
+    """Share of the rows that were answered right as they were learned from, dropout and all."""
     examples_per_second: float
     seconds_per_step: float
     logged: bool
@@ -31,13 +33,15 @@ class Meter:
 
     def __init__(self, device: torch.device) -> None:
         self._loss = torch.zeros((), device=device)  # sum since the last logged reading
+        self._hits = torch.zeros((), dtype=torch.int64, device=device)  # rows answered right since then
         self._norm = torch.zeros((), device=device)
         self._bad_loss = torch.zeros((), dtype=torch.int64, device=device)  # first step without a finite loss; 0: none
         self._bad_norm = torch.zeros((), dtype=torch.int64, device=device)
         self._exploded = torch.zeros((), dtype=torch.int64, device=device)
         self._steps = 0
         self._timed_steps = 0
-        self._examples = 0
+        self._examples = 0  # for the speed: a resumed run begins anew
+        self._rows = 0  # for the accuracy: a resumed run goes on
         self._began = self._spoke = time.perf_counter()
         self._logged = False
         self.newest_pause = 0.0
@@ -46,9 +50,10 @@ class Meter:
         """Start the clock."""
         self._began = self._spoke = time.perf_counter()
 
-    def add(self, loss: Tensor, norm: Tensor, *, examples: int, step: int) -> None:
-        """Take note of one optimizer step."""
+    def add(self, loss: Tensor, norm: Tensor, *, hits: Tensor, examples: int, step: int) -> None:
+        """Take note of one optimizer step; ``hits`` of its examples were answered right."""
         self._loss += loss
+        self._hits += hits
         self._norm = norm.detach()
         self._bad_loss = _first(self._bad_loss, ~torch.isfinite(loss), step)
         self._bad_norm = _first(self._bad_norm, ~torch.isfinite(norm), step)
@@ -56,6 +61,7 @@ class Meter:
         self._steps += 1
         self._timed_steps += 1
         self._examples += examples
+        self._rows += examples
 
     def due(self, step: int, every: int, total: int) -> bool:
         """Tell whether it is time for a reading: a logged one, or a mere sign of life."""
@@ -70,6 +76,7 @@ class Meter:
         reading = Reading(
             loss=float(self._loss) / max(1, self._steps),
             grad_norm=norm if math.isfinite(norm) else None,
+            accuracy=int(self._hits) / max(1, self._rows),
             examples_per_second=self._examples / seconds,
             seconds_per_step=seconds / max(1, self._timed_steps),
             logged=self._logged,
@@ -77,7 +84,8 @@ class Meter:
         self._spoke = now
         if self._logged:
             self._loss.zero_()
-            self._steps = self._timed_steps = self._examples = 0
+            self._hits.zero_()
+            self._steps = self._timed_steps = self._examples = self._rows = 0
             self._began = now
         return reading
 
@@ -100,13 +108,15 @@ class Meter:
         self._spoke += self.newest_pause
 
     def state(self) -> dict[str, Any]:
-        """Give what the next logged loss is made of."""
-        return {"sum": float(self._loss), "steps": self._steps}
+        """Give what the next logged loss and accuracy are made of."""
+        return {"sum": float(self._loss), "steps": self._steps, "hits": int(self._hits), "rows": self._rows}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where ``state`` was taken; times begin anew."""
         self._loss.fill_(state["sum"])
         self._steps = state["steps"]
+        self._hits.fill_(state["hits"])
+        self._rows = state["rows"]
 
 
 def _first(known: Tensor, bad: Tensor, step: int) -> Tensor:

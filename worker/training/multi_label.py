@@ -36,6 +36,13 @@ class LabelwiseLoss:
         smooth = labels * (1 - self._smoothing) + self._smoothing / 2
         return self._sum(logits.float(), smooth) / window_weight
 
+    def hits(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Count the rows whose every label is as it should be, at a threshold of one half: tuning comes after training.
+
+        Logits and labels are (batch, labels).
+        """
+        return ((logits > 0) == (labels > 0)).all(dim=-1).sum()
+
     def _sum(self, logits: Tensor, target: Tensor) -> Tensor:
         if self._gamma == 0:
             return functional.binary_cross_entropy_with_logits(

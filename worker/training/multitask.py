@@ -33,6 +33,10 @@ class MultitaskLoss:
         ]
         return torch.stack(shares).sum()
 
+    def hits(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Count the rows that their own task answers right; no other task can hit a label that is not its."""
+        return torch.stack([loss.hits(logits[:, head.columns], _own(labels, head)) for head, loss in self._parts]).sum()
+
 
 def _own(labels: Tensor, head: Head) -> Tensor:
     """Count the labels of a task from 0; rows of other tasks are ignored, which costs less than waiting for a GPU."""

@@ -23,6 +23,9 @@ class Objective(Protocol):
     def share(self, logits: Tensor, labels: Tensor, window_weight: Tensor) -> Tensor:
         """Give a batch's share of its window's loss."""
 
+    def hits(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Count the rows of a batch that are answered right; stays on their device."""
+
 
 def objective(
     wishes: ResolvedHyperparameters,

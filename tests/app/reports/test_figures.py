@@ -22,6 +22,7 @@ def words(svg: str) -> list[str]:
 @pytest.mark.parametrize(("name", "shown"), [
     ("loss", ["Losscontent-rating:3", "train/loss", "eval/loss", "kept checkpoint"]),
     ("metrics", ["Validation scorescontent-rating:3", "eval/f1_macro", "commonest label 0.602"]),
+    ("accuracy", ["Accuracy in training and validationcontent-rating:3", "train/accuracy", "eval/accuracy"]),
     ("learning_rate", ["Learning ratecontent-rating:3", "train/learning_rate"]),
     ("confusion_matrix", ["Confusion matrix, test splitcontent-rating:3", "general", "251"]),
 ])  # fmt: skip
