@@ -13,6 +13,7 @@ from app.errors import JobFailure
 from app.schemas.base import Resource
 from app.schemas.datasets import ProblemType
 from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
+from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, DatasetRef, Phase, TrainJobRequest, Usage
 from app.schemas.metrics import Evaluation
 
@@ -121,6 +122,8 @@ class Resolved(Message):
     device: str
     """The device, as a person would name it: ``cpu``, ``NVIDIA H100``."""
     base_model: BaseModelRef
+    inspection: Inspection | None = None
+    """What the network is made of."""
 
 
 class Stepped(Message):

@@ -123,6 +123,7 @@ def _manifest(
         dataset=spec.dataset,
         hyperparameters=setup.data.hyperparameters.model_dump(),
         resolutions=setup.resolutions,
+        inspection=setup.inspection,
         validation=validation,
         test=test,
         exports=[],

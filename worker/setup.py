@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from app.schemas.datasets import SplitName
 from app.schemas.families import FamilyOptions, HierarchicalOptions
 from app.schemas.hyperparameters import Resolution
+from app.schemas.inspections import Inspection
 from app.schemas.jobs import JobWarning
 from worker import device as machine
 from worker.data.batches import Batches
@@ -26,6 +27,7 @@ from worker.fitting import Room, fit
 from worker.heads import Head, heads_of, logit_names
 from worker.memory import Memory, memory_of
 from worker.models import reading
+from worker.models.anatomy import inspect
 from worker.models.families import default_rates, inner_config, known, position_limit
 from worker.models.head import dropout_of, set_dropout
 from worker.models.multitask import OneHead
@@ -49,6 +51,7 @@ class Setup:
     data: Prepared
     resolutions: list[Resolution]
     """What every ``auto`` became, and what several tasks add."""
+    inspection: Inspection
     heads: list[Head]
     """Which logits are which task's; the main one's first."""
     tasks: list[TaskData]
@@ -100,6 +103,7 @@ def set_up(
     resolutions = [*told_of_tasks, *data.resolutions]
     for warning in (*_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
+    inspection = inspect(network.model, data.hyperparameters, device)
     narrator.say(
         Resolved(
             hyperparameters=data.hyperparameters,
@@ -107,6 +111,7 @@ def set_up(
             total_steps=data.total_steps,
             device=machine.device_name(device),
             base_model=spec.base_model,
+            inspection=inspection,
         )
     )
     return Setup(
@@ -117,6 +122,7 @@ def set_up(
         position_limit=facts.position_limit,
         data=data,
         resolutions=resolutions,
+        inspection=inspection,
         heads=heads,
         tasks=[_task(head, splits, data, facts, check) for head, splits in zip(heads[1:], further, strict=True)],
     )

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Resolution
+from app.schemas.inspections import Inspection
 from app.schemas.jobs import (
     TERMINAL,
     Action,
@@ -69,6 +70,7 @@ def _describe(
             "resolutions": [Resolution.model_validate(item) for item in row.resolutions],
             "text": request.text,
             "export": request.export,
+            "inspection": None if row.inspection is None else Inspection.model_validate(row.inspection),
             "metrics": _metrics(row, version),
             "stop_reason": row.stop_reason,
             "result": None if version is None else _result(version),

@@ -14,6 +14,7 @@ from app.schemas.datasets import ProblemType
 from app.schemas.decisions import Decision
 from app.schemas.families import FamilyName
 from app.schemas.hyperparameters import Resolution
+from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict, Task
@@ -66,6 +67,8 @@ class Manifest(Resource):
     dataset: DatasetRef
     hyperparameters: dict[str, Any]
     resolutions: list[Resolution]
+    inspection: Inspection | None = None
+    """What the network is made of, as it was loaded for training."""
     validation: Evaluation | None
     test: Evaluation | None
     exports: list[ExportVerdict]

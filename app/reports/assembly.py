@@ -66,6 +66,7 @@ def build_report(
         exports=manifest.exports if manifest else [],
         diagnoses=diagnoses,
         issues=issues,
+        inspection=job.inspection,
         environment=_environment(job, manifest),
         warnings=job.warnings,
         metadata=job.metadata,

@@ -10,6 +10,7 @@ from app.schemas.datasets import ProblemType, SplitName
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.families import EncoderOptions, Family, FamilyName, FamilyOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
+from app.schemas.inspections import Inspection
 from app.schemas.metrics import Evaluation
 from app.schemas.profiles import ProfileName
 from app.schemas.text import TextOptions
@@ -265,6 +266,8 @@ class Job(Resource):
     """What is done to each text."""
     export: ExportOptions
     """What is handed back beside the weights."""
+    inspection: Inspection | None = None
+    """What the network is made of; null until a worker has loaded it."""
     metrics: JobMetrics
     """How well its model does, so far."""
     stop_reason: str | None

@@ -5,6 +5,7 @@ from datetime import datetime
 from app.schemas.base import Resource
 from app.schemas.datasets import DataWarning, ProblemType, SplitName
 from app.schemas.diagnoses import ChangeValue, Diagnosis
+from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, BestMetric, DatasetRef, JobWarning, Status, Usage
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict
@@ -269,6 +270,8 @@ class Report(Resource):
     """What the whole history says, the gravest first."""
     issues: DataIssues | None
     """What the kept checkpoint shows about the data; null until the job has succeeded."""
+    inspection: Inspection | None = None
+    """What the network is made of; null until a worker has loaded it."""
     environment: Environment
     """Where and with what it ran."""
     warnings: list[JobWarning]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import Conflict, JobFailure
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Resolution
+from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, BestMetric, JobWarning, Phase, Progress, Status, Usage, WorkerRef
 from app.schemas.metrics import Evaluation
 from app.store import claims, events, metrics, transitions
@@ -51,6 +52,7 @@ class Recorded:
     usage: Usage | None = None
     stop_reason: str | None = None
     device: str | None = None
+    inspection: Inspection | None = None
 
 
 def claim(
@@ -155,6 +157,8 @@ def _note_circumstances(job: Job, batch: Recorded) -> None:
         job.diagnoses = [diagnosis.model_dump(mode="json") for diagnosis in batch.diagnoses]
     if batch.usage is not None:
         job.usage = job.usage | batch.usage.model_dump(exclude_unset=True)
+    if batch.inspection is not None:
+        job.inspection = batch.inspection.model_dump(mode="json")
     if batch.device is not None and job.worker is not None:
         job.worker = job.worker | {"device": batch.device}
 

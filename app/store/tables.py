@@ -158,6 +158,7 @@ class Job(Base):
     warnings: Mapped[list[Any]]
     diagnoses: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))  # of the newest examination
     usage: Mapped[dict[str, Any]]  # Usage
+    inspection: Mapped[dict[str, Any] | None]  # Inspection; once a worker has loaded the network
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata")
 
     created_at: Mapped[datetime]

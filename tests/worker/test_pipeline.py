@@ -17,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from app.artifacts.bundle import GOLDEN, MANIFEST, Bundle, sha256_of
 from app.errors import JobFailure
+from app.reports.model_card import model_card
 from app.schemas.jobs import ExportOptions
 from app.schemas.reports import DataIssues
 from app.serving.golden import read, replay
@@ -131,6 +132,8 @@ def test_attempt_from_rows_to_bundle(finished: Finished) -> None:
     assert manifest.validation == best.evaluation
     assert manifest.test == test.evaluation
     assert manifest.hyperparameters == resolved.hyperparameters.model_dump()
+    assert manifest.inspection == resolved.inspection is not None
+    assert f"with {resolved.inspection.parameters:,} parameters" in model_card("mood", 1, manifest)
     [verdict] = manifest.exports
     assert verdict.passed
     assert verdict.rows == 36

@@ -24,6 +24,8 @@ CONNECT: Mapping[str, Callable[[Settings], StartTracker]] = {
 }
 PACKAGES = {"mlflow": "mlflow", "wandb": "wandb"}
 """What a tracker needs installed, by its name; the extra of this project is called like the tracker."""
+NETWORK = {"architecture", "parameters", "trainable_parameters", "size_mb"}
+"""What trackers show of the network; its layers are in the report."""
 FAREWELL_SECONDS = 10.0
 """How long a job's slot waits for trackers to take leave; they go on by themselves after that."""
 
@@ -121,7 +123,9 @@ def _values(event: Stepped | Evaluated) -> dict[str, float]:
 
 def _parameters(event: Resolved) -> dict[str, Any]:
     decided = event.hyperparameters.model_dump(mode="json")
-    return decided | {"total_steps": event.total_steps, "device": event.device, "base_model": event.base_model.id}
+    network = {} if event.inspection is None else event.inspection.model_dump(include=NETWORK)
+    run = {"total_steps": event.total_steps, "device": event.device, "base_model": event.base_model.id}
+    return decided | network | run
 
 
 def _failed(name: str, error: Exception) -> Warned:

@@ -160,11 +160,15 @@ class Recorder:
             update={"total_steps": event.total_steps, "num_train_epochs": event.hyperparameters.num_train_epochs}
         )
         data = event.model_dump(mode="json", include={"total_steps", "device", "resolutions"})
+        if event.inspection is not None:
+            data["parameters"] = event.inspection.parameters
+            data["trainable_parameters"] = event.inspection.trainable_parameters
         return Recorded(
             hyperparameters=event.hyperparameters.model_dump(mode="json"),
             resolutions=event.resolutions,
             base_model=event.base_model,
             device=event.device,
+            inspection=event.inspection,
             progress=self.progress,
             events=[NewEvent("resolved", data)],
         )

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from app.api.reports import preferred, read_issues
 from app.artifacts.keys import ISSUES, of_attempt
+from app.schemas.inspections import Inspection, Layer
 from app.schemas.jobs import WorkerRef
 from app.schemas.reports import DataIssues, HardExample, Report
 from app.store import jobs
@@ -17,6 +18,14 @@ from tests.app.api.problem import problem_of
 
 CURVES = {"train/loss": 3.0, "eval/loss": 3.5}
 POINTS = [Point(name, step, step / 10, value / step) for step in range(1, 31) for name, value in CURVES.items()]
+INSPECTION = Inspection(
+    architecture="BertForSequenceClassification",
+    parameters=1000,
+    trainable_parameters=10,
+    size_mb=0.5,
+    device="cpu",
+    layers=[Layer(name="bert", kind="BertModel", parameters=990)],
+)
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
 
@@ -28,10 +37,22 @@ def running(db: Database, job_id: str) -> str:
         claim = jobs.claim(session, job_id, owner="w", queues=["default"], lease_seconds=60, worker=WorkerRef(id="w"))
         assert claim is not None
         jobs.start_phase(session, claim, "training")
-        jobs.record(session, claim, jobs.Recorded(points=POINTS, last_metrics={"train/loss": 0.1}))
+        jobs.record(
+            session, claim, jobs.Recorded(points=POINTS, last_metrics={"train/loss": 0.1}, inspection=INSPECTION)
+        )
 
     db.run(work)
     return job_id
+
+
+def test_a_job_says_what_its_network_is_made_of(client: TestClient, job_id: str) -> None:
+    assert client.get(f"/jobs/{job_id}").json()["inspection"] is None
+    assert client.get(f"/jobs/{job_id}/report").json()["inspection"] is None
+
+
+def test_a_running_job_says_what_its_network_is_made_of(client: TestClient, running: str) -> None:
+    for place in (f"/jobs/{running}", f"/jobs/{running}/report"):
+        assert client.get(place).json()["inspection"] == INSPECTION.model_dump()
 
 
 def test_a_waiting_job_has_a_report_of_what_there_is(client: TestClient, job_id: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from app.reports.assembly import build_report
 from app.schemas.datasets import DatasetProfile, DataWarning, SplitCounts, SplitName, TextLengths
 from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
+from app.schemas.inspections import Inspection, Layer
 from app.schemas.jobs import (
     BaseModelRef,
     BestMetric,
@@ -63,6 +64,19 @@ def evaluation(split: str, matrix: list[list[int]], names: list[str]) -> Evaluat
         per_class=scores,
         confusion_matrix=matrix,
     )
+
+
+INSPECTION = Inspection(
+    architecture="RobertaForSequenceClassification",
+    parameters=124_647_939,
+    trainable_parameters=592_131,
+    size_mb=475.5,
+    device="NVIDIA RTX 3080",
+    layers=[
+        Layer(name="roberta", kind="RobertaModel", parameters=124_055_040),
+        Layer(name="roberta.embeddings", kind="RobertaEmbeddings", parameters=39_000_576),
+    ],
+)
 
 
 @pytest.fixture
@@ -130,11 +144,13 @@ def make_job(hyperparameters: dict[str, Any]) -> Callable[..., Job]:
                 validation=evaluation("validation", VALIDATION, names),
                 test=evaluation("test", TEST, names),
             ),
+            "inspection": INSPECTION,
             "stop_reason": "early_stopping",
             "result": JobResult(model="content-rating", version=3, artifacts=["model.onnx"]),
             "error": None,
             "warnings": [JobWarning(code="truncated", detail="38 texts are too long.", remedy="Raise max_length.")],
             "usage": Usage(train_seconds=9000, peak_memory_mb=7340, phases={"training": 9000, "exporting": 44.2}),
+            "queue": "default",
             "priority": 0,
             "metadata": {"team": "safety"},
             "created_at": CREATED,

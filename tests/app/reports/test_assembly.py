@@ -33,6 +33,7 @@ def test_a_succeeded_job_is_reported_in_full(report: Report) -> None:
         "eval/loss",
         "eval/f1_macro",
         "eval/accuracy",
+        "train/accuracy",
         "train/learning_rate",
     ]
     assert report.diagnoses == []  # early stopping kept the checkpoint of epoch 6

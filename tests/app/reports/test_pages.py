@@ -86,12 +86,13 @@ def test_the_page_shows_every_section(report: Report) -> None:
         "What the model shows about the data",
         "For publication",
         "Hyperparameters",
+        "Network",
         "Environment",
         "Warnings",
     ):
         assert f"<h2>{heading}</h2>" in html
     assert "A hard text" in html
-    assert html.count("<svg viewBox") - html.count('class="key"') == 5  # three charts, two heat maps
+    assert html.count("<svg viewBox") - html.count('class="key"') == 6  # four charts, two heat maps
 
 
 def test_the_page_needs_nothing_from_anywhere_and_runs_nothing(report: Report) -> None:
@@ -180,6 +181,8 @@ def test_markdown_says_what_the_page_says(report: Report) -> None:
         "## For publication",
         "- **Batch size**: 4 physical, 16 effective (gradient accumulation over 4)",
         "| general | 251 | 36 | 8 |",
+        "RobertaForSequenceClassification with 124,647,939 parameters, 592,131 of them trainable in the first step",
+        "| roberta.embeddings | RobertaEmbeddings | 39,000,576 |",
         "| max\\_length | 256 | 99 % of the texts keep within 243. |",
     ):
         assert words in markdown
@@ -217,7 +220,16 @@ def test_many_labels_are_listed_instead_of_drawn(make_job: Make, make_evaluation
 def test_the_baseline_is_drawn_beside_the_accuracy(report: Report) -> None:
     drawn = {chart.title: chart for chart in charts(report)}
 
-    assert list(drawn) == ["Loss", "Validation scores", "Learning rate"]
+    assert list(drawn) == [
+        "Loss",
+        "Validation scores",
+        "Accuracy in training and validation",
+        "Learning rate",
+    ]
+    assert [curve.name for curve in drawn["Accuracy in training and validation"].curves] == [
+        "train/accuracy",
+        "eval/accuracy",
+    ]
     assert [curve.name for curve in drawn["Validation scores"].curves] == ["eval/f1_macro", "eval/accuracy"]
     level = drawn["Validation scores"].level
     assert level is not None

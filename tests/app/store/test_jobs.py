@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound, Unprocessable
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Resolution
+from app.schemas.inspections import Inspection, Layer
 from app.schemas.jobs import BaseModelRef, BestMetric, JobWarning, Progress, TrainJobRequest, Usage
 from app.schemas.metrics import Evaluation
 from app.store import jobs, metrics
@@ -155,6 +156,16 @@ def evaluation(split: str) -> Evaluation:
     return Evaluation(split=split, examples=2, per_class=[], confusion_matrix=[[1, 0], [0, 1]], **scores)
 
 
+INSPECTION = Inspection(
+    architecture="TextCNN",
+    parameters=5,
+    trainable_parameters=5,
+    size_mb=0.1,
+    device="cpu",
+    layers=[Layer(name="a", kind="Linear", parameters=5)],
+)
+
+
 def test_a_record_holds_what_the_attempt_saw(store: Any) -> None:
     claim = store.running()
     warning = JobWarning(code="truncated", detail="d")
@@ -170,6 +181,7 @@ def test_a_record_holds_what_the_attempt_saw(store: Any) -> None:
         warnings=[warning],
         usage=Usage(train_seconds=1.0),
         device="cpu",
+        inspection=INSPECTION,
     )
     assert store.do(jobs.record, claim, first)
     best = BestMetric(name="f1_macro", value=0.5, step=2, epoch=1.0)
@@ -191,6 +203,7 @@ def test_a_record_holds_what_the_attempt_saw(store: Any) -> None:
     assert len(job.warnings) == 1, "the same warning is told once"
     assert job.usage == {"train_seconds": 1.0, "gpu_seconds": 0.0}
     assert job.worker == {"id": "wrk_1", "device": "cpu"}
+    assert Inspection.model_validate(job.inspection) == INSPECTION
     assert [event.data for event in store.events(job.id)[2:]] == [{"step": 1}, {"step": 2}]
     assert [point.value for point in store.do(metrics.history, job.id)] == [0.9], "NaN is no point"
 

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from app.errors import Unavailable
 from app.schemas.hyperparameters import Hyperparameters, ResolvedHyperparameters
+from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef
 from app.schemas.metrics import ClassScores, Evaluation
 from app.settings import Settings
@@ -70,6 +71,14 @@ def resolved() -> Resolved:
         total_steps=20,
         device="cpu",
         base_model=BaseModelRef(id="minilm-l6", source="package"),
+        inspection=Inspection(
+            architecture="BertForSequenceClassification",
+            parameters=1000,
+            trainable_parameters=10,
+            size_mb=0.5,
+            device="cpu",
+            layers=[],
+        ),
     )
 
 
@@ -137,6 +146,7 @@ def test_mlflow_keeps_a_run_in_its_database(
     assert run.data.metrics["eval/f1:a_b"] == 0.75
     assert run.data.metrics["test/accuracy"] == 0.5
     assert (run.data.params["batch_size"], run.data.params["total_steps"]) == ("8", "20")
+    assert (run.data.params["parameters"], run.data.params["trainable_parameters"]) == ("1000", "10")
     assert run.data.tags["team"] == "a"
     assert run.data.tags["tunesmith.job"] == RUN.job_id
     assert run.data.tags["mlflow.note.content"] == "first try"
