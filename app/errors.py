@@ -7,7 +7,7 @@ AppError
 ├── NotFound 404                ├── Conflict 409                └── StorageFull 507
 ├── MethodNotAllowed 405        ├── PreconditionFailed 412
 ├── PayloadTooLarge 413         ├── HeadersTooLarge 431
-└── UnsupportedMediaType 415
+└── UnsupportedMediaType 415    └── DeadlineExceeded 504
 
 A ``JobFailure`` never crosses HTTP as a status: a worker stores it as the ``error`` of the job.
 """
@@ -137,6 +137,10 @@ class InternalError(AppError):
 
 class Unavailable(AppError):
     status, title, category, retryable = 503, "Service unavailable", "resource", True
+
+
+class DeadlineExceeded(AppError):
+    status, title, category, retryable = 504, "Deadline exceeded", "resource", True
 
 
 class StorageFull(AppError):

@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from app.api import openapi, problems, routes, uploads
+from app.api.admission import Admission
 from app.api.auth import Guard, require_key_off_loopback
 from app.api.dataset_rows import RowReader
 from app.api.deps import Services
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     routes.include_all(app, with_docs=settings.docs_enabled)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     # The last one added is the outermost: it sees everything, the guard's refusals too.
+    app.add_middleware(Admission, settings=settings, direct=routes.direct())
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(RequestContext)
     return app

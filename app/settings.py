@@ -87,6 +87,16 @@ class Settings(BaseSettings):
     serve_preload_seconds: float = Field(
         30.0, ge=0, description="How long GET /readyz waits at start for the versions of those aliases."
     )
+    serve_queue_items: int = Field(2048, ge=1, description="Texts that may wait for inference; beyond it 429.")
+    serve_refusal_hold_ms: int = Field(
+        150,
+        ge=0,
+        le=5_000,
+        description="How long an answer 429 is held back, so that who asks at once again waits.",
+    )
+    serve_refusals_held: int = Field(
+        512, ge=0, description="Answers 429 that are held back at a time; others go out at once."
+    )
     registry_refresh_seconds: float = Field(1.0, gt=0, description="How soon a new version or a moved alias is seen.")
 
     # Jobs and workers

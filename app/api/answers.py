@@ -29,7 +29,7 @@ HEADERS: dict[str, Document] = {
     "X-Model-Version": {"description": "The version that answered.", "example": "customer-messages:3"},
     "Server-Timing": {
         "description": "Milliseconds of each step, for the developer tools of a browser.",
-        "example": "queue;dur=0.02, tokenize;dur=0.31, infer;dur=4.87",
+        "example": "total;dur=5.31, queue;dur=0.02, tokenize;dur=0.31, infer;dur=4.87",
     },
     "WWW-Authenticate": {"description": "How to authenticate.", "example": 'Bearer realm="tunesmith"'},
     "Allow": {"description": "The methods that the path takes.", "example": "GET, POST"},

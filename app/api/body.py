@@ -27,8 +27,8 @@ class StrictRoute(APIRoute):
         parameters = _parameter_names(self)
 
         async def strict(request: Request) -> Response:
-            if request.url.query:
-                _refuse_unknown_parameters(request, parameters)
+            if request.scope["query_string"]:
+                refuse_unknown_parameters(request, parameters)
             if model is not None:
                 request = _Parsed(request, await read_json(request))
             try:
@@ -118,7 +118,8 @@ def _parameter_names(route: APIRoute) -> frozenset[str]:
     return frozenset(declared | {parameter["name"] for parameter in extra if parameter["in"] == "query"})
 
 
-def _refuse_unknown_parameters(request: Request, known: frozenset[str]) -> None:
+def refuse_unknown_parameters(request: Request, known: frozenset[str]) -> None:
+    """Raise Unprocessable ``unknown-parameter`` for query parameters that a route does not know."""
     errors = []
     for name in request.query_params:
         if name.split("[", 1)[0] not in known:

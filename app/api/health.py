@@ -64,6 +64,9 @@ def readyz(services: ServicesDep) -> Readiness:
 )
 def prometheus_metrics(services: ServicesDep) -> Response:
     """Give every metric of this process, and the jobs and workers as the database knows them."""
+    telemetry.MODEL_BYTES.clear()  # what was let go is no series any more
+    for held in services.pool.loaded():
+        telemetry.MODEL_BYTES.labels(held.model, held.version, held.format).set(held.bytes)
     try:
         _read_gauges(services)
     except AppError:  # without the database the process's own metrics are all the more wanted

@@ -3,7 +3,7 @@
 import re
 import time
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,12 +17,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MOST_HEADERS, _MOST_HEADER_BYTES = 100, 32 * 1024
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _SECURITY = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Cache-Control", "no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
 )
 
 log = get_logger(__name__)
@@ -65,16 +65,16 @@ class _Answer:
         self.status: int | None = None
         wished = Headers(scope=scope).get("x-request-id", "")
         self.request_id = wished if _REQUEST_ID.fullmatch(wished) else new_id("req")
-        scope.setdefault("state", {})["request_id"] = self.request_id
+        scope.setdefault("state", {}).update(request_id=self.request_id, arrived=self.started)
 
     async def send(self, message: Message) -> None:
         """Pass a message on; the first one gets the headers every answer has."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self.request_id
-            for name, value in _SECURITY:
-                headers.setdefault(name, value)
+            given = message.setdefault("headers", [])
+            names = {name.lower() for name, _ in given}
+            added = [header for header in _SECURITY if header[0] not in names]
+            message["headers"] = [*given, *added, (b"x-request-id", self.request_id.encode())]
         await self._send(message)
 
     async def give_up(self, error: AppError, receive: Receive) -> None:
@@ -91,8 +91,9 @@ class _Answer:
         route = getattr(self.scope.get("route"), "path", "(none)")
         method = self.scope["method"] if self.scope["method"] in _METHODS else "(other)"
         status = self.status or 499
-        telemetry.HTTP_REQUESTS.labels(method, route, status).inc()
-        telemetry.HTTP_SECONDS.labels(method, route).observe(seconds)
+        answers, times = telemetry.http_meters(method, route, status)
+        answers.inc()
+        times.observe(seconds)
         write = log.debug if route in _QUIET else log.info
         write("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
 

@@ -3,7 +3,21 @@
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.api import archives, artifacts, datasets, docs, events, health, imports, jobs, models, predictions, reports
+from app.api import (
+    archives,
+    artifacts,
+    datasets,
+    docs,
+    events,
+    health,
+    imports,
+    jobs,
+    models,
+    predictions,
+    reports,
+    serving,
+)
+from app.api.body import Handler
 
 VERSION_PREFIX = "/v1"
 
@@ -16,7 +30,9 @@ PARTS: tuple[APIRouter, ...] = (
     artifacts.router,
     models.router,
     archives.router,
+    predictions.direct,
     predictions.router,
+    serving.router,
     health.router,
 )
 
@@ -36,3 +52,10 @@ def methods_at(path: str) -> list[str]:
     plain = path.removeprefix(VERSION_PREFIX)
     routes = [route for router in PARTS for route in router.routes if isinstance(route, APIRoute)]
     return sorted({method for route in routes if route.path_regex.match(plain) for method in route.methods or ()})
+
+
+def direct() -> dict[str, tuple[APIRoute, Handler]]:
+    """Give the routes that are reached without the framework's search, and their handlers, by path."""
+    found = [route for route in predictions.direct.routes if isinstance(route, APIRoute)]
+    prefixes = ("", VERSION_PREFIX)
+    return {prefix + route.path: (route, route.get_route_handler()) for route in found for prefix in prefixes}

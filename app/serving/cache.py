@@ -38,6 +38,10 @@ class Cache:
         """Whether versions in use keep more in memory than there should be."""
         return self.bytes > self._limit
 
+    def versions(self) -> list[LoadedVersion]:
+        """Give what is loaded, the longest unused first; may be asked from any thread."""
+        return list(self._held.values())
+
     def get(self, key: Key) -> LoadedVersion | None:
         """Give a version if it is loaded; it then counts as just used."""
         version = self._held.get(key)

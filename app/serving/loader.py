@@ -108,10 +108,12 @@ class Loader:
         predictor = Predictor.load(bundle)
         if source.golden:
             golden.replay(golden.read(bundle.path(GOLDEN), source.model), predictor)
-        version = LoadedVersion(source.model, source.version, predictor, bytes=0)
-        warm_up(version)
         predictor.rest()
         trim_memory()
         size = bundle.manifest.files[bundle.manifest.served_file].bytes
-        version.bytes = max(resident_bytes() - before, size)
+        taken = max(resident_bytes() - before, size)
+        version = LoadedVersion(source.model, source.version, predictor, bytes=taken)
+        warm_up(version)  # only now: what its batches take is given back, but not always all of it
+        predictor.rest()
+        trim_memory()
         return version

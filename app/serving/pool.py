@@ -123,6 +123,10 @@ class Pool:
         preloading = time.monotonic() < self._preload_until
         return Standing(len(self._cache), self._cache.bytes, self._limit, preloading, behind)
 
+    def loaded(self) -> list[LoadedVersion]:
+        """Give what is loaded, the longest unused first; may be asked from any thread."""
+        return self._cache.versions()
+
     async def _meaning(self, reference: str) -> Meaning:
         try:
             return self._registry.resolve(reference)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -12,10 +13,10 @@ from app.serving.loaded import LoadedVersion
 from app.serving.long_texts import refuse_long
 from app.serving.pool import Pool
 from app.settings import Settings
-from app.telemetry import PREDICT_SECONDS, PREDICT_TEXTS
+from app.telemetry import meters_of
 from app.text.tokenizer import Encoded
 
-SHORT_CHARS = 4_000
+SHORT_CHARS, FEW_TEXTS = 4_000, 8
 """Up to here tokenizing takes less than handing it to a thread."""
 
 
@@ -24,32 +25,40 @@ class PredictionService:
 
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool = pool
-        self._batcher = Batcher(
-            threads=settings.serve_threads or len(os.sched_getaffinity(0)), longest_wait_ms=settings.serve_queue_ms
+        self.batcher = Batcher(
+            threads=settings.serve_threads or len(os.sched_getaffinity(0)),
+            longest_wait_ms=settings.serve_queue_ms,
+            most_items=settings.serve_queue_items,
         )
+        # One thread: it tokenizes the next long request while the others compute, and takes no more than a core.
+        self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenize")
 
     def close(self) -> None:
-        """Answer what waits, then end the inference threads."""
-        self._batcher.close()
+        """Answer what waits, then end the threads."""
+        self.batcher.close()
+        self._tokenizing.shutdown()
 
-    async def predict(self, request: PredictRequest) -> PredictResponse:
-        """Classify the texts of a request, in their order. Raises NotFound, Unprocessable, Overloaded, Unavailable."""
-        started = time.perf_counter()
+    async def predict(
+        self, request: PredictRequest, *, arrived: float | None = None, deadline: float | None = None
+    ) -> PredictResponse:
+        """Classify the texts of a request, in their order.
+
+        It arrived and is to be answered until ``deadline`` by ``time.perf_counter``. Raises NotFound, Unprocessable,
+        Overloaded, DeadlineExceeded, Unavailable.
+        """
+        arrived = time.perf_counter() if arrived is None else arrived
         texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
         async with self._pool.use(request.model, request.prefer) as version:
             begun = time.perf_counter()
             encoded = await self._encode(version, texts)
             refuse_long(encoded, version.predictor.encoder, alone=isinstance(request.inputs, str))
             tokenize_ms = (time.perf_counter() - begun) * 1e3
-            rows = await self._batcher.run(version.predictor, version.gauge, encoded.ids)
-        logits = np.stack([row.logits for row in rows])
-        predictions = version.predictor.decide(logits, encoded, request.top_k, request.return_all_scores)
-        timing = Timing(
-            queue_ms=max(row.queue_ms for row in rows),
-            tokenize_ms=tokenize_ms,
-            infer_ms=max(row.infer_ms for row in rows),
+            call = await self.batcher.run(version, encoded.ids, deadline=deadline)
+        predictions = version.predictor.decide(np.stack(call.logits), encoded, request.top_k, request.return_all_scores)
+        timing = Timing(queue_ms=call.queue_ms, tokenize_ms=tokenize_ms, infer_ms=call.infer_ms)
+        meters_of(version.model, version.version).answered(
+            len(texts), **timing.model_dump(), total_ms=(time.perf_counter() - arrived) * 1e3
         )
-        _observe(timing, time.perf_counter() - started, len(texts))
         return PredictResponse(
             model=version.model,
             version=version.version,
@@ -59,13 +68,7 @@ class PredictionService:
         )
 
     async def _encode(self, version: LoadedVersion, texts: list[str]) -> Encoded:
-        if sum(map(len, texts)) <= SHORT_CHARS:
-            return version.predictor.encoder.encode(texts)
-        return await asyncio.to_thread(version.predictor.encoder.encode, texts)
-
-
-def _observe(timing: Timing, seconds: float, texts: int) -> None:
-    PREDICT_TEXTS.inc(texts)
-    PREDICT_SECONDS.labels(stage="total").observe(seconds)
-    for stage in ("queue", "tokenize", "infer"):
-        PREDICT_SECONDS.labels(stage=stage).observe(getattr(timing, f"{stage}_ms") / 1e3)
+        encode = version.predictor.encoder.encode
+        if len(texts) <= FEW_TEXTS and sum(map(len, texts)) <= SHORT_CHARS:
+            return encode(texts)
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, encode, texts)

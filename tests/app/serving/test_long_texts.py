@@ -14,9 +14,9 @@ from onnx import TensorProto, helper
 from app.errors import JobFailure, Unprocessable
 from app.reports.model_card import program
 from app.schemas.text import TokenizerSettings
-from app.serving.batcher import Gauge
 from app.serving.loaded import LoadedVersion, warm_up
 from app.serving.predictor import Predictor
+from app.serving.waiting import Gauge
 from tests.app.serving.tiny import PAD, graph, word_scores, write_bundle
 
 IN_CHUNKS = TokenizerSettings(max_length=8, pad_token_id=PAD, long_text="hierarchical", max_chunks=3)

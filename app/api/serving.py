@@ -1,0 +1,50 @@
+"""How this process serves: for operators who ask why it is slow, or why it is not."""
+
+from fastapi import APIRouter
+
+from app.api.body import StrictRoute
+from app.api.deps import ServicesDep
+from app.schemas.serving import Batching, BatchTrial, LoadedModel, Queue, Serving
+from app.serving.loaded import LoadedVersion
+
+router = APIRouter(tags=["Service"], route_class=StrictRoute)
+
+
+@router.get(
+    "/serving", summary="What is loaded, and how fast is it?", response_description="The state of this process."
+)
+async def get_serving(services: ServicesDep) -> Serving:
+    """Tell what waits for inference, and of each loaded version its memory, speed and batches.
+
+    It is the state of the process that answers; where several serve, each has its own.
+    """
+    batcher, settings = services.predictions.batcher, services.settings
+    queue = Queue(
+        texts=len(batcher),
+        seconds=round(batcher.estimated_wait(), 4),
+        longest_seconds=settings.serve_queue_ms / 1000,
+        most_texts=settings.serve_queue_items,
+    )
+    return Serving(threads=batcher.threads, queue=queue, versions=[_loaded(held) for held in services.pool.loaded()])
+
+
+def _loaded(held: LoadedVersion) -> LoadedModel:
+    policy = held.gauge.policy
+    trials = [
+        BatchTrial(
+            texts=trial.items,
+            length=trial.length,
+            milliseconds=round(trial.milliseconds, 3),
+            tokens_per_second=round(trial.tokens_per_second),
+        )
+        for trial in policy.trials
+    ]
+    return LoadedModel(
+        model=held.model,
+        version=held.version,
+        format=held.format,
+        bytes=held.bytes,
+        calls_in_flight=held.users,
+        tokens_per_second=round(held.gauge.tokens_per_second),
+        batching=Batching(texts=policy.items, tokens=policy.tokens, trials=trials),
+    )

@@ -1,0 +1,71 @@
+"""How this process serves: what waits, what is loaded, and how its batches were chosen."""
+
+from app.schemas.base import Resource
+from app.schemas.jobs import ServedFormat
+
+
+class Queue(Resource):
+    """What waits for inference."""
+
+    texts: int
+    """Texts that wait."""
+    seconds: float
+    """How long a new text would wait, estimated from the speed of each version."""
+    longest_seconds: float
+    """Requests are answered with 429 when ``seconds`` is more than this."""
+    most_texts: int
+    """Requests are answered with 429 when more texts than this would wait."""
+
+
+class BatchTrial(Resource):
+    """One shape of batch that was timed when the version was loaded."""
+
+    texts: int
+    """Texts in it."""
+    length: int
+    """Tokens of each."""
+    milliseconds: float
+    """The fastest of all tries."""
+    tokens_per_second: float
+    """How fast that is."""
+
+
+class Batching(Resource):
+    """What one batch of a version may be; measured on this machine when the version was loaded."""
+
+    texts: int
+    """Most texts."""
+    tokens: int
+    """Most tokens, padding included; a single longer text goes alone."""
+    trials: list[BatchTrial]
+    """What it was chosen from: the smallest batch that is within 3 % of the fastest."""
+
+
+class LoadedModel(Resource):
+    """One version in memory, in one format."""
+
+    model: str
+    """Its model."""
+    version: int
+    """Its number."""
+    format: ServedFormat
+    """The format that answers."""
+    bytes: int
+    """Memory it takes."""
+    calls_in_flight: int
+    """Calls that it is answering; it is not let go meanwhile."""
+    tokens_per_second: float
+    """How fast one thread is with it: measured at first, then a moving average of its batches."""
+    batching: Batching
+    """How its texts are put into batches."""
+
+
+class Serving(Resource):
+    """How one API process serves."""
+
+    threads: int
+    """Threads that run inference."""
+    queue: Queue
+    """What waits for them."""
+    versions: list[LoadedModel]
+    """What is in memory, the longest unused first."""

@@ -1,0 +1,138 @@
+"""How a version is best run in batches on this machine: measured at its load, because no rule fits all hardware."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.decision import Logits
+from app.text.tokenizer import TextEncoder
+
+Ids = NDArray[np.int64]
+
+SHAPES = (
+    *((items, 32) for items in (1, 2, 4, 8)),
+    *((items, 16) for items in (1, 2, 4, 8)),
+    *((items, 64) for items in (1, 2, 4)),
+)
+"""Texts and tokens of each, in the order in which they are tried: most texts that are asked about are about so long."""
+SECONDS = 0.3
+"""What measuring may compute; of slow models only the smallest batches are tried."""
+MOST_TRIES = 5
+"""Of each batch, while there is time."""
+NEAR_BEST = 0.97
+"""A smaller batch that is nearly as fast is better: it makes nobody wait."""
+
+FIRST_GUESS = 5_000.0
+"""Tokens a second of one thread, until a version has been measured."""
+
+
+class Measurable(Protocol):
+    """What is measured."""
+
+    encoder: TextEncoder
+
+    def logits(self, ids: Sequence[Ids]) -> Logits:
+        """Run one batch; (batch, labels)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One shape of batch that was tried."""
+
+    items: int
+    length: int
+    milliseconds: float
+    """The fastest of all tries, and the way to an inference thread and back."""
+
+    @property
+    def tokens(self) -> int:
+        """Count the tokens."""
+        return self.items * self.length
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Give the speed."""
+        return 1e3 * self.tokens / max(self.milliseconds, 1e-3)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPolicy:
+    """What one batch may be."""
+
+    items: int = 8
+    """Most texts."""
+    tokens: int = 512
+    """Most tokens, padding included; a single text may have more."""
+    tokens_per_second: float = FIRST_GUESS
+    """How fast one thread is with such batches."""
+    trials: tuple[Trial, ...] = ()
+    """What it was chosen from."""
+
+
+def measure(
+    version: Measurable, *, seconds: float = SECONDS, clock: Callable[[], float] = time.thread_time
+) -> BatchPolicy:
+    """Try batches of several shapes for so long, and choose.
+
+    The clock is that of this thread, which computes alone: what else keeps the cores busy while a version is loaded
+    should not decide how it is run from then on.
+    """
+    settings = version.encoder.settings
+    shapes = list(dict.fromkeys((items, min(length, settings.max_length)) for items, length in SHAPES))
+    best: dict[tuple[int, int], float] = {}
+    end, pace = clock() + seconds, 0.0  # seconds a token
+    way = way_to_a_thread()
+    for _ in range(MOST_TRIES):
+        for items, length in shapes:
+            if best and clock() + pace * items * length > end:
+                continue  # a smaller one may still be had
+            batch = [np.full(length, settings.pad_token_id, dtype=np.int64) for _ in range(items)]
+            started = clock()
+            version.logits(batch)
+            spent = clock() - started
+            best[items, length] = min(spent + way, best.get((items, length), spent + way))
+            pace = spent / (items * length)
+    return choose(best)
+
+
+def way_to_a_thread() -> float:
+    """Time the way to an inference thread and back, which every text saves that shares a batch."""
+    spent = []
+    with ThreadPoolExecutor(1) as thread:
+        for _ in range(20):
+            started = time.perf_counter()
+            thread.submit(int).result()
+            spent.append(time.perf_counter() - started)
+    return min(spent)
+
+
+def choose(seconds: dict[tuple[int, int], float]) -> BatchPolicy:
+    """Choose the smallest budget of tokens that is nearly as fast as the best; ``seconds`` by items and length."""
+    trials = tuple(Trial(items, length, 1e3 * spent) for (items, length), spent in sorted(seconds.items()))
+    # Lengths are compared each with itself: those that were tried with fewest texts would spoil the others' figures.
+    lengths = {trial.length for trial in trials}
+    top = {length: max(one.tokens_per_second for one in trials if one.length == length) for length in lengths}
+
+    def share(budget: int) -> float:
+        """Tell how much of the best speed a budget leaves, on average over the lengths."""
+        fit = [one for one in trials if one.tokens <= budget or one.items == 1]
+        shares = [max(one.tokens_per_second for one in fit if one.length == length) / top[length] for length in lengths]
+        return sum(shares) / len(shares)
+
+    tokens = min(budget for budget in {one.tokens for one in trials} if share(budget) >= NEAR_BEST)
+    used = [one for one in trials if one.tokens <= tokens]
+    fastest = max(one.tokens_per_second for one in used)
+    items = max(_fewest(used, length) for length in lengths)
+    return BatchPolicy(items=items, tokens=tokens, tokens_per_second=fastest, trials=trials)
+
+
+def _fewest(trials: Sequence[Trial], length: int) -> int:
+    """Tell how many texts of a length are nearly as fast as any number of them that was tried."""
+    alike = [one for one in trials if one.length == length]
+    top = max((one.tokens_per_second for one in alike), default=0.0)
+    return min((one.items for one in alike if one.tokens_per_second >= NEAR_BEST * top), default=1)

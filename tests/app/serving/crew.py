@@ -1,0 +1,57 @@
+"""Versions without a model, for the tests of what is around it: they answer with lengths, when they are allowed to."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.policy import BatchPolicy
+from app.serving.waiting import Gauge
+
+Ids = NDArray[np.int64]
+
+
+class Echo:
+    """Answers each text with its length; waits at its gate, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.at_gate = threading.Semaphore(0)
+        self.batches: list[list[int]] = []
+
+    def logits(self, ids: Sequence[Ids]) -> NDArray[np.float32]:
+        """Run one batch."""
+        self.batches.append([len(row) for row in ids])
+        self.at_gate.release()
+        assert self.gate.wait(30)
+        if any(len(row) == 13 for row in ids):
+            raise ValueError("thirteen")
+        return np.array([[len(row)] for row in ids], np.float32)
+
+    def rest(self) -> None:
+        """Give nothing back."""
+
+
+@dataclass(eq=False)
+class Version:
+    """What the batcher needs of a loaded version."""
+
+    model: str = "mood"
+    version: int = 1
+    predictor: Echo = field(default_factory=Echo)
+    gauge: Gauge = field(default_factory=Gauge)
+
+
+def version(items: int = 4, tokens: int = 256, speed: float = 1000.0) -> Version:
+    """Make one with a policy."""
+    made = Version()
+    made.gauge.begin(BatchPolicy(items, tokens, speed))
+    return made
+
+
+def texts(*lengths: int) -> list[Ids]:
+    """Make texts of so many tokens."""
+    return [np.zeros(length, np.int64) for length in lengths]

@@ -1,0 +1,161 @@
+"""The batcher: every caller's own answers, deadlines kept, nothing computed for callers who left, overload refused."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from app.errors import DeadlineExceeded, Overloaded
+from app.serving.batcher import Batcher
+from app.telemetry import PREDICT_DROPPED
+from tests.app.serving.crew import texts, version
+
+Scenario = Callable[[Batcher], Awaitable[None]]
+
+
+def run(scenario: Scenario, *, threads: int = 1, longest_wait_ms: int = 60_000, most_items: int = 2048) -> None:
+    """Play a scenario with a batcher of its own."""
+    batcher = Batcher(threads=threads, longest_wait_ms=longest_wait_ms, most_items=most_items)
+    try:
+        asyncio.run(scenario(batcher))
+    finally:
+        batcher.close()
+
+
+def dropped(reason: str) -> float:
+    return sum(
+        sample.value
+        for metric in PREDICT_DROPPED.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.labels["reason"] == reason
+    )
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.002)
+
+
+def test_every_caller_gets_its_own_answers_in_their_order() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked = version()
+        wishes = [[5 + n % 7, *range(20, 20 + n % 5)] for n in range(60)]
+        calls = await asyncio.gather(*(batcher.run(asked, texts(*wish)) for wish in wishes))
+        assert [[row[0] for row in call.logits] for call in calls] == wishes
+        assert len(batcher) == 0 and batcher.estimated_wait() == 0
+        assert max(map(len, asked.predictor.batches)) == 4
+
+    run(scenario, threads=3)
+
+
+def test_what_cannot_be_ready_in_time_is_answered_in_time_and_never_computed() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked, before = version(), dropped("expired")
+        asked.predictor.gate.clear()
+        first = asyncio.ensure_future(batcher.run(asked, texts(10)))
+        await until(lambda: len(asked.predictor.batches) == 1)
+        began = time.perf_counter()
+        with pytest.raises(DeadlineExceeded) as late:
+            await batcher.run(asked, texts(20, 21), deadline=began + 0.05)
+        assert 0.045 < time.perf_counter() - began < 5
+        assert (late.value.code, late.value.status) == ("deadline-exceeded", 504)
+        asked.predictor.gate.set()
+        await first
+        await batcher.run(asked, texts(30))
+        assert asked.predictor.batches == [[10], [30]]
+        assert dropped("expired") - before == 2
+
+    run(scenario)
+
+
+def test_a_deadline_that_is_kept_changes_nothing() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        call = await batcher.run(version(), texts(7), deadline=time.perf_counter() + 30)
+        assert [row[0] for row in call.logits] == [7]
+
+    run(scenario)
+
+
+def test_nothing_is_computed_for_a_caller_who_left() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked, before = version(), dropped("cancelled")
+        asked.predictor.gate.clear()
+        first = asyncio.ensure_future(batcher.run(asked, texts(10)))
+        await until(lambda: len(asked.predictor.batches) == 1)
+        gone = asyncio.ensure_future(batcher.run(asked, texts(*[20] * 50)))
+        await until(lambda: len(batcher) == 50)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        asked.predictor.gate.set()
+        await first
+        await batcher.run(asked, texts(30))
+        assert asked.predictor.batches == [[10], [30]]
+        assert (len(batcher), dropped("cancelled") - before) == (0, 50)
+
+    run(scenario)
+
+
+def test_a_batch_that_fails_fails_its_callers_alone() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked, before = version(items=1), dropped("failed")
+        with pytest.raises(ValueError, match="thirteen"):
+            await batcher.run(asked, texts(13))
+        assert dropped("failed") - before == 1
+        assert (await batcher.run(asked, texts(7))).logits[0][0] == 7
+
+    run(scenario)
+
+
+def test_too_much_work_is_refused_with_the_time_it_takes() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked = version(speed=100.0)
+        asked.predictor.gate.clear()
+        calls = [asyncio.ensure_future(batcher.run(asked, texts(10)))]
+        await until(lambda: len(asked.predictor.batches) == 1)
+        calls.append(asyncio.ensure_future(batcher.run(asked, texts(*[50] * 10))))
+        await until(lambda: len(batcher) == 10)
+        assert batcher.estimated_wait() == pytest.approx(5.0)
+        with pytest.raises(Overloaded) as refused:
+            await batcher.run(asked, texts(1))
+        assert refused.value.headers["Retry-After"] == "4"
+        assert refused.value.extra["queue_ms"] == 5000
+        asked.predictor.gate.set()
+        await asyncio.gather(*calls)
+        batcher.permit()
+
+    run(scenario, longest_wait_ms=1000)
+
+
+def test_only_so_many_texts_may_wait_but_one_list_always_may() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked = version(speed=1e9)
+        asked.predictor.gate.clear()
+        calls = [asyncio.ensure_future(batcher.run(asked, texts(10)))]
+        await until(lambda: len(asked.predictor.batches) == 1)
+        calls.append(asyncio.ensure_future(batcher.run(asked, texts(*[10] * 9))))  # more than may wait, but alone
+        await until(lambda: len(batcher) == 9)
+        with pytest.raises(Overloaded):
+            batcher.permit()
+        asked.predictor.gate.set()
+        await asyncio.gather(*calls)
+
+    run(scenario, most_items=8)
+
+
+def test_closing_answers_what_waits() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked = version()
+        asked.predictor.gate.clear()
+        calls = [asyncio.ensure_future(batcher.run(asked, texts(length))) for length in (3, 4, 5)]
+        await until(lambda: len(asked.predictor.batches) == 1)
+        closing = asyncio.ensure_future(asyncio.to_thread(batcher.close))
+        asked.predictor.gate.set()
+        assert [call.logits[0][0] for call in await asyncio.gather(*calls)] == [3, 4, 5]
+        await closing
+
+    run(scenario)

@@ -1,0 +1,72 @@
+"""How batches are chosen from what was measured, and that measuring ends in time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.serving.policy import SHAPES, choose, measure
+from app.serving.predictor import Predictor
+from tests.app.serving.tiny import write_bundle
+
+ITEMS, LENGTHS = (1, 2, 4, 8), (16, 32, 64)
+GRID = [(items, length) for items in ITEMS for length in LENGTHS]
+
+
+def test_where_batches_save_nothing_texts_go_alone() -> None:
+    policy = choose({(items, length): items * length / 1000 for items, length in GRID})
+    assert policy.items == 1
+    assert policy.tokens_per_second == pytest.approx(1000)
+
+
+def test_where_a_pass_has_a_price_of_its_own_batches_are_as_large_as_can_be() -> None:
+    policy = choose(dict.fromkeys(GRID, 0.01))
+    assert (policy.items, policy.tokens) == (8, 8 * 64)
+
+
+def test_what_is_slower_in_large_batches_gets_small_ones() -> None:
+    """Up to 64 tokens a pass costs as much whatever is in it; from there on each token costs more than before."""
+    seconds = {(n, length): 0.01 if n * length <= 64 else 0.01 * (n * length / 64) ** 1.3 for n, length in GRID}
+    policy = choose(seconds)
+    assert (policy.items, policy.tokens) == (4, 64)
+
+
+def test_three_percent_are_not_worth_a_larger_batch() -> None:
+    speeds = {1: 80, 2: 98, 4: 99, 8: 100}
+    policy = choose({(items, length): items * length / speeds[items] for items, length in GRID})
+    assert (policy.items, policy.tokens) == (2, 2 * 64)
+
+
+class Clockwork:
+    """A version that takes a known time, on a clock of its own."""
+
+    def __init__(self, seconds_a_token: float) -> None:
+        self.encoder = SimpleNamespace(settings=SimpleNamespace(max_length=512, pad_token_id=0))
+        self.now = 0.0
+        self._seconds_a_token = seconds_a_token
+
+    def logits(self, ids: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Let the time pass that a batch takes."""
+        self.now += self._seconds_a_token * len(ids) * max(map(len, ids))
+        return np.zeros((len(ids), 2), np.float32)
+
+
+@pytest.mark.parametrize("seconds_a_token", [1e-4, 1e-3, 9e-3])
+def test_measuring_takes_no_longer_than_it_may(seconds_a_token: float) -> None:
+    slow = Clockwork(seconds_a_token)
+    policy = measure(slow, seconds=0.3, clock=lambda: slow.now)
+    assert slow.now <= 0.3
+    assert policy.tokens_per_second == pytest.approx(1 / seconds_a_token, rel=0.2)
+    tried = {(trial.items, trial.length) for trial in policy.trials}
+    assert tried <= set(SHAPES) and (1, 32) in tried
+    assert len(tried) == len(SHAPES) or seconds_a_token >= 1e-3
+
+
+def test_a_real_version_is_measured_in_every_shape(tmp_path: Path) -> None:
+    policy = measure(Predictor.load(write_bundle(tmp_path / "bundle")), seconds=5)
+    assert {(trial.items, trial.length) for trial in policy.trials} == {(items, 16) for items in ITEMS}
+    assert policy.items in ITEMS
+    assert policy.tokens_per_second > 0
