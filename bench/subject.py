@@ -4,7 +4,10 @@ Only public commands are used: rows are uploaded, two jobs train on them, and wh
 """
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +47,9 @@ def make(data: Path, work: Path, *, train_rows: int, texts: int, seed: int) -> S
         with own_service({"TUNESMITH_DATA_DIR": str(work / "service"), "TUNESMITH_TRACKERS": "[]"}) as service:
             _train(service, rows, work, folders)
         (work / "texts.json").write_text(json.dumps([row["text"] for row in rows["test"]]))
+    else:  # trained by another revision, perhaps
+        settings = {"TUNESMITH_DATA_DIR": str(work / "service")}
+        subprocess.run([sys.executable, "-m", "app", "migrate"], env=os.environ | settings, check=True)
     labels = json.loads((folders["fp32"] / "labels.json").read_text())
     return Subject(work / "service", folders, work / "texts.json", labels)
 

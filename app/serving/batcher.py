@@ -90,7 +90,7 @@ class Batcher:
             return
         count_dropped(OVERLOADED, texts)
         raise Overloaded(
-            f"About {wait:.1f} s of work is waiting, more than this service accepts.",
+            f"{items} texts are waiting, about {wait:.1f} s of work: more than this service accepts.",
             "overloaded",
             "Try again after the seconds that Retry-After names.",
             headers={"Retry-After": str(max(1, math.ceil(wait - self._longest_wait)))},
