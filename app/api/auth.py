@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import AppError, Forbidden, MalformedRequest, Unauthenticated
 from app.settings import Settings
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/v1/healthz", "/v1/readyz", "/docs"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/v1/healthz", "/v1/readyz", "/v2/health/live", "/v2/health/ready", "/docs"})
 """What answers without a key: health, and the empty page of the docs, which asks for a key to fill itself with."""
 _TYPES_OF_PROBLEMS = "/problems/"
 """Leads to the docs; says nothing that an error answer does not."""

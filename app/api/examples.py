@@ -144,3 +144,43 @@ IMPORT: dict[str, Any] = {
         "value": {"name": "tickets", "from": {"source": "processed", "path": "tickets/2026-01"}},
     },
 }
+
+HUGGING_FACE: dict[str, Any] = {
+    "one": {"summary": "One text", "value": {"inputs": "Where is my parcel?"}},
+    "best": {
+        "summary": "The best label of each text",
+        "value": {"inputs": ["Where is my parcel?", "I was charged twice."], "parameters": {"top_k": 1}},
+    },
+}
+
+TEI: dict[str, Any] = {
+    "one": {"summary": "One text", "value": {"inputs": "Where is my parcel?", "truncate": True}},
+    "several": {
+        "summary": "Several texts",
+        "value": {"inputs": [["Where is my parcel?"], ["I was charged twice."]], "raw_scores": False},
+    },
+}
+
+INFER: dict[str, Any] = {
+    "all": {
+        "summary": "Two texts",
+        "value": {
+            "inputs": [
+                {
+                    "name": "text",
+                    "datatype": "BYTES",
+                    "shape": [2],
+                    "data": ["Where is my parcel?", "I was charged twice."],
+                }
+            ]
+        },
+    },
+    "label": {
+        "summary": "Only the label",
+        "value": {
+            "id": "42",
+            "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["Where is my parcel?"]}],
+            "outputs": [{"name": "label"}],
+        },
+    },
+}

@@ -1,15 +1,17 @@
 """Makes the OpenAPI document a pleasure to read: what the framework generates, without its noise and with our words."""
 
 import re
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api import answers
+from app.api.release import app_version
 from app.schemas.datasets import DatasetRows
+from app.schemas.facades import InferRequest
 from app.schemas.problems import Problem
 
 Document = dict[str, Any]
@@ -31,19 +33,26 @@ TAGS = [
     {"name": "Jobs", "description": "Training runs: queued in SQL, run by a GPU worker, followed step by step."},
     {"name": "Models", "description": "What was learned: numbered versions, and aliases that move between them."},
     {"name": "Predictions", "description": "Labels for texts, from any version, milliseconds each."},
+    {
+        "name": "Open Inference dialect",
+        "description": "The Open Inference Protocol v2, for clients of Triton or KServe.",
+    },
+    {"name": "Hugging Face dialect", "description": "Text classification for `huggingface_hub.InferenceClient`."},
+    {
+        "name": "Text Embeddings Inference dialect",
+        "description": "`/predict` and `/info` of that server, with `/tei/NAME` as the base URL.",
+    },
     {"name": "Service", "description": "Health, readiness, metrics."},
 ]
 _REF = "#/components/schemas/{model}"
 _PAGE = "One page of a list of {item}."
+_UNSEEN: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+    (DatasetRows, "validation"),
+    (InferRequest, "validation"),
+    (Problem, "serialization"),
+]
+"""Schemas that no signature shows."""
 _OF_THE_FRAMEWORK = ("HTTPValidationError", "ValidationError")
-
-
-def app_version() -> str:
-    """Give the installed version; a checkout that was never installed has none."""
-    try:
-        return version("tunesmith")
-    except PackageNotFoundError:
-        return "0.1.0"
 
 
 def document(app: FastAPI) -> Document:
@@ -63,7 +72,9 @@ def document(app: FastAPI) -> Document:
 
 def _polished(raw: Document) -> Document:
     schemas: Document = raw["components"]["schemas"]
-    _, extra = models_json_schema([(DatasetRows, "validation"), (Problem, "serialization")], ref_template=_REF)
+    _, extra = models_json_schema(
+        [(DatasetRows, "validation"), (InferRequest, "validation"), (Problem, "serialization")], ref_template=_REF
+    )
     schemas |= extra["$defs"]
     for name in _OF_THE_FRAMEWORK:
         schemas.pop(name, None)

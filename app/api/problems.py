@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from app.api.facades.errors import members
 from app.errors import AppError, FieldError, InternalError, MalformedRequest, MethodNotAllowed, NotFound, Unprocessable
 from app.preflight.fields import problem as field_problem
 from app.schemas.problems import Problem
@@ -21,6 +22,7 @@ _RETRY_AFTER = {429: "1", 503: "5"}
 def render(error: AppError, scope: Scope) -> Response:
     """Make the answer for an error; ``request_id`` ties it to the log."""
     body = error.problem() | {"request_id": request_id_of(scope)}
+    body |= members(error, scope["method"], scope["path"])
     headers = dict(error.headers)
     if error.status in _RETRY_AFTER:
         headers.setdefault("Retry-After", _RETRY_AFTER[error.status])

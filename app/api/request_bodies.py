@@ -41,3 +41,14 @@ DATASET: dict[str, Any] = {
     },
 }
 """Of POST /datasets."""
+
+INFER: dict[str, Any] = {
+    "required": True,
+    "description": "JSON, or JSON followed by tensors as bytes; then `Inference-Header-Content-Length` says how "
+    "long the JSON is.",
+    "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/InferRequest"}, "examples": examples.INFER},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+"""Of POST /v2/models/{name}/infer."""

@@ -18,6 +18,7 @@ from app.api import (
     serving,
 )
 from app.api.body import Handler
+from app.api.facades import hugging_face, open_inference, tei
 
 VERSION_PREFIX = "/v1"
 
@@ -33,6 +34,9 @@ PARTS: tuple[APIRouter, ...] = (
     predictions.direct,
     predictions.router,
     serving.router,
+    open_inference.router,
+    hugging_face.router,
+    tei.router,
     health.router,
 )
 
