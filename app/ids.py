@@ -5,7 +5,7 @@ import secrets
 import time
 from typing import Literal
 
-Prefix = Literal["job", "ds", "ver", "evt", "pred", "key", "ckpt", "req", "wrk", "imp"]
+Prefix = Literal["job", "ds", "ver", "evt", "pred", "key", "ckpt", "req", "wrk", "imp", "bat"]
 
 ID_PATTERN = r"^[a-z]{2,4}_[0-9a-f]{32}$"
 _ID = re.compile(ID_PATTERN)

@@ -130,6 +130,13 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="Crashes after which a job is failed for good.")
     worker_slots: int = Field(1, ge=1, description="Jobs one worker process runs at a time: one a GPU.")
     worker_threads: int = Field(0, ge=0, description="CPU threads of a training process; 0: measured at start.")
+    batch_predictions: bool = Field(True, description="Whether this worker also takes batch predictions.")
+    batch_threads: int = Field(
+        0, ge=0, description="CPU threads of a batch prediction; 0: all that the worker may use."
+    )
+    batch_chunk_rows: int = Field(
+        2000, ge=1, description="Most rows of a batch prediction that a lost worker costs; ten seconds' work at most."
+    )
     warm_spare: bool = Field(True, description="Keep one interpreter with torch imported ready for the next job.")
 
     # Tracking: where runs are shown besides this service

@@ -58,6 +58,16 @@ def import_crashed(what: str | None) -> JobFailure:
     )
 
 
+def batch_crashed(what: str) -> JobFailure:
+    """Give the failure of a batch prediction whose process broke with an error of this name."""
+    return JobFailure(
+        detail=f"Classifying the texts broke off with {what}.",
+        code="batch-crashed",
+        remedy="The log of the worker has the details. If it happens again, please report it.",
+        kind="internal",
+    )
+
+
 def killed_for_memory(*, certain: bool) -> JobFailure:
     """Give the failure of a process that SIGKILL ended: nearly always the kernel's out-of-memory killer."""
     return JobFailure(

@@ -1,6 +1,5 @@
 """Fetches datasets beside the slots: one import at a time, each in a process of its own, held by a lease."""
 
-import random
 import shutil
 import threading
 from pathlib import Path
@@ -21,6 +20,7 @@ from worker.failures import from_app_error, import_crashed
 from worker.import_messages import Imported, ImportOrder
 from worker.lease import clock
 from worker.process import Process, Spawner
+from worker.rounds import Rounds
 from worker.workspace import Workspace
 
 log = get_logger(__name__)
@@ -29,7 +29,7 @@ TICK_SECONDS = 0.2
 
 
 class Importer:
-    """A thread that looks for imports; the worker's slots train meanwhile."""
+    """Carries out imports, in a thread of its own."""
 
     def __init__(
         self,
@@ -49,20 +49,9 @@ class Importer:
         self._spawner = spawner
         self._workspace = workspace
         self._draining = draining
-        self.thread = threading.Thread(target=self._serve, name="importer", daemon=True)
-
-    def _serve(self) -> None:
-        while not self._draining.is_set():
-            try:
-                claim = self._claim()
-                if claim is not None:
-                    self._work(claim)
-                    continue
-            except AppError as error:
-                log.warning("import_not_settled", code=error.code, detail=error.detail)
-            except Exception:  # the thread must outlive any fault: nobody would start it again
-                log.exception("import_fault")
-            self._draining.wait(self._settings.poll_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+        self.thread = Rounds(
+            "importer", claim=self._claim, work=self._work, poll_seconds=settings.poll_seconds, draining=draining
+        ).thread
 
     def _claim(self) -> ImportClaim | None:
         """Take an import, if any has not ended; to look first keeps an idle worker from locking the database."""
@@ -75,7 +64,7 @@ class Importer:
 
     def _work(self, claim: ImportClaim) -> None:
         """Carry one import to its end; a worker that dies on the way leaves it to the next, by its lease."""
-        with bound(import_id=claim.import_id, attempt=claim.attempt):
+        with bound(import_id=claim.id, attempt=claim.attempt):
             log.info("import_began", source=claim.request.from_.source)
             folder = self._workspace.new_folder()
             try:

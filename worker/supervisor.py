@@ -19,6 +19,7 @@ from app.store import jobs, workers
 from app.store.claims import Claim
 from app.store.engine import Database
 from worker.base_models import BaseModels
+from worker.batches import BatchPredictor
 from worker.checkpoints import sweep
 from worker.child import DEFAULT_PIPELINE
 from worker.hardware import Hardware
@@ -92,6 +93,16 @@ class Supervisor:
             workspace=self._workspace,
             draining=self._draining,
         )
+        self._batches = BatchPredictor(
+            self.id,
+            settings,
+            database,
+            artifacts,
+            spawner=self._spawner,
+            workspace=self._workspace,
+            draining=self._draining,
+        )
+        self._errands = [self._importer.thread, *([self._batches.thread] if settings.batch_predictions else [])]
         self._presence = threading.Thread(target=self._be_seen, name="presence", daemon=True)
 
     def start(self) -> None:
@@ -99,7 +110,7 @@ class Supervisor:
         self._workspace.open()
         sweep(self._database, self._artifacts)
         self._children.refill()
-        for thread in (self._presence, self._importer.thread, *self._threads):
+        for thread in (self._presence, *self._errands, *self._threads):
             thread.start()
 
     def ring(self) -> None:
@@ -115,7 +126,7 @@ class Supervisor:
         for _ in self._threads:
             self.ring()
         deadline = clock() + self._settings.drain_grace_seconds + DRAIN_MARGIN_SECONDS
-        for thread in (*self._threads, self._importer.thread):
+        for thread in (*self._threads, *self._errands):
             thread.join(max(0.0, deadline - clock()))
         farewell = threading.Thread(target=self._say_farewell, name="farewell", daemon=True)
         farewell.start()

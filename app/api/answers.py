@@ -31,6 +31,10 @@ HEADERS: dict[str, Document] = {
         "description": "Milliseconds of each step, for the developer tools of a browser.",
         "example": "total;dur=5.31, queue;dur=0.02, tokenize;dur=0.31, infer;dur=4.87",
     },
+    "Inference-Header-Content-Length": {
+        "description": "Bytes of JSON before the tensors.",
+        "example": "312",
+    },
     "WWW-Authenticate": {"description": "How to authenticate.", "example": 'Bearer realm="tunesmith"'},
     "Allow": {"description": "The methods that the path takes.", "example": "GET, POST"},
 }
@@ -45,6 +49,11 @@ _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "cancel_job": ("Idempotency-Replayed",),
     "stop_job": ("Idempotency-Replayed",),
     "get_archive": ("ETag", "Content-Disposition"),
+    "create_batch": ("Location", "Idempotency-Replayed"),
+    "get_batch": ("Preference-Applied",),
+    "get_batch_results": ("Content-Disposition",),
+    "oip_infer": ("X-Model-Version", "Inference-Header-Content-Length"),
+    "oip_infer_version": ("X-Model-Version", "Inference-Header-Content-Length"),
     "get_alias": ("ETag",),
     "put_alias": ("ETag",),
     "predict": ("X-Model-Version", "Server-Timing"),

@@ -1,18 +1,16 @@
 """The history of a job over HTTP: a list, or a stream that goes on where the client stopped; and its curves."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
 
 from app.api.body import StrictRoute
 from app.api.deps import JobId, Services, ServicesDep
 from app.api.jobs import find
 from app.api.problems import documented
+from app.api.streaming import STREAM, stream, wants_stream
 from app.errors import NotFound, Unprocessable
 from app.schemas.jobs import TERMINAL, JobEvent
 from app.schemas.metrics import MetricPoint
@@ -20,11 +18,6 @@ from app.schemas.pages import Page
 from app.store import events, metrics, tables
 
 router = APIRouter(tags=["Jobs"], route_class=StrictRoute)
-
-STREAM_POLL_SECONDS = 0.3
-KEEP_ALIVE_SECONDS = 15.0
-_BATCH = 500
-_STREAM = "text/event-stream"
 
 
 @router.get(
@@ -36,7 +29,7 @@ _STREAM = "text/event-stream"
         **documented(NotFound, Unprocessable),
         200: {
             "content": {
-                _STREAM: {
+                STREAM: {
                     "schema": {"type": "string"},
                     "example": "retry: 2000\n\nid: 1\nevent: status\n"
                     'data: {"seq":1,"type":"status","data":{"from":null,"to":"queued"}}\n\n',
@@ -61,13 +54,8 @@ async def list_events(
     The stream sends what has happened, then what happens, and ends with the event of the terminal status. It is read
     from the database, so a client that comes back with `Last-Event-ID` misses nothing, whatever restarted meanwhile.
     """
-    if _STREAM in request.headers.get("accept", ""):
-        start = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
-        batch, finished = await run_in_threadpool(_read, services, job_id, start, _BATCH)
-        if finished and not batch:
-            return Response(status_code=204)
-        lines = _lines(services, job_id, start, batch)
-        return StreamingResponse(lines, media_type=_STREAM, headers={"X-Accel-Buffering": "no"})
+    if wants_stream(request):
+        return await stream(partial(_read, services, job_id), after, last_event_id)
     batch, _ = await run_in_threadpool(_read, services, job_id, after, limit + 1)
     page = Page[JobEvent](
         data=batch[:limit],
@@ -106,31 +94,6 @@ def _read(services: Services, job_id: str, after: int, limit: int) -> tuple[list
         job = find(session, job_id)
         rows = events.after(session, job_id, after, limit)
         return [_event(row) for row in rows], job.status in TERMINAL
-
-
-async def _lines(services: Services, job_id: str, after: int, batch: list[JobEvent]) -> AsyncIterator[str]:
-    """Write events as they come; a comment now and then keeps proxies from closing the connection."""
-    yield "retry: 2000\n\n"
-    spoke = time.monotonic()
-    finished = False
-    while True:
-        for event in batch:
-            yield f"id: {event.seq}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
-            after, spoke = event.seq, time.monotonic()
-            if _is_last(event):
-                return
-        if finished and not batch:
-            return
-        if time.monotonic() - spoke > KEEP_ALIVE_SECONDS:
-            yield ": still here\n\n"
-            spoke = time.monotonic()
-        if len(batch) < _BATCH:
-            await asyncio.sleep(STREAM_POLL_SECONDS)
-        batch, finished = await run_in_threadpool(_read, services, job_id, after, _BATCH)
-
-
-def _is_last(event: JobEvent) -> bool:
-    return event.type == "status" and event.data.get("to") in TERMINAL
 
 
 def _event(row: tables.JobEvent) -> JobEvent:

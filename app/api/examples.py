@@ -184,3 +184,14 @@ INFER: dict[str, Any] = {
         },
     },
 }
+
+BATCH: dict[str, Any] = {
+    "dataset": {
+        "summary": "The texts of a dataset",
+        "value": {"model": "customer-messages@champion", "dataset_id": "ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"},
+    },
+    "scores": {
+        "summary": "The three most probable labels of each",
+        "value": {"model": "customer-messages", "dataset_id": "ds_019302f4c8d27c31a3b1f0e4d5c6b7a8", "top_k": 3},
+    },
+}

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api import answers
 from app.api.release import app_version
+from app.schemas.batches import BatchRequest, BatchUpload
 from app.schemas.datasets import DatasetRows
 from app.schemas.facades import InferRequest
 from app.schemas.problems import Problem
@@ -33,6 +34,7 @@ TAGS = [
     {"name": "Jobs", "description": "Training runs: queued in SQL, run by a GPU worker, followed step by step."},
     {"name": "Models", "description": "What was learned: numbered versions, and aliases that move between them."},
     {"name": "Predictions", "description": "Labels for texts, from any version, milliseconds each."},
+    {"name": "Batch predictions", "description": "Labels for a file of texts, from a worker: resumable, in order."},
     {
         "name": "Open Inference dialect",
         "description": "The Open Inference Protocol v2, for clients of Triton or KServe.",
@@ -47,6 +49,8 @@ TAGS = [
 _REF = "#/components/schemas/{model}"
 _PAGE = "One page of a list of {item}."
 _UNSEEN: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+    (BatchRequest, "validation"),
+    (BatchUpload, "validation"),
     (DatasetRows, "validation"),
     (InferRequest, "validation"),
     (Problem, "serialization"),
@@ -72,9 +76,7 @@ def document(app: FastAPI) -> Document:
 
 def _polished(raw: Document) -> Document:
     schemas: Document = raw["components"]["schemas"]
-    _, extra = models_json_schema(
-        [(DatasetRows, "validation"), (InferRequest, "validation"), (Problem, "serialization")], ref_template=_REF
-    )
+    _, extra = models_json_schema(_UNSEEN, ref_template=_REF)
     schemas |= extra["$defs"]
     for name in _OF_THE_FRAMEWORK:
         schemas.pop(name, None)

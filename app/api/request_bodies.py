@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.api import examples
+from app.schemas.batches import BatchUpload
 from app.schemas.datasets import DatasetOptions
 
 _OPTIONS = (
@@ -52,3 +53,30 @@ INFER: dict[str, Any] = {
     },
 }
 """Of POST /v2/models/{name}/infer."""
+
+BATCH: dict[str, Any] = {
+    "required": True,
+    "description": "JSON that names a dataset, or a form with a file: "
+    "`curl -F file=@texts.csv -F model=NAME URL/batch-predictions`.",
+    "content": {
+        "application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}, "examples": examples.BATCH},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file", "model"],
+                "properties": {
+                    "file": {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "CSV, TSV, JSON, JSON Lines or Parquet; only its column of texts is read.",
+                    },
+                    **{
+                        name: {"type": "string", "description": f"As the field `{name}` of BatchUpload."}
+                        for name in BatchUpload.model_fields
+                    },
+                },
+            }
+        },
+    },
+}
+"""Of POST /batch-predictions."""

@@ -6,6 +6,7 @@ from fastapi.routing import APIRoute
 from app.api import (
     archives,
     artifacts,
+    batches,
     datasets,
     docs,
     events,
@@ -34,6 +35,7 @@ PARTS: tuple[APIRouter, ...] = (
     predictions.direct,
     predictions.router,
     serving.router,
+    batches.router,
     open_inference.router,
     hugging_face.router,
     tei.router,

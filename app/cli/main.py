@@ -47,6 +47,8 @@ COMMANDS = {
     "models": Command("models", "models", MODELS, "List the models, or the versions of one; download a version."),
     "alias": Command("models", "alias", MODELS, "Point an alias at a version; champion is what a plain name means."),
     "predict": Command("predict", "predict", MODELS, "Classify texts with a model."),
+    "batch-predict": Command("batches", "batch_predict", MODELS, "Have a worker classify a file; fetch the answers."),
+    "batches": Command("batches", "batches", MODELS, "List batch predictions, newest first."),
 }
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 _EPILOG = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import app
 from app.errors import AppError, DatasetRefused, Unavailable
 from app.logging import get_logger
-from app.preflight.messages import ORDER, OUTCOME, Accepted, Limits, Order, Outcome
+from app.preflight.messages import ORDER, OUTCOME, Accepted, Limits, Order, Outcome, Refused, Texts
 from app.schemas.datasets import DatasetOptions
 
 _WALL_SECONDS = 300
@@ -25,7 +25,19 @@ class Inspector:
 
     async def inspect(self, folder: Path, options: DatasetOptions) -> Accepted:
         """Parse ``folder/upload`` into ``folder/rows.jsonl``; raises the AppError that says why not."""
-        order = Order(options=options, limits=self.limits)
+        outcome = await self._outcome(folder, Order(options=options, limits=self.limits))
+        if not isinstance(outcome, Accepted):
+            raise TypeError("texts where rows were wanted")
+        return outcome
+
+    async def inspect_texts(self, folder: Path, options: DatasetOptions) -> Texts:
+        """Parse only the texts of ``folder/upload`` into ``folder/rows.jsonl``; raises AppError."""
+        outcome = await self._outcome(folder, Order(options=options, limits=self.limits, only_texts=True))
+        if not isinstance(outcome, Texts):
+            raise TypeError("rows where texts were wanted")
+        return outcome
+
+    async def _outcome(self, folder: Path, order: Order) -> Accepted | Texts:
         (folder / ORDER).write_text(order.model_dump_json(exclude_unset=True), encoding="utf-8")
         async with self._turns:
             exit_code = await _run(folder)
@@ -72,13 +84,13 @@ def environment() -> dict[str, str]:
     }
 
 
-def _read_outcome(folder: Path, exit_code: int) -> Accepted:
+def _read_outcome(folder: Path, exit_code: int) -> Accepted | Texts:
     path = folder / OUTCOME
     if exit_code == 0 and path.is_file():
         outcome = Outcome.model_validate_json(path.read_bytes()).outcome
-        if isinstance(outcome, Accepted):
-            return outcome
-        raise outcome.error()
+        if isinstance(outcome, Refused):
+            raise outcome.error()
+        return outcome
     log.warning("The parsing process died", exit_code=exit_code)
     raise _died(exit_code)
 

@@ -32,6 +32,8 @@ class Order(BaseModel):
 
     options: DatasetOptions
     limits: Limits
+    only_texts: bool = False
+    """Whether labels and splits are left out: the file is to be classified, not learnt from."""
 
 
 class Accepted(BaseModel):
@@ -43,6 +45,15 @@ class Accepted(BaseModel):
     sha256: str
     bytes: int
     profile: DatasetProfile
+
+
+class Texts(BaseModel):
+    """The texts alone were written."""
+
+    accepted: Literal[True] = True
+    rows: int
+    bytes: int
+    sha256: str
 
 
 class Refused(BaseModel):
@@ -81,6 +92,6 @@ class Refused(BaseModel):
 
 
 class Outcome(BaseModel):
-    """One of the two."""
+    """One of the three."""
 
-    outcome: Accepted | Refused
+    outcome: Accepted | Texts | Refused

@@ -18,11 +18,12 @@ from app.errors import AppError, DatasetRefused, FieldError, StorageFull
 from app.preflight import columns, confinement, formats, labels, profile, rows, split
 from app.preflight.difficulties import Difficulties
 from app.preflight.label_sets import LabelSets
-from app.preflight.messages import ORDER, OUTCOME, ROWS, UPLOAD, Accepted, Limits, Order, Outcome, Refused
+from app.preflight.messages import ORDER, OUTCOME, ROWS, UPLOAD, Accepted, Limits, Order, Outcome, Refused, Texts
 from app.preflight.tables.body import read_body
 from app.preflight.tables.delimited import read_delimited
 from app.preflight.tables.json_rows import SPLIT_LISTS, load_json, read_json_lines, table_of
 from app.preflight.tables.table import Table
+from app.preflight.texts import write_texts
 from app.schemas.datasets import DatasetOptions, FileFormat
 
 CPU_SECONDS = 120
@@ -34,9 +35,9 @@ def main(folder: Path) -> None:
     order = Order.model_validate_json((folder / ORDER).read_bytes(), strict=False)
     confinement.confine(memory_bytes=order.limits.memory_bytes, cpu_seconds=CPU_SECONDS, file_bytes=_FILE_BYTES)
     gc.disable()  # it would walk millions of rows again and again, and this process soon ends anyway
-    outcome: Accepted | Refused
+    outcome: Accepted | Texts | Refused
     try:
-        outcome = parse(folder, order)
+        outcome = parse_texts(folder, order) if order.only_texts else parse(folder, order)
     except AppError as error:
         outcome = Refused.of(error)
     except (MemoryError, RecursionError):
@@ -76,6 +77,12 @@ def parse(folder: Path, order: Order) -> Accepted:
         bytes=size,
         profile=described,
     )
+
+
+def parse_texts(folder: Path, order: Order) -> Texts:
+    """Read, check and write the texts alone."""
+    table, options, _ = _open(folder / UPLOAD, order.options, order.limits)
+    return write_texts(table, options.text_column, order.limits, folder)
 
 
 def _open(path: Path, options: DatasetOptions, limits: Limits) -> tuple[Table, DatasetOptions, FileFormat | None]:

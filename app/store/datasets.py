@@ -34,9 +34,10 @@ def page(session: Session, limit: int, cursor: str | None = None) -> tuple[list[
 
 
 def in_use(session: Session, dataset_id: str) -> bool:
-    """Say whether any job, finished ones too, was made from the dataset, be it for one of several tasks."""
+    """Say whether any job, finished ones too, was made from the dataset, or a batch that has not ended reads it."""
     own, further = tables.Job.dataset_id == dataset_id, tables.JobDataset.dataset_id == dataset_id
-    return bool(session.scalar(select(or_(exists().where(own), exists().where(further)))))
+    batch = (tables.BatchPrediction.dataset_id == dataset_id) & tables.BatchPrediction.finished_at.is_(None)
+    return bool(session.scalar(select(or_(exists().where(own), exists().where(further), exists().where(batch)))))
 
 
 def delete(session: Session, dataset_id: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from app.api import events as events_api
+from app.api import streaming
 from app.main import create_app
 from app.schemas.jobs import WorkerRef
 from app.settings import Settings
@@ -151,7 +151,7 @@ def server(data_dir: Path, sqlite_url: str, job_id: str) -> Iterator[int]:
 def test_a_quiet_stream_says_that_it_is_alive(
     server: int, job_id: str, monkeypatch: pytest.MonkeyPatch, client: TestClient
 ) -> None:
-    monkeypatch.setattr(events_api, "KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr(streaming, "KEEP_ALIVE_SECONDS", 0.2)
     with closing(socket.create_connection(("127.0.0.1", server), timeout=10)) as connection:
         request = f"GET /jobs/{job_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
         connection.sendall(request.encode())

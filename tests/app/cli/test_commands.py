@@ -16,7 +16,7 @@ from app.client import Tunesmith
 from app.schemas.datasets import Dataset
 from app.schemas.jobs import Job
 from app.schemas.sources import ImportRequest
-from app.store import imports
+from app.store import batches, imports
 from tests.app.cli.conftest import Run
 from tests.app.live_service import LiveService, training_events
 
@@ -280,3 +280,27 @@ def test_an_import_is_begun_and_listed(run: Run, service: LiveService) -> None:
 )
 def test_a_source_in_a_word(text: str, source: dict[str, str]) -> None:
     assert source_of(text) == source
+
+
+def test_a_batch_is_sent_followed_and_fetched(service: LiveService, run: Run, file: Path, tmp_path: Path) -> None:
+    assert run("batches").out.startswith("No batch predictions yet")
+    refused = run("batch-predict", file, "--model", "mood")
+    assert (refused.status, "no model mood" in refused.err) == (4, True)
+    assert run("batch-predict", tmp_path / "none.csv", "--model", "mood").status == 2
+    with Tunesmith(service.url) as client:
+        dataset = client.upload_dataset(file)
+        service.publish(client.train("mood", dataset, base_model="minilm-l6").id, "mood")
+
+    def work() -> None:
+        while (claim := service.do(batches.claim_next, owner="wrk_1", lease_seconds=60)) is None:
+            pass
+        service.do(batches.fail, claim, {"detail": "The disk is full.", "remedy": "Free some space."})
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    ran = run("batch-predict", dataset.id, "--model", "mood", "--out", tmp_path / "answers.csv")
+    worker.join()
+    assert ran.status == 1
+    assert "The disk is full." in ran.err and "Free some space." in ran.err
+    assert not (tmp_path / "answers.csv").exists()
+    assert "mood:1" in run("batches").out

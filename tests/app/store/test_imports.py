@@ -8,6 +8,7 @@ from sqlalchemy import update
 from app.schemas.sources import ImportRequest
 from app.store import datasets, imports
 from app.store.engine import now_plus
+from app.store.errands import MOST_LOSSES
 from app.store.tables import Import
 
 REQUEST = ImportRequest.model_validate({"name": "tweets", "from": {"source": "twitter"}})
@@ -38,8 +39,8 @@ def test_the_oldest_is_taken_first_and_only_once(store: Any, claim: Any) -> None
     first, second = (store.do(imports.submit, REQUEST).id for _ in range(2))
     assert store.do(imports.waiting) == 2
     taken = claim()
-    assert (taken.import_id, taken.attempt, taken.request) == (first, 1, REQUEST)
-    assert claim().import_id == second
+    assert (taken.id, taken.attempt, taken.request) == (first, 1, REQUEST)
+    assert claim().id == second
     assert claim() is None
     row = read(store, first)
     assert (row.status, row.lease_owner, row.started_at is None) == ("running", "wrk_1", False)
@@ -49,21 +50,21 @@ def test_an_import_that_succeeds_makes_its_dataset(store: Any, claim: Any, new_d
     store.do(imports.submit, REQUEST)
     taken = claim()
     assert store.do(imports.succeed, taken, new_dataset("ds_new"))
-    row = read(store, taken.import_id)
+    row = read(store, taken.id)
     assert (row.status, row.dataset_id, row.lease_until) == ("succeeded", "ds_new", None)
     assert row.finished_at is not None
     assert store.do(datasets.get, "ds_new") is not None
     assert store.do(imports.waiting) == 0
     assert not store.do(imports.fail, taken, ERROR)
     store.do(datasets.delete, "ds_new")
-    assert read(store, taken.import_id).dataset_id is None
+    assert read(store, taken.id).dataset_id is None
 
 
 def test_a_failure_says_why(store: Any, claim: Any) -> None:
     store.do(imports.submit, REQUEST)
     taken = claim()
     assert store.do(imports.fail, taken, ERROR)
-    row = read(store, taken.import_id)
+    row = read(store, taken.id)
     assert (row.status, row.status_reason, row.error) == ("failed", "No answer.", ERROR)
 
 
@@ -73,17 +74,17 @@ def test_a_silent_worker_loses_its_import_and_can_write_no_more(store: Any, clai
     assert store.do(imports.renew, old, lease_seconds=60)
     let_expire(store)
     new = claim("wrk_2")
-    assert (new.import_id, new.attempt) == (old.import_id, 2)
+    assert (new.id, new.attempt) == (old.id, 2)
     assert not store.do(imports.renew, old, lease_seconds=60)
     assert not store.do(imports.succeed, old, new_dataset("ds_late"))
     assert store.do(datasets.get, "ds_late") is None
     assert store.do(imports.release, new, "The worker shut down.")
-    assert read(store, new.import_id).status == "queued"
+    assert read(store, new.id).status == "queued"
 
 
 def test_an_import_that_kills_its_workers_is_given_up(store: Any, claim: Any) -> None:
     import_id = store.do(imports.submit, REQUEST).id
-    for attempt in range(1, imports.MOST_ATTEMPTS + 1):
+    for attempt in range(1, MOST_LOSSES + 1):
         assert claim().attempt == attempt
         let_expire(store)
     assert claim() is None

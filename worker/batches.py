@@ -1,0 +1,262 @@
+"""Batch predictions beside the slots: one at a time, in a process of its own, resumed behind the last whole chunk."""
+
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from app.artifacts.bundle import TOKENIZER, Manifest, sha256_of
+from app.artifacts.store import ArtifactStore, fetch_bundle
+from app.errors import AppError, JobFailure, NotFound, Unavailable
+from app.logging import bound, get_logger
+from app.preflight.messages import ROWS
+from app.schemas.batches import BatchOptions
+from app.settings import Settings
+from app.store import batches, models, tables
+from app.store.engine import Database
+from app.store.errands import ErrandClaim
+from worker.batch_messages import BatchOrder, BatchSays
+from worker.failures import from_app_error
+from worker.lease import FENCE, clock
+from worker.process import Process, Spawner, child_environment
+from worker.rounds import Rounds
+from worker.workspace import Workspace
+
+log = get_logger(__name__)
+
+TICK_SECONDS = 0.2
+CHUNK_SECONDS = 10.0
+"""A chunk is closed after so long, however few rows it has, so that little is lost and progress is seen."""
+RETRY_SECONDS = 0.5
+
+
+class BatchPredictor:
+    """Carries out batch predictions, in a thread of its own."""
+
+    def __init__(
+        self,
+        owner: str,
+        settings: Settings,
+        database: Database,
+        artifacts: ArtifactStore,
+        *,
+        spawner: Spawner,
+        workspace: Workspace,
+        draining: threading.Event,
+    ) -> None:
+        self._owner = owner
+        self._settings = settings
+        self._database = database
+        self._artifacts = artifacts
+        self._spawner = spawner
+        self._workspace = workspace
+        self._draining = draining
+        self.thread = Rounds(
+            "batch-predictor", claim=self._claim, work=self._work, poll_seconds=settings.poll_seconds, draining=draining
+        ).thread
+
+    def _claim(self) -> "Held | None":
+        """Take a batch, if any has not ended; to look first keeps an idle worker from locking the database."""
+        with self._database.transaction(read_only=True) as session:
+            if not batches.waiting(session):
+                return None
+        asked_at, lease = clock(), self._settings.lease_seconds
+        claim = self._database.run(lambda session: batches.claim_next(session, owner=self._owner, lease_seconds=lease))
+        return None if claim is None else Held(self._database, claim, self._settings, asked_at)
+
+    def _work(self, held: "Held") -> None:
+        """Carry one batch to its end; a worker that dies on the way leaves it to the next, by its lease."""
+        claim = held.claim
+        with bound(batch_id=claim.id, attempt=claim.attempt):
+            log.info("batch_began")
+            folder = self._workspace.new_folder()
+            try:
+                self._attempt(held, folder)
+            except Unavailable as error:
+                reason = error.detail
+                held.settle(lambda session: batches.release(session, claim, reason))
+                raise  # so that a while passes before it is tried again
+            except AppError as error:
+                failure = from_app_error(error).as_dict(None)
+                log.info("batch_failed", code=error.code)
+                held.settle(lambda session: batches.fail(session, claim, failure))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _attempt(self, held: "Held", folder: Path) -> None:
+        order, first = self._prepare(held.claim, folder)
+        process = self._spawner.start(
+            ["-m", "worker.batch_child"], folder=folder, environment=child_environment(os.environ, folder)
+        )
+        try:
+            process.feed(order)
+            ending = self._follow(held, process, first)
+        finally:
+            exit_code = process.bury()
+        claim = held.claim
+        if ending is None:
+            reason = "The worker shut down and gave it back; it goes on behind the last whole chunk."
+            held.settle(lambda session: batches.release(session, claim, reason))
+        elif ending.error is not None:
+            error = ending.error
+            held.settle(lambda session: batches.fail(session, claim, error))
+        elif not ending.done:
+            log.warning("batch_crashed", exit_code=exit_code)
+            reason = "The classifying process ended without a word, as it does when memory runs out."
+            held.settle(lambda session: batches.release(session, claim, reason, lost=True))
+        elif held.settle(lambda session: batches.succeed(session, claim)):
+            self._tidy(claim.id)
+            log.info("batch_ended")
+
+    def _prepare(self, claim: ErrandClaim, folder: Path) -> tuple[BatchOrder, int]:
+        """Bring texts and version here; gives the order and the number of its first chunk.
+
+        Raises JobFailure, Unavailable.
+        """
+        with self._database.transaction(read_only=True) as session:
+            row = batches.get(session, claim.id)
+            if row is None:
+                raise LookupError(claim.id)
+            version = models.get_version(session, row.model_name, row.version)
+            first = len(batches.chunks(session, claim.id))
+        if version is None:
+            raise _gone(row)
+        rows = folder / "rows.jsonl"
+        try:
+            self._artifacts.fetch(row.input_key, rows)
+        except NotFound as error:
+            raise _damaged("are missing from the artifact store") from error
+        if sha256_of(rows) != row.input_sha256:
+            raise _damaged("are not those that were sent")
+        only = (Manifest.model_validate(version.manifest).served_file, TOKENIZER)
+        fetch_bundle(
+            self._artifacts,
+            version.artifact_prefix,
+            folder / "bundle",
+            only=only,
+            manifest_sha256=version.manifest_sha256,
+        )
+        options = BatchOptions.model_validate(row.request)
+        (folder / "chunks").mkdir()
+        order = BatchOrder(
+            bundle=folder / "bundle",
+            rows=rows,
+            start=row.rows_done,
+            folder=folder / "chunks",
+            chunk_rows=self._settings.batch_chunk_rows,
+            chunk_seconds=CHUNK_SECONDS,
+            threads=self._settings.batch_threads or len(os.sched_getaffinity(0)),
+            top_k=options.top_k,
+            return_all_scores=options.return_all_scores,
+        )
+        return order, first
+
+    def _follow(self, held: "Held", process: Process, number: int) -> BatchSays | None:
+        """Store chunks as they come; gives the last word, an empty one if there was none, None if we must stop."""
+        heard_at = clock()
+        while not process.silent:
+            if self._draining.is_set() or not held.keep():
+                return None
+            if clock() - heard_at > self._settings.stall_seconds:
+                log.warning("batch_stalled")
+                break
+            for line in process.lines(TICK_SECONDS):
+                heard_at = clock()
+                said = BatchSays.model_validate_json(line)
+                if said.chunk is None:
+                    return said
+                if not self._store(held, said, said.chunk, number):
+                    return None
+                number += 1
+        return BatchSays()
+
+    def _store(self, held: "Held", said: BatchSays, file: Path, number: int) -> bool:
+        """Put a chunk into the store, and only then make it count; False when the claim has fallen."""
+        claim = held.claim
+        # An attempt writes into its own folder only, so a forgotten one can spoil no other.
+        key = f"batches/{claim.id}/{claim.attempt}/{number:06d}.jsonl"
+        chunk: dict[str, Any] = {
+            "batch_id": claim.id,
+            "number": number,
+            "attempt": claim.attempt,
+            "rows": said.rows,
+            "bytes": file.stat().st_size,
+            "sha256": sha256_of(file),
+            "artifact_key": key,
+        }
+        self._artifacts.put(key, file)
+        speed = said.rows / max(said.seconds, 1e-6)
+        counted = held.settle(
+            lambda session: batches.commit_chunk(session, claim, tables.BatchChunk(**chunk), rows_per_second=speed)
+        )
+        file.unlink()
+        return counted
+
+    def _tidy(self, batch_id: str) -> None:
+        """Remove what lost attempts have put without its ever counting; a failure leaves rubbish, not harm."""
+        with self._database.transaction(read_only=True) as session:
+            kept = {chunk.artifact_key for chunk in batches.chunks(session, batch_id)}
+        try:
+            for key in list(self._artifacts.list(f"batches/{batch_id}")):
+                if key not in kept and not key.endswith(f"/{ROWS}"):
+                    self._artifacts.delete(key)
+        except AppError as error:
+            log.warning("artifacts_left_behind", code=error.code)
+
+
+class Held:
+    """Our right to one attempt at a batch: renewed while it lasts, and given up before others may begin."""
+
+    def __init__(self, database: Database, claim: ErrandClaim, settings: Settings, claimed_at: float) -> None:
+        self.claim = claim
+        self._database = database
+        self._settings = settings
+        self._renewed_at = claimed_at
+
+    def keep(self) -> bool:
+        """Renew in time; False when the batch may be ours no more, or its client does not want it any more."""
+        if clock() - self._renewed_at < self._settings.heartbeat_seconds:
+            return True
+        asked_at, lease = clock(), self._settings.lease_seconds
+        try:
+            beat = self._database.run(lambda session: batches.beat(session, self.claim, lease_seconds=lease))
+        except AppError as error:
+            log.warning("lease_not_renewed", code=error.code)
+            return not self._fallen()
+        if beat.held:
+            self._renewed_at = asked_at
+        return beat.held and not beat.cancel_requested
+
+    def settle(self, write: Any) -> bool:
+        """Write, while the database is away again and again until the lease has run out; False: nothing was written."""
+        while True:
+            try:
+                return bool(self._database.run(write))
+            except Unavailable as error:
+                if self._fallen():
+                    raise
+                log.warning("settling_again", code=error.code)
+                time.sleep(RETRY_SECONDS)
+
+    def _fallen(self) -> bool:
+        return clock() - self._renewed_at > FENCE * self._settings.lease_seconds
+
+
+def _gone(row: tables.BatchPrediction) -> JobFailure:
+    return JobFailure(
+        detail=f"Version {row.version} of {row.model_name} does not exist any more.",
+        code="version-not-found",
+        remedy="Submit the batch again with a version that exists.",
+        kind="user",
+    )
+
+
+def _damaged(what: str) -> JobFailure:
+    return JobFailure(
+        detail=f"The texts of the batch {what}.",
+        code="damaged-dataset",
+        remedy="Send the texts again with a new batch.",
+        kind="data",
+    )
