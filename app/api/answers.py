@@ -10,7 +10,7 @@ Document = dict[str, Any]
 PROBLEM_TYPE = "application/problem+json"
 _JSON = "application/json"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
-_KEYLESS = frozenset({"healthz", "readyz"})
+_KEYLESS = frozenset({"healthz", "readyz", "oip_live", "oip_ready"})
 
 HEADERS: dict[str, Document] = {
     "X-Request-Id": {"description": "The id of this call, which is in the log of the service too."},
