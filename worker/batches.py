@@ -3,7 +3,6 @@
 import os
 import shutil
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ from app.settings import Settings
 from app.store import batches, models, tables
 from app.store.engine import Database
 from app.store.errands import ErrandClaim
+from worker.batch_lease import Held
 from worker.batch_messages import BatchOrder, BatchSays
 from worker.failures import from_app_error
-from worker.lease import FENCE, clock
+from worker.lease import clock
 from worker.process import Process, Spawner, child_environment
 from worker.rounds import Rounds
 from worker.workspace import Workspace
@@ -29,7 +29,6 @@ log = get_logger(__name__)
 TICK_SECONDS = 0.2
 CHUNK_SECONDS = 10.0
 """A chunk is closed after so long, however few rows it has, so that little is lost and progress is seen."""
-RETRY_SECONDS = 0.5
 
 
 class BatchPredictor:
@@ -57,7 +56,7 @@ class BatchPredictor:
             "batch-predictor", claim=self._claim, work=self._work, poll_seconds=settings.poll_seconds, draining=draining
         ).thread
 
-    def _claim(self) -> "Held | None":
+    def _claim(self) -> Held | None:
         """Take a batch, if any has not ended; to look first keeps an idle worker from locking the database."""
         with self._database.transaction(read_only=True) as session:
             if not batches.waiting(session):
@@ -66,7 +65,7 @@ class BatchPredictor:
         claim = self._database.run(lambda session: batches.claim_next(session, owner=self._owner, lease_seconds=lease))
         return None if claim is None else Held(self._database, claim, self._settings, asked_at)
 
-    def _work(self, held: "Held") -> None:
+    def _work(self, held: Held) -> None:
         """Carry one batch to its end; a worker that dies on the way leaves it to the next, by its lease."""
         claim = held.claim
         with bound(batch_id=claim.id, attempt=claim.attempt):
@@ -85,7 +84,7 @@ class BatchPredictor:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _attempt(self, held: "Held", folder: Path) -> None:
+    def _attempt(self, held: Held, folder: Path) -> None:
         order, first = self._prepare(held.claim, folder)
         process = self._spawner.start(
             ["-m", "worker.batch_child"], folder=folder, environment=child_environment(os.environ, folder)
@@ -153,7 +152,7 @@ class BatchPredictor:
         )
         return order, first
 
-    def _follow(self, held: "Held", process: Process, number: int) -> BatchSays | None:
+    def _follow(self, held: Held, process: Process, number: int) -> BatchSays | None:
         """Store chunks as they come; gives the last word, an empty one if there was none, None if we must stop."""
         heard_at = clock()
         while not process.silent:
@@ -172,7 +171,7 @@ class BatchPredictor:
                 number += 1
         return BatchSays()
 
-    def _store(self, held: "Held", said: BatchSays, file: Path, number: int) -> bool:
+    def _store(self, held: Held, said: BatchSays, file: Path, number: int) -> bool:
         """Put a chunk into the store, and only then make it count; False when the claim has fallen."""
         claim = held.claim
         # An attempt writes into its own folder only, so a forgotten one can spoil no other.
@@ -204,44 +203,6 @@ class BatchPredictor:
                     self._artifacts.delete(key)
         except AppError as error:
             log.warning("artifacts_left_behind", code=error.code)
-
-
-class Held:
-    """Our right to one attempt at a batch: renewed while it lasts, and given up before others may begin."""
-
-    def __init__(self, database: Database, claim: ErrandClaim, settings: Settings, claimed_at: float) -> None:
-        self.claim = claim
-        self._database = database
-        self._settings = settings
-        self._renewed_at = claimed_at
-
-    def keep(self) -> bool:
-        """Renew in time; False when the batch may be ours no more, or its client does not want it any more."""
-        if clock() - self._renewed_at < self._settings.heartbeat_seconds:
-            return True
-        asked_at, lease = clock(), self._settings.lease_seconds
-        try:
-            beat = self._database.run(lambda session: batches.beat(session, self.claim, lease_seconds=lease))
-        except AppError as error:
-            log.warning("lease_not_renewed", code=error.code)
-            return not self._fallen()
-        if beat.held:
-            self._renewed_at = asked_at
-        return beat.held and not beat.cancel_requested
-
-    def settle(self, write: Any) -> bool:
-        """Write, while the database is away again and again until the lease has run out; False: nothing was written."""
-        while True:
-            try:
-                return bool(self._database.run(write))
-            except Unavailable as error:
-                if self._fallen():
-                    raise
-                log.warning("settling_again", code=error.code)
-                time.sleep(RETRY_SECONDS)
-
-    def _fallen(self) -> bool:
-        return clock() - self._renewed_at > FENCE * self._settings.lease_seconds
 
 
 def _gone(row: tables.BatchPrediction) -> JobFailure:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.api import batch_inputs, uploads
+from app.api.batch_resource import HERE, describe, find
 from app.api.body import StrictRoute
 from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
@@ -31,7 +32,6 @@ from app.errors import (
     Unprocessable,
     UnsupportedMediaType,
 )
-from app.ids import is_id
 from app.records.batch_table import as_csv
 from app.schemas.batches import (
     BATCH_ENDED,
@@ -39,11 +39,10 @@ from app.schemas.batches import (
     BatchEvent,
     BatchOptions,
     BatchPrediction,
-    BatchProgress,
     ResultFormat,
 )
 from app.schemas.pages import Page
-from app.store import batches, tables, workers
+from app.store import batches, tables
 from app.store.batches import Texts
 
 router = APIRouter(tags=["Batch predictions"], route_class=StrictRoute)
@@ -51,13 +50,12 @@ router = APIRouter(tags=["Batch predictions"], route_class=StrictRoute)
 MOST_WAITING = 100
 _POLL_SECONDS = 0.25
 _CSV, _JSON_LINES = "text/csv", "application/x-ndjson"
-_HERE = "/batch-predictions"
 
 BatchId = Annotated[str, Path(description="The `id` of the batch.", examples=["bat_019302f4c9a57d30b2c4e6f8a0b1c2d3"])]
 
 
 @router.post(
-    _HERE,
+    HERE,
     status_code=202,
     summary="Classify many texts",
     response_model=BatchPrediction,
@@ -86,7 +84,7 @@ async def create_batch(request: Request, services: ServicesDep, key: KeyDep) -> 
     options = BatchOptions(**body.model_dump(exclude={"dataset_id"}))
 
     def perform() -> Answer:
-        once = Once(services.database, key, f"POST {_HERE}", digest)
+        once = Once(services.database, key, f"POST {HERE}", digest)
         return (
             once.earlier()
             or once.perform(
@@ -103,7 +101,7 @@ async def _of_file(request: Request, services: Services, key: str | None) -> Res
     async with uploads.private_folder(services.settings) as folder:
         upload = await uploads.receive(request, folder, services.settings.max_dataset_bytes)
         wanted, digest = batch_inputs.upload_of(upload)
-        once = Once(services.database, key, f"POST {_HERE}", digest)
+        once = Once(services.database, key, f"POST {HERE}", digest)
         earlier = await run_in_threadpool(once.earlier)
         if earlier is not None:
             return earlier.response()
@@ -134,7 +132,7 @@ def _submit(session: Session, services: Services, batch_id: str, options: BatchO
     _refuse_crowd(session)
     row = batches.submit(session, batch_id, options, batch_inputs.resolve(session, options.model), texts)
     body = describe(session, row, services).model_dump(mode="json")
-    return Answer(202, body, {"Location": f"{_HERE}/{row.id}"})
+    return Answer(202, body, {"Location": f"{HERE}/{row.id}"})
 
 
 def _refuse_crowd(session: Session) -> None:
@@ -147,7 +145,7 @@ def _refuse_crowd(session: Session) -> None:
         )
 
 
-@router.get(_HERE, summary="List batch predictions", response_description="Newest first.")
+@router.get(HERE, summary="List batch predictions", response_description="Newest first.")
 def list_batches(services: ServicesDep, limit: Limit = 20, cursor: Cursor = None) -> Page[BatchPrediction]:
     """List batch predictions, newest first, those that failed too."""
     with services.database.transaction(read_only=True) as session:
@@ -157,7 +155,7 @@ def list_batches(services: ServicesDep, limit: Limit = 20, cursor: Cursor = None
 
 
 @router.get(
-    f"{_HERE}/{{batch_id}}",
+    f"{HERE}/{{batch_id}}",
     summary="Look at a batch prediction",
     response_model=BatchPrediction,
     response_description="The batch as it is now.",
@@ -177,7 +175,7 @@ async def get_batch(batch_id: BatchId, services: ServicesDep, response: Response
 
 
 @router.get(
-    f"{_HERE}/{{batch_id}}/events",
+    f"{HERE}/{{batch_id}}/events",
     summary="Follow a batch prediction",
     response_model=Page[BatchEvent],
     response_description="Events, oldest first; pass `next_cursor` as `after` to read on.",
@@ -218,7 +216,7 @@ async def list_batch_events(
 
 
 @router.post(
-    f"{_HERE}/{{batch_id}}/cancel",
+    f"{HERE}/{{batch_id}}/cancel",
     summary="Cancel a batch prediction",
     response_model=BatchPrediction,
     response_description="The batch; a running one ends within seconds.",
@@ -238,7 +236,7 @@ def cancel_batch(batch_id: BatchId, services: ServicesDep) -> BatchPrediction:
 
 
 @router.delete(
-    f"{_HERE}/{{batch_id}}",
+    f"{HERE}/{{batch_id}}",
     status_code=204,
     summary="Delete a batch prediction",
     response_description="It is gone, and so are its answers.",
@@ -254,7 +252,7 @@ def delete_batch(batch_id: BatchId, services: ServicesDep) -> Response:
 
 
 @router.get(
-    f"{_HERE}/{{batch_id}}/results",
+    f"{HERE}/{{batch_id}}/results",
     summary="Fetch the answers of a batch prediction",
     response_class=StreamingResponse,
     response_description="One line for each row, in their order.",
@@ -289,7 +287,7 @@ def get_batch_results(
     spreadsheet would take for a formula gets an apostrophe in front.
     """
     with services.database.transaction(read_only=True) as session:
-        row = _find(session, batch_id)
+        row = find(session, batch_id)
         chunks = batches.chunks(session, batch_id)
     if row.status != "succeeded" and not partial:
         raise Conflict(
@@ -308,48 +306,6 @@ def get_batch_results(
     return StreamingResponse(blocks, media_type=_JSON_LINES, headers=headers)
 
 
-def describe(session: Session, row: tables.BatchPrediction, services: Services) -> BatchPrediction:
-    """Give a batch as clients see it."""
-    here = f"{_HERE}/{row.id}"
-    links = {"self": here, "events": f"{here}/events", "version": f"/models/{row.model_name}/versions/{row.version}"}
-    if row.status == "succeeded":
-        links["results"] = f"{here}/results"
-    speed = row.rows_per_second
-    running = row.status == "running" and speed is not None and speed > 0
-    request: dict[str, Any] = row.request
-    return BatchPrediction.model_validate(
-        {
-            "id": row.id,
-            "status": row.status,
-            "status_reason": _reason(session, row, services),
-            "model": row.model_name,
-            "version": row.version,
-            "dataset_id": row.dataset_id,
-            "top_k": request["top_k"],
-            "return_all_scores": request["return_all_scores"],
-            "progress": BatchProgress(
-                rows_done=row.rows_done,
-                rows=row.rows,
-                fraction=row.rows_done / row.rows,
-                rows_per_second=speed,
-                eta_seconds=(row.rows - row.rows_done) / speed if running and speed else None,
-            ),
-            "attempt": row.attempt,
-            "error": row.error,
-            "created_at": row.created_at,
-            "started_at": row.started_at,
-            "finished_at": row.finished_at,
-            "links": links,
-        }
-    )
-
-
-def _reason(session: Session, row: tables.BatchPrediction, services: Services) -> str:
-    if row.status == "queued" and not workers.alive(session, services.silence_seconds):
-        return "Waiting for a worker: none is connected."
-    return row.status_reason
-
-
 def _blocks(artifacts: ArtifactStore, chunks: list[tables.BatchChunk]) -> Iterator[bytes]:
     for chunk in chunks:
         yield from artifacts.read(chunk.artifact_key)
@@ -358,7 +314,7 @@ def _blocks(artifacts: ArtifactStore, chunks: list[tables.BatchChunk]) -> Iterat
 def _events(services: Services, batch_id: str, after: int, limit: int) -> tuple[list[BatchEvent], bool]:
     """Give events and whether the batch has ended, as of one moment."""
     with services.database.transaction(read_only=True) as session:
-        row = _find(session, batch_id)
+        row = find(session, batch_id)
         found = batches.events_after(session, batch_id, after, limit)
         told = [
             BatchEvent(seq=one.seq, batch_id=batch_id, attempt=one.attempt, type=one.type, at=one.at, data=one.data)
@@ -369,15 +325,4 @@ def _events(services: Services, batch_id: str, after: int, limit: int) -> tuple[
 
 def _read(services: Services, batch_id: str) -> BatchPrediction:
     with services.database.transaction(read_only=True) as session:
-        return describe(session, _find(session, batch_id), services)
-
-
-def _find(session: Session, batch_id: str) -> tables.BatchPrediction:
-    row = batches.get(session, batch_id) if is_id(batch_id, "bat") else None
-    if row is None:
-        raise NotFound(
-            "The batch prediction does not exist.",
-            code="batch-not-found",
-            remedy="List them with GET /batch-predictions.",
-        )
-    return row
+        return describe(session, find(session, batch_id), services)
