@@ -67,7 +67,6 @@ class Crowd:
     statuses: Counter[int] = field(default_factory=Counter)
     refused_seconds: list[float] = field(default_factory=list)
     retry_after: set[str] = field(default_factory=set)
-    accepted_seconds: list[float] = field(default_factory=list)
 
 
 def crowd(address: str, clients: int, seconds: float) -> Crowd:
@@ -84,8 +83,6 @@ def crowd(address: str, clients: int, seconds: float) -> Crowd:
                 seen.refused_seconds.append(spent)
                 seen.retry_after.add(answer.headers["retry-after"])
                 assert answer.json()["code"] == "overloaded"
-            else:
-                seen.accepted_seconds.append(spent)
 
     async def all_of_them() -> None:
         limits = httpx.Limits(max_connections=None)
@@ -97,16 +94,17 @@ def crowd(address: str, clients: int, seconds: float) -> Crowd:
 
 
 def test_under_overload_the_accepted_are_answered_and_the_others_told_when_to_come(shelf: Shelf) -> None:
-    with serving(shelf, serve_queue_ms=30, serve_refusal_hold_ms=100) as address:
+    """Nobody backs off; what keeps the storm from taking the time of the accepted is how seldom it may come back."""
+    hold, clients = 0.1, 60
+    with serving(shelf, serve_queue_ms=30, serve_refusal_hold_ms=int(hold * 1000)) as address:
         ask(address, "good")
-        usual = crowd(address, clients=2, seconds=0.7)
-        storm = crowd(address, clients=60, seconds=1.2)
-        assert set(usual.statuses) == {200}
+        began = time.monotonic()
+        storm = crowd(address, clients, seconds=1.2)
+        spent = time.monotonic() - began
         assert set(storm.statuses) == {200, 429}
-        assert min(storm.refused_seconds) >= 0.1, "a refusal is held back"
+        assert min(storm.refused_seconds) >= hold
+        assert storm.statuses[429] <= clients * (spent / hold + 1)
         assert all(int(seconds) >= 1 for seconds in storm.retry_after)
-        goodput = storm.statuses[200] / 1.2 / (usual.statuses[200] / 0.7)
-        assert goodput > 0.25, f"only {goodput:.0%} of the usual answers in a storm"
         assert metric(address, 'tunesmith_predict_dropped_total{model="",reason="overloaded"') >= storm.statuses[429]
         assert metric(address, "tunesmith_predict_refusals_held") == 0
 
