@@ -95,18 +95,34 @@ def crowd(address: str, clients: int, seconds: float) -> Crowd:
 
 def test_under_overload_the_accepted_are_answered_and_the_others_told_when_to_come(shelf: Shelf) -> None:
     """Nobody backs off; what keeps the storm from taking the time of the accepted is how seldom it may come back."""
-    hold, clients = 0.1, 60
-    with serving(shelf, serve_queue_ms=30, serve_refusal_hold_ms=int(hold * 1000)) as address:
+    hold, clients = 0.1, 20
+    with serving(shelf, serve_queue_ms=10, serve_refusal_hold_ms=int(hold * 1000)) as address:
         ask(address, "good")
-        began = time.monotonic()
-        storm = crowd(address, clients, seconds=1.2)
+        over = threading.Event()
+
+        def keep_busy() -> None:
+            while not over.is_set():
+                ask(address, ["good film"] * 64)
+
+        busy = [threading.Thread(target=keep_busy) for _ in range(3)]
+        for thread in busy:
+            thread.start()
+        storm, began, end = Crowd(), 0.0, time.monotonic() + 30
+        while not storm.statuses[429] and time.monotonic() < end:  # on a slow machine the crowd itself may be too slow
+            began = time.monotonic()
+            storm = crowd(address, clients, seconds=0.8)
         spent = time.monotonic() - began
-        assert set(storm.statuses) == {200, 429}
+        over.set()
+        for thread in busy:
+            thread.join()
+        assert storm.statuses[429] > 0
+        assert set(storm.statuses) <= {200, 429}
         assert min(storm.refused_seconds) >= hold
         assert storm.statuses[429] <= clients * (spent / hold + 1)
         assert all(int(seconds) >= 1 for seconds in storm.retry_after)
         assert metric(address, 'tunesmith_predict_dropped_total{model="",reason="overloaded"') >= storm.statuses[429]
         assert metric(address, "tunesmith_predict_refusals_held") == 0
+        assert ask(address, "good").status_code == 200
 
 
 def test_a_refusal_needs_no_body_and_only_so_many_are_held(shelf: Shelf) -> None:
