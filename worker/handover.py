@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from app.artifacts.bundle import MANIFEST, TOKENIZER, WEIGHTS, Manifest, describe_files, sha256_of
+from app.release import release
 from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
@@ -30,8 +31,9 @@ from worker.models.recompute import keep
 from worker.models.registry import reload
 from worker.setup import Setup
 from worker.training.stopping import read_metric
+from worker.weighing import Certainty
 
-LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "safetensors", "numpy", "onnx", "onnxruntime")
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "onnx", "onnxruntime", "scikit-learn")
 
 
 def hand_over(
@@ -41,6 +43,7 @@ def hand_over(
     *,
     validation: Evaluation | None,
     test: Evaluation | None,
+    certainty: Certainty,
     check: Callable[[], None],
     warn: Callable[[JobWarning], None],
 ) -> str:
@@ -57,7 +60,10 @@ def hand_over(
     shutil.copyfile(setup.tokenizer, folder / TOKENIZER)
     weights.save(model, folder / WEIGHTS)
     check()
-    draft = _manifest(spec, setup, judge, validation, test)
+    answers = certainty.save(folder)
+    draft = _manifest(spec, setup, judge, validation, test).model_copy(
+        update={"answers": answers, "intervals": certainty.intervals, "baselines": certainty.baselines}
+    )
     wishes = spec.request.export
     source = _source(spec, setup, draft)
     exporter = Exporter(source, _rows(setup), _gate(spec, setup, judge), check, warn, _decide(setup, judge))
@@ -156,7 +162,7 @@ def _write(folder: Path, manifest: Manifest) -> str:
 
 
 def _libraries() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "tunesmith": release()}
     for name in LIBRARIES:
         try:
             versions[name] = metadata.version(name)

@@ -13,14 +13,26 @@ from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.data.batches import Batches
-from worker.evaluation.evaluate import evaluate
+from worker.evaluation.evaluate import ask, evaluate
 from worker.evaluation.label_sets import EVEN, Logits, Truth, answers, best_thresholds, probabilities, score_sets
-from worker.evaluation.metrics import confusion_matrix, score
+from worker.evaluation.metrics import confusion_matrix, cross_entropy, score
 from worker.events import AttemptSpec
 from worker.heads import Head, heads_of
 from worker.memory import Portion
 from worker.models.multitask import OneHead
 from worker.training.loop import Autocast
+
+MOST_LOGITS = 50_000_000
+"""Logits that are held at once; of a split with more, only its first rows are remembered."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """A judged split, and what was answered to its first rows, usually all of them."""
+
+    evaluation: Evaluation
+    logits: Logits  # (rows, labels)
+    truth: NDArray[np.generic]  # (rows,); of multi_label (rows, labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,31 @@ class Judge:
             return self.portion.of(lambda size: self._evaluate(asked, batches.by_length(size), split, autocast))
         logits, truth = self._answers(model, batches, autocast)
         return score_sets(logits, truth, self.labels, thresholds, split=split)
+
+    def answer(self, model: nn.Module, batches: Batches, split: str) -> Answered:
+        """Score every row of a split in fp32, and give the answers too, in the order of the rows."""
+        most = MOST_LOGITS // len(self.labels)
+        asked = model if self.head is None else OneHead(model, self.head)
+        logits, truth = self.portion.of(lambda size: self._in_order(asked, batches, min(most, len(batches)), size))
+        if len(batches) > most:
+            return Answered(self.evaluate(model, batches, split), logits, truth)
+        return Answered(self._scored(logits, truth, split), logits, truth)
+
+    def _in_order(
+        self, model: nn.Module, batches: Batches, count: int, size: int
+    ) -> tuple[Logits, NDArray[np.generic]]:
+        """Ask the longest first, and put the answers back into the order of the rows."""
+        rows = [own for rows in batches.longest_first(size) if (own := rows[rows < count]).size]
+        logits, truth = ask(model, map(batches.load, rows), device=self.device, check=self.check)
+        back = np.argsort(np.concatenate(rows), kind="stable")
+        return logits[back], truth[back]
+
+    def _scored(self, logits: Logits, truth: NDArray[np.generic], split: str) -> Evaluation:
+        if self.thresholds is not None:
+            return score_sets(logits, truth.astype(np.bool_), self.labels, self.thresholds, split=split)
+        index = truth.astype(np.int64)
+        matrix = confusion_matrix(index, logits.argmax(axis=1), len(self.labels))
+        return score(matrix, self.labels, split=split, loss=cross_entropy(logits, index))
 
     def _evaluate(self, model: nn.Module, ordered: Iterable[Batch], split: str, autocast: Autocast) -> Evaluation:
         return evaluate(

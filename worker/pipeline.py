@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -16,7 +17,7 @@ from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseSta
 from worker.finishing import Finish
 from worker.handover import hand_over
 from worker.inspection import look_at_data
-from worker.judging import Judge
+from worker.judging import Answered, Judge
 from worker.memory import Memory, Portion, memory_of
 from worker.models.depth import depths
 from worker.models.head import between_parameters, head_parameters
@@ -28,6 +29,7 @@ from worker.teaching import Classroom, Taught, ask
 from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
 from worker.training.loop import Autocast, Evaluate, Source, Training
+from worker.weighing import weigh
 
 
 def run(
@@ -91,11 +93,19 @@ class _Attempt:
         self._enter("evaluating")
         if _wants_tuning(self._spec, setup):
             judge, validation = self._tune(setup, judge)
-        test = self._test(setup, judge)
+        tested = self._test(setup, judge)
         look_at_data(self._spec, setup, judge)
+        certainty = weigh(self._spec, setup, judge, tested)
         self._enter("exporting")
         digest = hand_over(
-            self._spec, setup, judge, validation=validation, test=test, check=self._check, warn=self._narrator.warn
+            self._spec,
+            setup,
+            judge,
+            validation=validation,
+            test=None if tested is None else tested.evaluation,
+            certainty=certainty,
+            check=self._check,
+            warn=self._narrator.warn,
         )
         peak = machine.peak_memory_mb(setup.device)
         self._narrator.say(Used(usage=self._clock.usage(on_gpu=setup.device.type == "cuda", peak_memory_mb=peak)))
@@ -180,14 +190,14 @@ class _Attempt:
         tuned = judge.tuned(setup.model, setup.data.validation)
         return tuned, tuned.evaluate(setup.model, setup.data.validation, "validation")
 
-    def _test(self, setup: Setup, judge: Judge) -> Evaluation | None:
+    def _test(self, setup: Setup, judge: Judge) -> Answered | None:
         """Judge the best weights once on the test split, in fp32 as they will be served."""
         if setup.data.test is None:
             return None
-        test = judge.evaluate(setup.model, setup.data.test, "test")
-        test = test.model_copy(update={"tasks": _further(setup, judge, setup.model, "test")})
+        tested = judge.answer(setup.model, setup.data.test, "test")
+        test = tested.evaluation.model_copy(update={"tasks": _further(setup, judge, setup.model, "test")})
         self._narrator.tell_test(test)
-        return test
+        return replace(tested, evaluation=test)
 
 
 def _validation(setup: Setup, judge: Judge) -> Evaluate | None:

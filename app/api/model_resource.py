@@ -1,13 +1,13 @@
 """Makes models, versions and aliases as clients see them out of rows."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
 from app.artifacts.bundle import Manifest
 from app.schemas.metrics import Evaluation
-from app.schemas.models import Alias, Model, Version, VersionSummary
+from app.schemas.models import Alias, Lineage, Model, Parent, Version, VersionSummary
 from app.store import models, tables
 
 
@@ -60,6 +60,10 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
             "hyperparameters": manifest.hyperparameters,
             "validation": manifest.validation,
             "test": manifest.test,
+            "intervals": manifest.intervals,
+            "baselines": manifest.baselines,
+            "answers": manifest.answers,
+            "lineage": _lineage(row, manifest),
             "exports": manifest.exports,
             "serve": manifest.serve,
             "manifest_sha256": row.manifest_sha256,
@@ -74,6 +78,30 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
             },
         }
     )
+
+
+def _lineage(row: tables.ModelVersion, manifest: Manifest) -> Lineage:
+    teacher = manifest.hyperparameters.get("distillation") or {}
+    parents = [
+        _parent("fine-tuned-from", manifest.base_model.id, manifest.base_model.revision),
+        _parent("distilled-from", str(teacher.get("teacher", "")), teacher.get("revision")),
+    ]
+    return Lineage(
+        job_id=row.job_id,
+        attempt=row.attempt,
+        dataset=manifest.dataset,
+        base_model=manifest.base_model,
+        code_version=manifest.libraries.get("tunesmith"),
+        parents=[parent for parent in parents if parent is not None],
+    )
+
+
+def _parent(relation: Literal["fine-tuned-from", "distilled-from"], source: str, revision: str | None) -> Parent | None:
+    """Name the version of our own that a base model or a teacher was; None when it came from elsewhere."""
+    name = source.removeprefix("model:").partition("@")[0].partition(":")[0]
+    if not source.startswith("model:") or revision is None or not revision.isdecimal():
+        return None
+    return Parent(model=name, version=int(revision), relation=relation)
 
 
 def _summary(row: tables.ModelVersion, manifest: Manifest, aliases: list[tables.ModelAlias]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api import answers
-from app.api.release import app_version
+from app.release import release
 from app.schemas.batches import BatchRequest, BatchUpload
 from app.schemas.datasets import DatasetRows
 from app.schemas.facades import InferRequest
@@ -64,7 +64,7 @@ def document(app: FastAPI) -> Document:
     if app.openapi_schema is None:
         raw = get_openapi(
             title=TITLE,
-            version=app_version(),
+            version=release(),
             description=DESCRIPTION,
             routes=app.routes,
             tags=TAGS,

@@ -16,6 +16,7 @@ from app.schemas.families import FamilyName
 from app.schemas.hyperparameters import Resolution
 from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
+from app.schemas.judgements import AnswersRef, Baseline, Intervals
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict, Task
 from app.schemas.text import TextOptions
@@ -71,6 +72,12 @@ class Manifest(Resource):
     """What the network is made of, as it was loaded for training."""
     validation: Evaluation | None
     test: Evaluation | None
+    intervals: Intervals | None = None
+    """How sure the scores of ``answers.split`` are."""
+    baselines: list[Baseline] = []
+    """What simple models reach on the same rows."""
+    answers: AnswersRef | None = None
+    """What was answered to the test rows (without any, the validation rows), to compare with other versions."""
     exports: list[ExportVerdict]
     serve: ServedFormat = "onnx"
     """The format that answers predictions."""

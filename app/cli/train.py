@@ -102,6 +102,9 @@ def _train(
     queue: Annotated[
         Queue, typer.Option(help="Who may take it: any worker, only those with a GPU, or only those without.")
     ] = "default",
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Also train simple models to compare with.")
+    ] = True,
     metadata: Annotated[
         list[str] | None, typer.Option(help="A pair of your own; may be repeated.", metavar="KEY=VALUE")
     ] = None,
@@ -125,6 +128,8 @@ def _train(
         fields["base_model"] = base_model
     if family is not None:
         fields["family"] = family_of(family)
+    if not baselines:
+        fields["baselines"] = False
     if export or serve:
         fields["export"] = _without_none({"formats": export, "serve": serve})
     if metadata:

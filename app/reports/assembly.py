@@ -8,6 +8,7 @@ from app.artifacts.bundle import Manifest
 from app.doctor.diagnosis import diagnose_job
 from app.doctor.facts import has_label_sets
 from app.doctor.history import History, Measured
+from app.reports.certainty import certainty_section
 from app.reports.curves import reported_curves
 from app.reports.data import data_section
 from app.reports.publication import publication
@@ -63,6 +64,7 @@ def build_report(
         hyperparameters=_hyperparameters(job),
         curves=reported_curves(measured),
         scores=score_sections(job),
+        certainty=certainty_section(manifest),
         exports=manifest.exports if manifest else [],
         diagnoses=diagnoses,
         issues=issues,

@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from app.artifacts.bundle import TOKENIZER, Manifest
+from app.reports.certainty import certainty, versus
 from app.reports.markdown import environment
 from app.schemas.metrics import Evaluation
 from app.schemas.text import TextOptions, TokenizerSettings
@@ -25,6 +26,8 @@ def model_card(name: str, number: int, manifest: Manifest) -> str:
             judged=judged,
             baseline=None if judged is None or judged.hamming_loss is not None else _commonest(judged),
             thresholds=thresholds(manifest),
+            certainty=certainty(manifest.intervals),
+            versus=[versus(baseline) for baseline in manifest.baselines],
             program=Markup(program(manifest)),  # noqa: S704 - made of numbers and fixed words alone
         )
     )

@@ -83,6 +83,9 @@ class TrainJobRequest(StrictModel):
     """What is done to each text before it is tokenized, in training and in serving."""
     export: ExportOptions = ExportOptions()
     """What is handed back beside the weights."""
+    baselines: bool = True
+    """Also train simple models on the same rows, always the commonest label and counted words, and say whether the
+    version beats them; false: leave that out, which saves some seconds."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Higher runs sooner: a point is worth a minute of waiting, so that nothing waits for ever."""
     queue: Queue = "default"

@@ -1,11 +1,12 @@
 """The registry: a model is a name, a version an immutable bundle, an alias a movable name for a version."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from app.schemas.base import Resource, StrictModel
 from app.schemas.datasets import ProblemType
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
+from app.schemas.judgements import AnswersRef, Baseline, Intervals
 from app.schemas.metrics import Evaluation
 
 
@@ -103,6 +104,39 @@ class Task(Resource):
     """The data it was trained on."""
 
 
+class VersionRef(Resource):
+    """A version of a model of the registry."""
+
+    model: str
+    """Its model."""
+    version: int
+    """Its number."""
+
+
+class Parent(VersionRef):
+    """A version that another one was made from."""
+
+    relation: Literal["fine-tuned-from", "distilled-from"]
+    """fine-tuned-from: training began with its weights. distilled-from: it was the teacher."""
+
+
+class Lineage(Resource):
+    """Where a version comes from: enough to make it again."""
+
+    job_id: str
+    """The job that trained it."""
+    attempt: int
+    """The attempt of the job that published it."""
+    dataset: DatasetRef
+    """Its data, pinned by hash; of several tasks, the main one's."""
+    base_model: BaseModelRef
+    """What its training started from, pinned by revision."""
+    code_version: str | None
+    """The release of this software that trained it; null: older than the record."""
+    parents: list[Parent]
+    """Versions of this registry that it was made from."""
+
+
 class Version(VersionSummary):
     """Everything about one version."""
 
@@ -124,6 +158,14 @@ class Version(VersionSummary):
     """Scores on the validation split, which chose the checkpoint."""
     test: Evaluation | None
     """Scores on the test split, which nothing was chosen by; null without one."""
+    intervals: Intervals | None = None
+    """How sure the scores are: 95 % bootstrap intervals."""
+    baselines: list[Baseline] = []
+    """What simple models reach on the same rows, and whether the version beats them."""
+    answers: AnswersRef | None = None
+    """Where its answers to those rows are; null: it cannot be compared row by row."""
+    lineage: Lineage
+    """Where it comes from."""
     exports: list[ExportVerdict]
     """What the verification of each export found."""
     serve: ServedFormat

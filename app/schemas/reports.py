@@ -7,6 +7,7 @@ from app.schemas.datasets import DataWarning, ProblemType, SplitName
 from app.schemas.diagnoses import ChangeValue, Diagnosis
 from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, BestMetric, DatasetRef, JobWarning, Status, Usage
+from app.schemas.judgements import Baseline, Intervals
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict
 
@@ -198,6 +199,17 @@ class ScoreSection(Resource):
     """The commonest mistakes, most frequent first."""
 
 
+class Certainty(Resource):
+    """How far the scores can be trusted; nothing of it until there is a version."""
+
+    intervals: Intervals | None = None
+    """95 % bootstrap intervals of the scores."""
+    baselines: list[Baseline] = []
+    """What simple models reach on the same rows."""
+    sentences: list[str] = []
+    """The same in words."""
+
+
 class Environment(Resource):
     """Where and with what the job ran."""
 
@@ -264,6 +276,8 @@ class Report(Resource):
     """The losses first, then the scores, then the others."""
     scores: list[ScoreSection]
     """Validation first, then test."""
+    certainty: Certainty = Certainty()
+    """How sure the scores are, and whether simple models do as well."""
     exports: list[ExportVerdict]
     """What was handed back, and how it compared with the trained model."""
     diagnoses: list[Diagnosis]

@@ -22,8 +22,9 @@ from app.schemas.jobs import ExportOptions
 from app.schemas.reports import DataIssues
 from app.serving.golden import read, replay
 from app.serving.predictor import Predictor
+from app.significance.answers import load, row_keys
 from tests.worker.simulated_memory import SimulatedMemory
-from tests.worker.toy_task import LABELS, MakeSpec, Recording, spec_maker, toy_rows
+from tests.worker.toy_task import LABELS, MakeSpec, Recording, spec_maker, toy_rows, toy_sets
 from worker import saving
 from worker.events import (
     AttemptSpec,
@@ -73,7 +74,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Finis
     """A whole attempt that learned the task."""
     recording = Recording()
     make = spec_maker(tmp_path_factory.mktemp("finished"), tiny_base)
-    spec = make(ROWS, num_train_epochs=8, logging_steps=3, early_stopping_patience=None)
+    wishes = {"baselines": True}
+    spec = make(ROWS, request=wishes, num_train_epochs=8, logging_steps=3, early_stopping_patience=None)
     run(spec, recording, never)
     return spec, recording
 
@@ -123,6 +125,7 @@ def test_attempt_from_rows_to_bundle(finished: Finished) -> None:
     manifest = bundle.manifest
     assert set(manifest.files) == {
         "golden.json",
+        "answers.npz",
         "model.onnx",
         "tokenizer.json",
         "weights/config.json",
@@ -143,6 +146,38 @@ def test_attempt_from_rows_to_bundle(finished: Finished) -> None:
     assert set(used.usage.phases) == {"preparing", "training", "evaluating", "exporting"}
     assert used.usage.peak_memory_mb > 50
     assert used.usage.gpu_seconds is None
+
+
+def test_the_bundle_tells_how_sure_its_scores_are(finished: Finished) -> None:
+    """Intervals around the scores, two simple models on the same rows, and every answer, without a text."""
+    manifest = Bundle.open(finished[0].bundle_dir).manifest
+    assert manifest.intervals is not None and manifest.test is not None
+    assert (manifest.intervals.split, manifest.intervals.rows) == ("test", 30)
+    assert manifest.intervals.f1_macro.low <= manifest.test.f1_macro <= manifest.intervals.f1_macro.high
+    commonest, words = manifest.baselines
+    assert (commonest.name, words.name, words.trained_on) == ("majority", "tfidf-logistic-regression", 96)
+    assert commonest.comparison is not None and words.comparison is not None
+    assert (commonest.comparison.f1_macro_verdict, commonest.comparison.accuracy_verdict) == ("better", "better")
+    assert words.f1_macro > 0.8
+    assert manifest.test.f1_macro - words.f1_macro == pytest.approx(words.comparison.f1_macro_difference)
+    assert manifest.answers is not None
+    answers = load((finished[0].bundle_dir / manifest.answers.file).read_bytes())
+    rows = [row for row in ROWS if row.split == "test"]
+    assert answers.keys.tolist() == row_keys([row.text for row in rows], [[row.label] for row in rows]).tolist()
+    assert [answers.named(place)[0] for place in range(30)] == [row.label for row in rows]
+    assert answers.right.mean() == pytest.approx(manifest.test.accuracy)
+    assert answers.probabilities.astype(float).sum(axis=1) == pytest.approx(np.ones(30), abs=0.01)
+    assert manifest.libraries["tunesmith"]
+
+
+def test_without_test_rows_the_validation_rows_are_weighed(make_spec: MakeSpec, recording: Recording) -> None:
+    spec = make_spec([*toy_sets(48), *toy_sets(16, split="validation")], num_train_epochs=1)
+    run(spec, recording, never)
+    manifest = Bundle.open(spec.bundle_dir).manifest
+    assert (manifest.answers.split, manifest.answers.rows, manifest.baselines) == ("validation", 16, [])
+    answers = load((spec.bundle_dir / manifest.answers.file).read_bytes())
+    assert answers.right.mean() == pytest.approx(manifest.validation.accuracy)
+    assert manifest.intervals.accuracy.low <= manifest.validation.accuracy <= manifest.intervals.accuracy.high
 
 
 def test_hard_rows_and_leaked_texts_are_written_down(make_spec: MakeSpec, recording: Recording) -> None:

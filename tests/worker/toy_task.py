@@ -185,7 +185,7 @@ def spec_maker(folder: Path, tiny_base: Path) -> MakeSpec:
             base_model=BaseModelRef(id="tiny", source="folder" if base else "none"),
             base_model_dir=base,
             request=TrainJobRequest.model_validate(
-                {"model": "toy", "dataset_id": "ds_toy", "base_model": "tiny", "export": export}
+                {"model": "toy", "dataset_id": "ds_toy", "base_model": "tiny", "export": export, "baselines": False}
                 | dict(request or {})
                 | {"hyperparameters": Hyperparameters(**wishes)}
             ),

@@ -66,5 +66,24 @@ def probabilities(
     return rows
 
 
+@torch.inference_mode()
+def ask(
+    model: nn.Module, batches: Iterable[Batch], *, device: torch.device, check: Callable[[], None]
+) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
+    """Give the model's logits for every row of ``batches``, (rows, labels), and what the rows are labelled with.
+
+    In fp32, whatever the model was trained in. Leaves the model in evaluation mode.
+    """
+    model.eval()
+    logits: list[Tensor] = []
+    truth: list[Tensor] = []
+    for batch in batches:
+        check()
+        moved = batch.to(device)
+        logits.append(model(**moved.inputs).logits.float())  # (batch, labels)
+        truth.append(moved.labels)
+    return torch.cat(logits).cpu().numpy(), torch.cat(truth).cpu().numpy()
+
+
 def _numpy(parts: Sequence[Tensor]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return torch.cat(list(parts)).cpu().numpy()

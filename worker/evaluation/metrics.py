@@ -61,6 +61,14 @@ def score(matrix: Counts, labels: Sequence[str], *, split: str, loss: float) -> 
     )
 
 
+def cross_entropy(logits: NDArray[np.float32], truth: Counts) -> float:
+    """Give the mean cross-entropy of logits (rows, classes) for true labels (rows,)."""
+    exact = logits.astype(np.float64)
+    exact -= exact.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(exact).sum(axis=1)) - exact[np.arange(len(truth)), truth]
+    return float(losses.sum() / max(1, len(truth)))
+
+
 def _per_class(matrix: Counts) -> _PerClass:
     hits = np.diag(matrix).astype(np.float64)
     support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)

@@ -11,7 +11,7 @@ from app.api.deps import Services, ServicesDep
 from app.api.facades.asking import Reference, ask, manifest_of
 from app.api.facades.tensors import BINARY_SIZE, invalid, numbers, texts_of, words
 from app.api.problems import documented
-from app.api.release import app_version
+from app.release import release
 from app.artifacts.bundle import Manifest
 from app.errors import AppError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
 from app.preflight import fields, strict_json
@@ -52,7 +52,7 @@ JsonLength = Annotated[
 @router.get("", summary="Describe the service", response_description="Its name and version.")
 async def oip_server() -> ServerMetadata:
     """Tell name and version of the service, and that tensors may be bytes."""
-    return ServerMetadata(name="tunesmith", version=app_version(), extensions=["binary_tensor_data"])
+    return ServerMetadata(name="tunesmith", version=release(), extensions=["binary_tensor_data"])
 
 
 @router.get("/health/live", summary="Is the process alive?", response_description="It is.")

@@ -10,7 +10,7 @@ from app.api.body import StrictRoute
 from app.api.deps import Services, ServicesDep
 from app.api.facades.asking import Reference, ask, manifest_of
 from app.api.problems import documented
-from app.api.release import app_version
+from app.release import release
 from app.errors import AppError, FieldError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
 from app.schemas.facades import LabelScore, TeiClassifier, TeiInfo, TeiModelType, TeiRequest
 from app.schemas.health import Alive
@@ -71,7 +71,7 @@ async def tei_info(reference: Reference, services: ServicesDep) -> TeiInfo:
         max_input_length=manifest.tokenizer.max_length,
         max_client_batch_size=services.settings.max_predict_texts,
         auto_truncate=False,
-        version=app_version(),
+        version=release(),
     )
 
 
