@@ -11,10 +11,10 @@ from app.api.deps import Services, ServicesDep
 from app.api.facades.asking import Reference, ask, manifest_of
 from app.api.facades.tensors import BINARY_SIZE, invalid, numbers, texts_of, words
 from app.api.problems import documented
-from app.release import release
 from app.artifacts.bundle import Manifest
 from app.errors import AppError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
 from app.preflight import fields, strict_json
+from app.release import release
 from app.schemas.facades import (
     InferOutput,
     InferRequest,

@@ -10,8 +10,8 @@ from app.api.body import StrictRoute
 from app.api.deps import Services, ServicesDep
 from app.api.facades.asking import Reference, ask, manifest_of
 from app.api.problems import documented
-from app.release import release
 from app.errors import AppError, FieldError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
+from app.release import release
 from app.schemas.facades import LabelScore, TeiClassifier, TeiInfo, TeiModelType, TeiRequest
 from app.schemas.health import Alive
 from app.store import models

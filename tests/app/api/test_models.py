@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.testclient import TestClient
 
+from app.schemas.jobs import BaseModelRef
+from app.schemas.judgements import Baseline, Intervals
 from tests.app.api.problem import problem_of
 
 
@@ -23,6 +25,35 @@ def test_a_model_and_its_versions(client: TestClient, publish: Callable[..., int
     assert version["bytes"] == sum(version["files"].values())
     assert version["test"]["confusion_matrix"] == [[1, 1], [1, 1]]
     assert version["links"]["job"] == f"/jobs/{version['job_id']}"
+
+
+def test_a_version_tells_where_it_comes_from_and_how_sure_its_scores_are(
+    client: TestClient, publish: Callable[..., int]
+) -> None:
+    intervals = {
+        "split": "test",
+        "rows": 4,
+        "resamples": 1000,
+        "accuracy": {"low": 0.25, "high": 1.0},
+        "f1_macro": {"low": 0.2, "high": 1.0},
+    }
+    publish(
+        base_model=BaseModelRef(id="model:mood", source="version", revision="7"),
+        hyperparameters={"distillation": {"teacher": "model:judge@champion", "revision": "3"}},
+        libraries={"tunesmith": "0.1.0"},
+        intervals=Intervals.model_validate(intervals),
+        baselines=[Baseline(name="majority", split="test", trained_on=32, accuracy=0.5, f1_macro=0.33)],
+    )
+    version = client.get("/models/mood/versions/1").json()
+    assert version["intervals"] == intervals
+    assert version["baselines"][0]["accuracy"] == 0.5
+    lineage = version["lineage"]
+    assert (lineage["job_id"], lineage["attempt"], lineage["code_version"]) == (version["job_id"], 1, "0.1.0")
+    assert lineage["dataset"] == version["dataset"]
+    assert lineage["parents"] == [
+        {"model": "mood", "version": 7, "relation": "fine-tuned-from"},
+        {"model": "judge", "version": 3, "relation": "distilled-from"},
+    ]
 
 
 def test_models_are_listed_by_name_in_pages(client: TestClient, publish: Callable[..., int]) -> None:
