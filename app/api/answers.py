@@ -56,6 +56,7 @@ _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "oip_infer_version": ("X-Model-Version", "Inference-Header-Content-Length"),
     "get_alias": ("ETag",),
     "put_alias": ("ETag",),
+    "roll_back_alias": ("ETag", "Idempotency-Replayed"),
     "predict": ("X-Model-Version", "Server-Timing"),
     "predict_with_model": ("X-Model-Version", "Server-Timing"),
 }

@@ -107,7 +107,33 @@ ROWS: dict[str, Any] = {
     },
 }
 
-ALIAS: dict[str, Any] = {"move": {"summary": "Serve version 3", "value": {"version": 3}}}
+ALIAS: dict[str, Any] = {
+    "move": {"summary": "Serve version 3", "value": {"version": 3}},
+    "force": {
+        "summary": "Serve version 3 whatever the policy says",
+        "value": {"version": 3, "force": True, "reason": "Version 2 leaks names; see ticket 4711."},
+    },
+}
+
+CHECK: dict[str, Any] = {"version": {"summary": "May version 3 serve?", "value": {"version": 3}}}
+
+POLICY: dict[str, Any] = {
+    "usual": {
+        "summary": "Good enough, not worse than what serves now, better than counting words",
+        "value": {
+            "floors": [{"metric": "f1_macro", "at_least": 0.8}],
+            "class_floors": [{"label": "complaint", "metric": "recall", "at_least": 0.7}],
+            "not_worse_than_current": {"metric": "f1_macro", "max_drop": 0.01},
+            "beats_baseline": {"baseline": "tfidf-logistic-regression"},
+            "export_verified": True,
+            "latency": {"ms_per_text": 30},
+        },
+    },
+    "strict": {
+        "summary": "Only what is certain not to be worse",
+        "value": {"not_worse_than_current": {"metric": "accuracy", "max_drop": 0.02, "certain": True}},
+    },
+}
 
 IMPORT: dict[str, Any] = {
     "hub": {

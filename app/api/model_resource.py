@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from app.artifacts.bundle import Manifest
 from app.schemas.metrics import Evaluation
 from app.schemas.models import Alias, Lineage, Model, Parent, Version, VersionSummary
+from app.schemas.promotions import AliasMoved, AliasPolicy, PromotionPolicy
 from app.store import models, tables
 
 
@@ -38,6 +39,33 @@ def _describe_model(session: Session, row: tables.Model, entry: models.Entry) ->
 def describe_alias(row: tables.ModelAlias) -> Alias:
     """Give an alias; its revision is its ETag."""
     return Alias(alias=row.alias, version=row.version, revision=row.revision, updated_at=row.updated_at)
+
+
+def describe_policy(row: tables.AliasPolicy) -> AliasPolicy:
+    """Give the policy of an alias."""
+    return AliasPolicy(
+        alias=row.alias,
+        policy=PromotionPolicy.model_validate(row.policy),
+        revision=row.revision,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )
+
+
+def describe_move(row: tables.AliasMove) -> AliasMoved:
+    """Give a line of the history of an alias."""
+    return AliasMoved.model_validate(
+        {
+            "at": row.at,
+            "kind": row.kind,
+            "from_version": row.from_version,
+            "to_version": row.to_version,
+            "actor": row.actor,
+            "forced": row.forced,
+            "reason": row.reason,
+            "checks": row.checks,
+        }
+    )
 
 
 def summarize_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias]) -> VersionSummary:

@@ -4,6 +4,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from app.api import (
+    aliases,
     archives,
     artifacts,
     batches,
@@ -31,6 +32,7 @@ PARTS: tuple[APIRouter, ...] = (
     reports.router,
     artifacts.router,
     models.router,
+    aliases.router,
     archives.router,
     predictions.direct,
     predictions.router,

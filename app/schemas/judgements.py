@@ -48,6 +48,8 @@ class PairedComparison(Resource):
     """Accuracy of the first minus that of the second."""
     accuracy_verdict: Verdict
     """By McNemar's test at 5 %."""
+    accuracy_interval: Interval | None = None
+    """95 % paired bootstrap interval of that difference; null: older than the record."""
     f1_macro_difference: float
     """Macro F1 of the first minus that of the second."""
     f1_macro_interval: Interval

@@ -1,7 +1,9 @@
 """The registry: a model is a name, a version an immutable bundle, an alias a movable name for a version."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.base import Resource, StrictModel
 from app.schemas.datasets import ProblemType
@@ -9,12 +11,26 @@ from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
 from app.schemas.judgements import AnswersRef, Baseline, Intervals
 from app.schemas.metrics import Evaluation
 
+Reason = Annotated[
+    str, StringConstraints(min_length=1, max_length=500), Field(description="A sentence of 1 to 500 characters.")
+]
+
 
 class AliasMove(StrictModel):
     """Point an alias at a version."""
 
     version: int
     """The number of an existing version."""
+    force: bool = False
+    """Move even if the policy of the alias says no; the history tells who did and why."""
+    reason: Reason | None = None
+    """Why, for the history; needed to force."""
+
+    @model_validator(mode="after")
+    def _forced_for_a_reason(self) -> Self:
+        if self.force and self.reason is None:
+            raise ValueError("force needs reason; say why the policy is overruled")
+        return self
 
 
 class Alias(Resource):

@@ -65,7 +65,10 @@ def compare(first: Answers, second: Answers) -> PairedComparison:
     one, other = _f1(first, first.given, chosen), _f1(first, second.given, chosen)
     whole = np.bincount(kinds).astype(np.float64)
     difference = one(whole) - other(whole)
-    [interval] = intervals(kinds, lambda weights: (one(weights) - other(weights),))
+    ahead = (first.right.astype(np.float64) - second.right)[chosen]
+    in_accuracy, in_f1 = intervals(
+        kinds, lambda weights: (float(weights @ ahead) / len(first), one(weights) - other(weights))
+    )
     p_value = mid_p(better, worse)
     return PairedComparison(
         rows=len(first),
@@ -75,8 +78,9 @@ def compare(first: Answers, second: Answers) -> PairedComparison:
         accuracy_difference=(better - worse) / len(first),
         accuracy_verdict=_verdict(better - worse, noise=p_value >= SIGNIFICANT),
         f1_macro_difference=difference,
-        f1_macro_interval=interval,
-        f1_macro_verdict=_verdict(difference, noise=_holds_zero(interval)),
+        accuracy_interval=in_accuracy,
+        f1_macro_interval=in_f1,
+        f1_macro_verdict=_verdict(difference, noise=_holds_zero(in_f1)),
     )
 
 

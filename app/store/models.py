@@ -6,18 +6,21 @@ from typing import TypedDict
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from app.errors import NotFound, PreconditionFailed
+from app.errors import NotFound, PreconditionFailed, nearest
 from app.ids import new_id
 from app.schemas.base import Resource
-from app.store import attempts, claims, cursors
+from app.store import attempts, claims, cursors, promotions
 from app.store.attempts import LeaseLost
 from app.store.claims import Claim
 from app.store.engine import clock, upsert
+from app.store.promotions import Note
 from app.store.tables import Model, ModelAlias, ModelVersion
 
 CHAMPION = "champion"
 """The alias that a plain model name means, once it is set."""
 MAX_VERSION = 2**31 - 1
+ANY_REVISION = -1
+"""Expected of an alias: that it is set, in whatever revision."""
 
 
 class Entry(TypedDict):
@@ -38,10 +41,12 @@ def register_version(
     if job is None:
         raise LeaseLost("The job is no longer held by this attempt.", "lease-lost")
     model = _locked_model(session, job.model_name)
-    newest = session.scalar(select(func.max(ModelVersion.version)).where(ModelVersion.model_name == model.name)) or 0
+    highest = session.scalar(select(func.max(ModelVersion.version)).where(ModelVersion.model_name == model.name))
+    newest = max(highest or 0, model.last_version or 0)
     if not attempts.succeed(session, claim, reason=f"Published as version {newest + 1} of {model.name}."):
         raise LeaseLost("A cancel came before the version was published.", "cancel-requested")
     model.updated_at = clock(session)
+    model.last_version = newest + 1
     version = ModelVersion(
         id=new_id("ver"),
         model_name=model.name,
@@ -70,6 +75,19 @@ def _locked_model(session: Session, name: str) -> Model:
 def get_model(session: Session, name: str) -> Model | None:
     """Find a model."""
     return session.get(Model, name)
+
+
+def known(session: Session, name: str) -> Model:
+    """Give a model; raises NotFound ``model-not-found`` with the nearest name."""
+    row = get_model(session, name)
+    if row is None:
+        near = nearest(name[:100], registry_snapshot(session))
+        raise NotFound(
+            "There is no model of this name.",
+            code="model-not-found",
+            remedy=f"Did you mean {near}?" if near else "List them with GET /models.",
+        )
+    return row
 
 
 def page_models(session: Session, limit: int, cursor: str | None = None) -> tuple[list[Model], str | None]:
@@ -114,6 +132,11 @@ def resolve(session: Session, name: str, alias: str | None = None, version: int 
     return session.scalars(newest.limit(1)).one_or_none()
 
 
+def get_alias(session: Session, name: str, alias: str) -> ModelAlias | None:
+    """Find an alias, as it is now."""
+    return session.get(ModelAlias, (name, alias), populate_existing=True)
+
+
 def aliases(session: Session, name: str) -> list[ModelAlias]:
     """List the aliases of a model by name."""
     query = select(ModelAlias).where(ModelAlias.model_name == name).order_by(ModelAlias.alias)
@@ -121,10 +144,16 @@ def aliases(session: Session, name: str) -> list[ModelAlias]:
 
 
 def set_alias(
-    session: Session, name: str, alias: str, version: int, expected_revision: int | None = None
+    session: Session,
+    name: str,
+    alias: str,
+    version: int,
+    expected_revision: int | None = None,
+    note: Note = Note(),
 ) -> ModelAlias:
     """Point an alias at a version; with ``expected_revision`` (0: not set yet) only if nobody moved it meanwhile.
 
+    A move is recorded with ``note``; to name the same version again is no move.
     Raises NotFound ``model-not-found`` or ``version-not-found``, PreconditionFailed ``alias-moved``.
     """
     model, row = _locked_alias(session, name, alias, expected_revision)
@@ -134,6 +163,7 @@ def set_alias(
         return row
     at = model.updated_at = clock(session)
     model.revision += 1
+    promotions.record(session, model, alias, note, before=None if row is None else row.version, after=version)
     if row is None:
         row = ModelAlias(model_name=name, alias=alias)
         session.add(row)
@@ -142,7 +172,9 @@ def set_alias(
     return row
 
 
-def delete_alias(session: Session, name: str, alias: str, expected_revision: int | None = None) -> bool:
+def delete_alias(
+    session: Session, name: str, alias: str, expected_revision: int | None = None, note: Note = Note(kind="remove")
+) -> bool:
     """Remove an alias; False when it is not set. Raises NotFound ``model-not-found``, PreconditionFailed."""
     model, row = _locked_alias(session, name, alias, expected_revision)
     if row is None:
@@ -150,22 +182,35 @@ def delete_alias(session: Session, name: str, alias: str, expected_revision: int
     session.execute(delete(ModelAlias).where(ModelAlias.model_name == name, ModelAlias.alias == alias))
     model.revision += 1
     model.updated_at = clock(session)
+    promotions.record(session, model, alias, note, before=row.version, after=None)
     return True
+
+
+def locked(session: Session, name: str) -> Model:
+    """Take the row of a model, which orders all changes of its aliases; raises NotFound ``model-not-found``."""
+    model = session.get(Model, name, with_for_update=True, populate_existing=True)
+    if model is None:
+        raise NotFound(f"There is no model {name!r}.", "model-not-found", "List GET /models.")
+    return model
 
 
 def _locked_alias(
     session: Session, name: str, alias: str, expected_revision: int | None
 ) -> tuple[Model, ModelAlias | None]:
-    model = session.get(Model, name, with_for_update=True, populate_existing=True)
-    if model is None:
-        raise NotFound(f"There is no model {name!r}.", "model-not-found", "List GET /models.")
-    row = session.get(ModelAlias, (name, alias), populate_existing=True)
+    model = locked(session, name)
+    return model, expect(session, name, alias, expected_revision)
+
+
+def expect(session: Session, name: str, alias: str, expected_revision: int | None) -> ModelAlias | None:
+    """Give an alias, None when it is not set; raises PreconditionFailed ``alias-moved`` at another revision."""
+    row = get_alias(session, name, alias)
     revision = 0 if row is None else row.revision
-    if expected_revision is not None and expected_revision != revision:
+    met = row is not None if expected_revision == ANY_REVISION else expected_revision in (None, revision)
+    if not met:
         raise PreconditionFailed(
             f"The alias {alias!r} of {name} was moved meanwhile.", "alias-moved", "Read it again, then decide."
         )
-    return model, row
+    return row
 
 
 def registry_snapshot(session: Session) -> dict[str, Entry]:

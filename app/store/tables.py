@@ -295,6 +295,7 @@ class Model(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     revision: Mapped[int] = mapped_column(default=0)
+    last_version: Mapped[int | None]  # so that the number of a deleted version never comes back
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -332,6 +333,52 @@ class ModelAlias(Base):
     __table_args__ = (
         ForeignKeyConstraint(["model_name", "version"], ["model_versions.model_name", "model_versions.version"]),
     )
+
+
+class AliasPolicy(Base):
+    """What a version must keep before an alias may name it; ``revision`` is the model's at its last change."""
+
+    __tablename__ = "alias_policies"
+
+    model_name: Mapped[str] = mapped_column(ForeignKey("models.name"), primary_key=True)
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    policy: Mapped[dict[str, Any]]
+    revision: Mapped[int]
+    updated_at: Mapped[datetime]
+    updated_by: Mapped[str]
+
+
+class AliasMove(Base):
+    """Append-only history of an alias, written in the transaction of the move itself."""
+
+    __tablename__ = "alias_moves"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    model_name: Mapped[str] = mapped_column(ForeignKey("models.name"))
+    alias: Mapped[str]
+    kind: Mapped[str]
+    from_version: Mapped[int | None]
+    to_version: Mapped[int | None]
+    actor: Mapped[str]
+    forced: Mapped[bool]
+    reason: Mapped[str | None]
+    checks: Mapped[list[Any]]
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("kind in ('move','rollback','remove')", name="kind"),
+        Index("ix_alias_moves_model_name_alias_id", "model_name", "alias", "id"),
+    )
+
+
+class DiscardedArtifact(Base):
+    """Files of a deleted version, to be removed when nobody can still be reading them."""
+
+    __tablename__ = "discarded_artifacts"
+
+    prefix: Mapped[str] = mapped_column(primary_key=True)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    discarded_at: Mapped[datetime]
 
 
 class IdempotencyKey(Base):

@@ -21,6 +21,7 @@ from app.schemas.jobs import BaseModelRef, DatasetRef, WorkerRef
 from app.schemas.metrics import ClassScores, Evaluation
 from app.schemas.text import TextOptions
 from app.settings import Settings
+from app.significance.answers import Answers
 from app.store import datasets, jobs, models, tables
 from app.store.engine import Database, clock
 from tests.app.api import tiny_bundle
@@ -102,16 +103,22 @@ def publish(client: TestClient, db: Database, body: dict[str, Any], tmp_path: Pa
 
 
 def publish_version(
-    database: Database, artifacts: ArtifactStore, job_id: str, model: str, folder: Path, **changes: Any
+    database: Database,
+    artifacts: ArtifactStore,
+    job_id: str,
+    model: str,
+    folder: Path,
+    answers: Answers | None = None,
+    **changes: Any,
 ) -> int:
     """Do what a worker does with a queued job, but for the training; gives the number of the version.
 
-    ``changes`` replace fields of its manifest.
+    ``changes`` replace fields of its manifest; ``answers`` are those to its test rows.
     """
     with database.transaction(read_only=True) as session:
         row = jobs.get(session, job_id)
         assert row is not None
-        bundle, sha256 = tiny_bundle.write(folder, manifest(session, row, model).model_copy(update=changes))
+        bundle, sha256 = tiny_bundle.write(folder, manifest(session, row, model).model_copy(update=changes), answers)
     put_bundle(artifacts, bundle, f"models/{job_id}/1")
     return database.run(lambda session: finish(session, job_id, bundle.manifest, sha256)).version
 

@@ -12,14 +12,19 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from app.artifacts.bundle import MANIFEST, ONNX, TOKENIZER, Bundle, Manifest, describe_files
+from app.schemas.judgements import AnswersRef
+from app.significance.answers import FILE, Answers, save
 
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "good": 2, "bad": 3}
 SCORES = np.asarray([[0, 0], [0, 0], [3, 0], [0, 3]], np.float32)  # (word, label)
 
 
-def write(folder: Path, manifest: Manifest) -> tuple[Bundle, str]:
+def write(folder: Path, manifest: Manifest, answers: Answers | None = None) -> tuple[Bundle, str]:
     """Write the bundle and give it with the hash of its manifest."""
     folder.mkdir(parents=True)
+    if answers is not None:
+        save(answers, folder / FILE)
+        manifest = manifest.model_copy(update={"answers": AnswersRef(file=FILE, split="test", rows=len(answers))})
     onnx.save(graph(), str(folder / ONNX))
     if manifest.serve != "onnx":
         # Good and bad change places, so that an answer tells which file gave it.

@@ -1,0 +1,293 @@
+"""Aliases over HTTP: they move without a race, by a policy where there is one, and every move is written down."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Header, Path, Query, Response
+from sqlalchemy.orm import Session
+
+from app.api import examples
+from app.api.body import StrictRoute
+from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep
+from app.api.idempotency import Answer, Once
+from app.api.model_resource import describe_alias, describe_move, describe_policy
+from app.api.models import Name
+from app.api.problems import documented
+from app.errors import Conflict, NotFound, PreconditionFailed, Unavailable, Unprocessable
+from app.preflight.jobs import fingerprint
+from app.promotion.moving import Mover, roll_back
+from app.schemas.base import AliasName
+from app.schemas.models import Alias, AliasMove
+from app.schemas.pages import Page
+from app.schemas.promotions import AliasCheck, AliasMoved, AliasPolicy, Promotion, PromotionPolicy, RolledBack
+from app.store import models, promotions, tables
+from app.store.promotions import ANONYMOUS, Note
+
+router = APIRouter(tags=["Models"], route_class=StrictRoute)
+
+AliasOf = Annotated[str, Path(description="The alias.", examples=["champion"])]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        max_length=100,
+        description="The ETag you have seen: the move happens only if nobody moved the alias since; else 412.",
+        examples=['"7"'],
+    ),
+]
+IfNoneMatch = Annotated[
+    str | None, Header(alias="If-None-Match", max_length=100, description="`*`: only if the alias is not set yet.")
+]
+
+
+@router.get(
+    "/models/{name}/aliases", summary="List aliases", response_description="By name.", responses=documented(NotFound)
+)
+def list_aliases(name: Name, services: ServicesDep) -> Page[Alias]:
+    """List the aliases of a model; `champion`, once set, is what the plain name means."""
+    with services.database.transaction(read_only=True) as session:
+        models.known(session, name)
+        return Page(data=[describe_alias(row) for row in models.aliases(session, name)], has_more=False)
+
+
+@router.get(
+    "/models/{name}/aliases/{alias}",
+    summary="Look at an alias",
+    response_description="The alias; `ETag` is its revision.",
+    responses=documented(NotFound),
+)
+def get_alias(name: Name, alias: AliasOf, services: ServicesDep, response: Response) -> Alias:
+    """Give an alias; its ETag is what `If-Match` wants."""
+    with services.database.transaction(read_only=True) as session:
+        models.known(session, name)
+        row = models.get_alias(session, name, alias)
+    if row is None:
+        raise _alias_not_found(name)
+    response.headers["ETag"] = _etag(row)
+    return describe_alias(row)
+
+
+@router.put(
+    "/models/{name}/aliases/{alias}",
+    summary="Move an alias",
+    response_description="The alias as it is now; `ETag` is its new revision.",
+    responses=documented(NotFound, Conflict, PreconditionFailed, Unprocessable, Unavailable),
+)
+def put_alias(
+    name: Name,
+    alias: AliasName,
+    move: Annotated[AliasMove, Body(openapi_examples=examples.ALIAS)],
+    services: ServicesDep,
+    response: Response,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> Alias:
+    """Point an alias at a version; servers follow within a second, and no request fails meanwhile.
+
+    If the alias has a policy, it is checked first: 409 `promotion-blocked` has every check with its numbers. `force`
+    with a `reason` moves all the same, and the history tells so. With `If-Match` the move is a compare-and-set: of two
+    that move at once, one gets 412.
+    """
+    expected = _expected(if_match, if_none_match)
+    row = _mover(services).move(name, alias, move, expected_revision=expected, actor=actor_of(services))
+    response.headers["ETag"] = _etag(row)
+    return describe_alias(row)
+
+
+@router.delete(
+    "/models/{name}/aliases/{alias}",
+    status_code=204,
+    summary="Remove an alias",
+    response_description="It is gone.",
+    responses=documented(NotFound, PreconditionFailed),
+)
+def delete_alias(name: Name, alias: AliasOf, services: ServicesDep, if_match: IfMatch = None) -> None:
+    """Remove an alias; the version it named stays."""
+    expected = _expected(if_match, None)
+    note = Note(actor=actor_of(services), kind="remove")
+    removed = services.database.run(lambda session: models.delete_alias(session, name, alias, expected, note))
+    if not removed:
+        raise _alias_not_found(name)
+
+
+Reason = Annotated[
+    str | None, Query(min_length=1, max_length=500, description="Why, for the history.", examples=["too many refunds"])
+]
+
+
+@router.get(
+    "/models/{name}/aliases/{alias}/policy",
+    summary="Look at the policy of an alias",
+    response_description="The policy.",
+    responses=documented(NotFound),
+)
+def get_policy(name: Name, alias: AliasOf, services: ServicesDep) -> AliasPolicy:
+    """Give what a version must keep before the alias may name it."""
+    with services.database.transaction(read_only=True) as session:
+        models.known(session, name)
+        row = promotions.policy(session, name, alias)
+    if row is None:
+        raise _no_policy(name, alias)
+    return describe_policy(row)
+
+
+@router.put(
+    "/models/{name}/aliases/{alias}/policy",
+    summary="Set the policy of an alias",
+    response_description="The policy as it is now.",
+    responses=documented(NotFound, Unprocessable),
+)
+def put_policy(
+    name: Name,
+    alias: AliasName,
+    policy: Annotated[PromotionPolicy, Body(openapi_examples=examples.POLICY)],
+    services: ServicesDep,
+) -> AliasPolicy:
+    """Say what a version must keep before the alias may name it; the alias need not be set yet.
+
+    It replaces the policy that there was, counts from the next move on, and moves nothing itself.
+    """
+
+    def put(session: Session) -> tables.AliasPolicy:
+        models.known(session, name)
+        model = models.locked(session, name)
+        return promotions.put_policy(session, model, alias, policy.model_dump(mode="json"), actor_of(services))
+
+    return describe_policy(services.database.run(put))
+
+
+@router.delete(
+    "/models/{name}/aliases/{alias}/policy",
+    status_code=204,
+    summary="Remove the policy of an alias",
+    response_description="It is gone.",
+    responses=documented(NotFound),
+)
+def delete_policy(name: Name, alias: AliasOf, services: ServicesDep) -> None:
+    """Let the alias name any version again."""
+
+    def remove(session: Session) -> bool:
+        models.known(session, name)
+        return promotions.delete_policy(session, models.locked(session, name), alias)
+
+    if not services.database.run(remove):
+        raise _no_policy(name, alias)
+
+
+@router.post(
+    "/models/{name}/aliases/{alias}/check",
+    summary="Ask whether an alias may be moved",
+    response_description="Every check with its numbers.",
+    responses=documented(NotFound, Unprocessable, Unavailable),
+)
+def check_alias(
+    name: Name,
+    alias: AliasName,
+    wanted: Annotated[AliasCheck, Body(openapi_examples=examples.CHECK)],
+    services: ServicesDep,
+) -> Promotion:
+    """Say what the policy of an alias finds of a version, and move nothing."""
+    return _mover(services).check(name, alias, wanted.version)
+
+
+@router.post(
+    "/models/{name}/aliases/{alias}/rollback",
+    summary="Roll an alias back",
+    response_model=RolledBack,
+    response_description="The alias as it is now; `ETag` is its new revision.",
+    responses=documented(NotFound, Conflict, PreconditionFailed),
+)
+def roll_back_alias(
+    name: Name,
+    alias: AliasOf,
+    services: ServicesDep,
+    key: KeyDep,
+    if_match: IfMatch = None,
+    reason: Reason = None,
+) -> Response:
+    """Point an alias at the version that it named before, without any check; a second call goes back one more.
+
+    With `If-Match` only if nobody moved it since, so that two who roll back at once go back once.
+    """
+    expected = _expected(if_match, None)
+    once = Once(
+        services.database, key, f"POST /models/{name}/aliases/{alias}/rollback", fingerprint([if_match, reason])
+    )
+    earlier = once.earlier()
+    if earlier is not None:
+        return earlier.response()
+
+    def work(session: Session) -> Answer:
+        models.known(session, name)
+        row, before = roll_back(
+            session, name, alias, expected_revision=expected, actor=actor_of(services), reason=reason
+        )
+        body = RolledBack(**describe_alias(row).model_dump(), rolled_back_from=before)
+        return Answer(200, body.model_dump(mode="json"), {"ETag": _etag(row)})
+
+    return once.perform(work)[0].response()
+
+
+@router.get(
+    "/models/{name}/aliases/{alias}/history",
+    summary="Read the history of an alias",
+    response_description="Newest first.",
+    responses=documented(NotFound, Unprocessable),
+)
+def get_alias_history(
+    name: Name, alias: AliasOf, services: ServicesDep, limit: Limit = 20, cursor: Cursor = None
+) -> Page[AliasMoved]:
+    """List the moves of an alias: who, when, from where to where, why, and what was checked. Nothing is ever removed.
+
+    An alias that was never set has none. Moves from before this was recorded are not in it.
+    """
+    with services.database.transaction(read_only=True) as session:
+        models.known(session, name)
+        rows, following = promotions.history(session, name, alias, limit, cursor)
+    return Page(data=[describe_move(row) for row in rows], has_more=following is not None, next_cursor=following)
+
+
+def actor_of(services: Services) -> str:
+    """Name who asks: there is one key, and it has no name of its own."""
+    return ANONYMOUS if services.settings.api_key is None else "api-key"
+
+
+def _mover(services: Services) -> Mover:
+    return Mover(services.database, services.artifacts)
+
+
+def _no_policy(name: str, alias: str) -> NotFound:
+    return NotFound(
+        f"The alias {alias[:40]} of {name} has no policy.",
+        code="policy-not-found",
+        remedy=f"Set one with PUT /models/{name}/aliases/{alias[:40]}/policy.",
+    )
+
+
+def _expected(if_match: str | None, if_none_match: str | None) -> int | None:
+    """Read the precondition: a revision, 0 for an alias that must not exist, or None for no condition."""
+    if if_none_match is not None:
+        if if_none_match.strip() != "*":
+            raise _bad_precondition("If-None-Match", "Only If-None-Match: * makes sense here.")
+        return 0
+    if if_match is None:
+        return None
+    if if_match.strip() == "*":
+        return models.ANY_REVISION
+    revision = if_match.strip().removeprefix("W/").strip('"')
+    if not revision.isdecimal() or len(revision) > 9:
+        raise _bad_precondition("If-Match", "Send the ETag as it was answered.")
+    return int(revision)
+
+
+def _bad_precondition(header: str, remedy: str) -> PreconditionFailed:
+    return PreconditionFailed(f"{header} is not an ETag of this alias.", code="invalid-precondition", remedy=remedy)
+
+
+def _etag(row: tables.ModelAlias) -> str:
+    return f'"{row.revision}"'
+
+
+def _alias_not_found(name: str) -> NotFound:
+    return NotFound(
+        f"{name} has no such alias.", code="alias-not-found", remedy=f"List them with GET /models/{name}/aliases."
+    )
