@@ -259,7 +259,7 @@ def _no_policy(name: str, alias: str) -> NotFound:
     return NotFound(
         f"The alias {alias[:40]} of {name} has no policy.",
         code="policy-not-found",
-        remedy=f"Set one with PUT /models/{name}/aliases/{alias[:40]}/policy.",
+        remedy="Set one with PUT /models/{name}/aliases/{alias}/policy.",
     )
 
 

@@ -128,7 +128,8 @@ def roll_back(
         raise Conflict(
             f"The alias {alias} of {name} has named no version before {current} that still exists.",
             "nothing-to-roll-back-to",
-            f"Point it at a version: PUT /models/{name}/aliases/{alias}; GET .../{alias}/history shows its moves.",
+            "Point it at a version with PUT /models/{name}/aliases/{alias}; GET /models/{name}/aliases/{alias}/history "
+            "shows its moves.",
         )
     note = Note(actor=actor, kind="rollback", reason=reason)
     return models.set_alias(session, name, alias, before, expected_revision, note), current
