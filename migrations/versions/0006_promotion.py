@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("checks", JSON, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("kind in ('move','rollback','remove')", name="ck_alias_moves_kind"),
+        sa.CheckConstraint("kind in ('move','rollback','remove')", name="kind"),
         sa.ForeignKeyConstraint(["model_name"], ["models.name"], name="fk_alias_moves_model_name_models"),
         sa.PrimaryKeyConstraint("id", name="pk_alias_moves"),
     )
