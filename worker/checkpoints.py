@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from pathlib import Path
 from app.artifacts.store import ArtifactStore
 from app.errors import AppError, JobFailure, NotFound, StorageFull, Unavailable
 from app.logging import get_logger
-from app.store import jobs
+from app.retention import leftovers
+from app.retention.leftovers import remove_checkpoints
 from app.store.claims import Claim
 from app.store.engine import Database
 from worker.checkpoint_files import MANIFEST, verify
@@ -20,12 +21,9 @@ from worker.tracking.recorder import Recorder
 
 log = get_logger(__name__)
 
-ROOT = "checkpoints"
+ROOT = leftovers.CHECKPOINTS
 RETRY_PAUSES = (0.5, 2.0)
 """Seconds between the tries to store a checkpoint: a store that blinks must not cost what a drain has saved."""
-SWEEP_BACK_SECONDS = 86_400.0
-"""A worker that was killed while it published may have left files of a job that has failed since; so long ago at most.
-"""
 
 
 @dataclass(frozen=True, order=True)
@@ -99,7 +97,7 @@ class Checkpoints:
             self._put(event.folder, stored)
             self._recorder.hear(event)
             for old in list_whole(self._artifacts, self._claim.job_id)[event.kept :]:
-                remove(self._artifacts, old.prefix)
+                remove_checkpoints(self._artifacts, old.prefix)
         except (AppError, OSError) as error:
             log.warning("checkpoint_not_kept", step=event.step, error=type(error).__name__)
             self._tell(error)
@@ -119,14 +117,14 @@ class Checkpoints:
             put(self._artifacts, folder, stored)
         except (AppError, OSError):
             with suppress(AppError):  # the end of the job sweeps it away
-                remove(self._artifacts, stored.prefix)
+                remove_checkpoints(self._artifacts, stored.prefix)
             raise
 
     def _make_room(self, stored: Stored) -> None:
         """Give up all checkpoints but the newest whole one, from which the job would go on."""
-        remove(self._artifacts, stored.prefix)
+        remove_checkpoints(self._artifacts, stored.prefix)
         for old in list_whole(self._artifacts, self._claim.job_id)[1:]:
-            remove(self._artifacts, old.prefix)
+            remove_checkpoints(self._artifacts, old.prefix)
 
     def _tell(self, error: Exception) -> None:
         if not self._in_trouble:  # once is enough: the next ones would fail alike
@@ -174,28 +172,9 @@ def fetch_newest(
     return None
 
 
-def remove(artifacts: ArtifactStore, prefix: str) -> None:
-    """Remove everything below a prefix, manifests first: what is half removed counts as absent."""
-    for key in list(artifacts.list(prefix)):
-        if key.endswith(f"/{MANIFEST}"):
-            artifacts.delete(key)
-    artifacts.remove(prefix)
-
-
 def sweep(database: Database, artifacts: ArtifactStore) -> None:
-    """Remove what jobs that have ended left behind; trouble with either store is for the next time."""
+    """Remove what jobs that have ended, and versions that were deleted, left behind; trouble is for the next time."""
     try:
-        saved = set(_job_ids(artifacts))
-        unfinished = database.run(lambda session: jobs.unfinished(session, saved)) if saved else set()
-        for job_id in saved - unfinished:
-            remove(artifacts, f"{ROOT}/{job_id}")
-        for job_id in database.run(lambda session: jobs.ended_in_vain(session, SWEEP_BACK_SECONDS)):
-            artifacts.remove(f"models/{job_id}")
-            artifacts.remove(f"jobs/{job_id}")
+        leftovers.sweep(database, artifacts)
     except AppError as error:
         log.warning("leftovers_not_swept", code=error.code)
-
-
-def _job_ids(artifacts: ArtifactStore) -> Iterator[str]:
-    for key in artifacts.list(ROOT):
-        yield key.split("/")[1]

@@ -115,6 +115,11 @@ ALIAS: dict[str, Any] = {
     },
 }
 
+PRUNE: dict[str, Any] = {
+    "ask": {"summary": "What would go if the newest five stayed?", "value": {"keep_last": 5, "dry_run": True}},
+    "do": {"summary": "Keep the newest five", "value": {"keep_last": 5}},
+}
+
 CHECK: dict[str, Any] = {"version": {"summary": "May version 3 serve?", "value": {"version": 3}}}
 
 POLICY: dict[str, Any] = {

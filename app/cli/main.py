@@ -31,6 +31,7 @@ COMMANDS = {
     "up": Command("up", "up", SERVICE, "Start everything on this machine, keep it running, and stop it in order."),
     "api": Command("api", "api", SERVICE, "Run the HTTP API alone."),
     "migrate": Command("migrate", "migrate", SERVICE, "Bring the database to the schema of this version."),
+    "gc": Command("gc", "gc", SERVICE, "Remove files that nothing refers to any more."),
     "quickstart": Command("quickstart", "quickstart", SERVICE, "Train a first model on the sample data and ask it."),
     "train": Command("train", "train", TRAINING, "Upload a dataset, train a model on it, and watch."),
     "watch": Command("watch", "watch", TRAINING, "Follow a job until it ends."),

@@ -91,11 +91,12 @@ class RegistryView:
         name = match["name"]
         if match["version"] is not None:
             number = int(match["version"])
-            if not 1 <= number <= entry["newest"]:
+            if not 1 <= number <= entry["newest"] or number in entry["deleted"]:
+                deleted = ", some of them deleted" if entry["deleted"] else ""
                 raise NotFound(
                     f"{name} has no version {number}.",
                     "version-not-found",
-                    f"Its versions are 1 to {entry['newest']}.",
+                    f"Its versions are 1 to {entry['newest']}{deleted}.",
                 )
             return Meaning(name, number, None)
         if match["alias"] is None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import TypedDict
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from app.errors import NotFound, PreconditionFailed, nearest
@@ -28,6 +28,8 @@ class Entry(TypedDict):
 
     newest: int
     aliases: dict[str, int]
+    deleted: set[int]
+    """Numbers below ``newest`` whose versions are gone."""
 
 
 def register_version(
@@ -91,8 +93,8 @@ def known(session: Session, name: str) -> Model:
 
 
 def page_models(session: Session, limit: int, cursor: str | None = None) -> tuple[list[Model], str | None]:
-    """List models by name, and the cursor of the next page; raises Unprocessable ``invalid-cursor``."""
-    query = select(Model).order_by(Model.name)
+    """List models with a version by name, and the cursor of the next page; raises Unprocessable ``invalid-cursor``."""
+    query = select(Model).where(exists().where(ModelVersion.model_name == Model.name)).order_by(Model.name)
     if cursor is not None:
         query = query.where(Model.name > cursors.decode_name(cursor))
     rows = list(session.scalars(query.limit(limit + 1)))
@@ -214,11 +216,16 @@ def expect(session: Session, name: str, alias: str, expected_revision: int | Non
 
 
 def registry_snapshot(session: Session) -> dict[str, Entry]:
-    """Read what serving needs of all models, in two queries."""
-    newest = session.execute(
-        select(ModelVersion.model_name, func.max(ModelVersion.version)).group_by(ModelVersion.model_name)
-    )
-    snapshot: dict[str, Entry] = {name: {"newest": number, "aliases": {}} for name, number in newest}
+    """Read what serving needs of all models, in two queries; a third one where versions were deleted."""
+    name, number = ModelVersion.model_name, ModelVersion.version
+    numbers = session.execute(select(name, func.max(number), func.count()).group_by(name)).all()
+    snapshot: dict[str, Entry] = {row[0]: {"newest": row[1], "aliases": {}, "deleted": set()} for row in numbers}
+    thinned = [row[0] for row in numbers if row[2] < row[1]]
+    for model in thinned:
+        snapshot[model]["deleted"] = set(range(1, snapshot[model]["newest"]))
+    if thinned:
+        for model, present in session.execute(select(name, number).where(name.in_(thinned))):
+            snapshot[model]["deleted"].discard(present)
     for row in session.execute(select(ModelAlias.model_name, ModelAlias.alias, ModelAlias.version)):
         if row.model_name in snapshot:
             snapshot[row.model_name]["aliases"][row.alias] = row.version

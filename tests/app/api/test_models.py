@@ -1,5 +1,6 @@
 """The registry over HTTP: models, versions, aliases that move without a race."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -167,3 +168,51 @@ def test_moves_that_make_no_sense(
     publish()
     assert problem_of(client.put(f"/models/mood/aliases/{alias}", json=move)) == (status, code)
     assert client.get("/models/mood/aliases").json()["data"] == []
+
+
+def test_a_deleted_version_is_not_found_and_calls_go_on(client: TestClient, publish: Callable[..., int]) -> None:
+    publish(), publish(), publish()
+    body = {"model": "mood:2", "inputs": "good"}
+    assert client.post("/predict", json=body).json()["predictions"][0]["label"] == "a"
+    assert client.delete("/models/mood/versions/2").status_code == 204
+    assert problem_of(client.get("/models/mood/versions/2")) == (404, "version-not-found")
+    deadline = time.monotonic() + 10
+    while (answer := client.post("/predict", json=body)).status_code == 200:  # until this process has looked
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert problem_of(answer) == (404, "version-not-found")
+    assert answer.json()["remedy"] == "Its versions are 1 to 3, some of them deleted."
+    assert client.post("/predict", json=body | {"model": "mood"}).status_code == 200
+    assert problem_of(client.delete("/models/mood/versions/2")) == (404, "version-not-found")
+    assert problem_of(client.delete("/models/nobody/versions/1")) == (404, "model-not-found")
+
+
+def test_a_version_in_use_is_not_deleted(client: TestClient, publish: Callable[..., int]) -> None:
+    publish()
+    client.put("/models/mood/aliases/champion", json={"version": 1})
+    answer = client.delete("/models/mood/versions/1")
+    assert problem_of(answer) == (409, "in-use")
+    assert answer.json()["uses"] == ["the alias champion names it"]
+    assert client.get("/models/mood/versions/1").status_code == 200
+
+
+def test_prune_says_what_it_would_do_and_does_it(client: TestClient, publish: Callable[..., int]) -> None:
+    publish(), publish(), publish()
+    client.put("/models/mood/aliases/champion", json={"version": 1})
+    asked = client.post("/models/mood/prune", json={"keep_last": 1, "dry_run": True}).json()
+    assert [version["version"] for version in asked["deleted"]] == [2]
+    assert asked["kept"] == [{"version": 1, "reason": "the alias champion names it"}]
+    assert len(client.get("/models/mood/versions").json()["data"]) == 3
+    done = client.post("/models/mood/prune", json={"keep_last": 1}).json()
+    assert done == asked | {"dry_run": False}
+    assert [version["version"] for version in client.get("/models/mood/versions").json()["data"]] == [3, 1]
+    assert problem_of(client.post("/models/mood/prune", json={"keep_last": 0}))[0] == 422
+
+
+def test_a_model_whose_versions_are_all_deleted_is_gone(client: TestClient, publish: Callable[..., int]) -> None:
+    publish()
+    assert client.delete("/models/mood/versions/1").status_code == 204
+    assert problem_of(client.get("/models/mood")) == (404, "model-not-found")
+    assert client.get("/models").json()["data"] == []
+    assert publish() == 2
+    assert client.get("/models/mood").json()["latest_version"] == 2
