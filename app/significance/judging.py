@@ -30,6 +30,8 @@ class Pair:
     rows_of_first: int
     """Rows that the first answered in all."""
     rows_of_second: int
+    places: NDArray[np.int64]
+    """(rows,): where each of them is in the first's split."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -97,6 +99,7 @@ def pair(first: Answers, second: Answers) -> Pair:
         _chosen(second, others, labels),
         rows_of_first=len(first),
         rows_of_second=len(second),
+        places=mine,
     )
 
 

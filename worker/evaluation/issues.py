@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.schemas.datasets import SplitName
 from app.schemas.reports import DataIssues, HardExample, LabelSuspect
-from worker.evaluation.excerpts import excerpt
+from app.text.excerpts import excerpt
 from worker.evaluation.overlaps import leaked_rows, overlapping_texts
 
 Probabilities = NDArray[np.floating]

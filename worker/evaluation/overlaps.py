@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.schemas.datasets import SplitName
 from app.schemas.reports import Overlap
-from worker.evaluation.excerpts import excerpt
+from app.text.excerpts import excerpt
 
 Indices = NDArray[np.integer]
 _URL = re.compile(r"(?:https?://|www\.)\S+")

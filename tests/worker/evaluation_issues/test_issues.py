@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.evaluation.excerpts import EXCERPT, excerpt
+from app.text.excerpts import EXCERPT, excerpt
 from worker.evaluation.issues import find_issues, hardest_examples, likely_label_errors
 
 NAMES = ["negative", "neutral", "positive"]
