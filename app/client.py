@@ -22,12 +22,15 @@ from app.ids import is_id
 from app.schemas.artifacts import JobArtifact
 from app.schemas.batches import BatchPrediction, BatchRequest, ResultFormat
 from app.schemas.datasets import Dataset, FileFormat
+from app.schemas.diffs import VersionDiff
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
 from app.schemas.models import Alias, Model, Version, VersionSummary
 from app.schemas.pages import Page
 from app.schemas.plans import JobPlan
 from app.schemas.predictions import PredictRequest, PredictResponse, Prefer
+from app.schemas.promotions import AliasMoved, AliasPolicy, Promotion, PromotionPolicy, RolledBack
+from app.schemas.retention import PruneResult
 from app.schemas.sources import Import, ImportRequest
 from app.transport import ApiError, ClientError, Misconfigured, Transport, Unreachable, pauses
 
@@ -266,10 +269,58 @@ class Tunesmith:
         """Download the archive of a version to the file ``place``, which is complete as soon as it exists."""
         return self._transport.download(f"/models/{name}/versions/{number}/archive", Path(place))
 
-    def set_alias(self, name: str, alias: str, version: int) -> Alias:
-        """Point an alias at a version; ``champion`` is what a plain model name means."""
-        answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}", json={"version": version})
+    def diff(self, name: str, one: int, other: int, *, examples: int = 20) -> VersionDiff:
+        """Compare two versions of a model."""
+        params = {"from": str(one), "to": str(other), "examples": str(examples)}
+        return self._get(VersionDiff, f"/models/{name}/diff", params=params)
+
+    def delete_version(self, name: str, number: int) -> None:
+        """Delete a version that nothing needs."""
+        self._transport.send("DELETE", f"/models/{name}/versions/{number}")
+
+    def prune(self, name: str, keep_last: int, *, dry_run: bool = False) -> PruneResult:
+        """Delete all but the newest versions, and those that are needed; or only say which would go."""
+        return self._post(PruneResult, f"/models/{name}/prune", json={"keep_last": keep_last, "dry_run": dry_run})
+
+    def set_alias(
+        self, name: str, alias: str, version: int, *, force: bool = False, reason: str | None = None
+    ) -> Alias:
+        """Point an alias at a version; ``champion`` is what a plain model name means.
+
+        Raises ApiError ``promotion-blocked`` when its policy says no; ``force`` with a ``reason`` moves all the same.
+        """
+        wish: dict[str, Any] = {"version": version}
+        wish |= {"force": True} if force else {}
+        wish |= {} if reason is None else {"reason": reason}
+        answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}", json=wish)
         return Alias.model_validate_json(answer.content)
+
+    def check_alias(self, name: str, alias: str, version: int) -> Promotion:
+        """Ask whether an alias may be moved, and move nothing."""
+        return self._post(Promotion, f"/models/{name}/aliases/{alias}/check", json={"version": version})
+
+    def roll_back(self, name: str, alias: str, *, reason: str | None = None) -> RolledBack:
+        """Point an alias at the version that it named before."""
+        params = {} if reason is None else {"reason": reason}
+        return self._post(RolledBack, f"/models/{name}/aliases/{alias}/rollback", params=params)
+
+    def alias_history(self, name: str, alias: str, *, limit: int | None = None) -> Iterator[AliasMoved]:
+        """Go through the moves of an alias, newest first."""
+        return self._pages(AliasMoved, f"/models/{name}/aliases/{alias}/history", limit)
+
+    def policy(self, name: str, alias: str) -> AliasPolicy:
+        """Get what a version must keep before an alias may name it."""
+        return self._get(AliasPolicy, f"/models/{name}/aliases/{alias}/policy")
+
+    def set_policy(self, name: str, alias: str, policy: PromotionPolicy | Mapping[str, Any]) -> AliasPolicy:
+        """Say what a version must keep before an alias may name it."""
+        wish = PromotionPolicy.model_validate(policy).model_dump(mode="json", exclude_unset=True)
+        answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}/policy", json=wish)
+        return AliasPolicy.model_validate_json(answer.content)
+
+    def delete_policy(self, name: str, alias: str) -> None:
+        """Let an alias name any version again."""
+        self._transport.send("DELETE", f"/models/{name}/aliases/{alias}/policy")
 
     def predict(
         self,

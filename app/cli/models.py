@@ -31,7 +31,10 @@ def models(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the models, or the versions of one; or download a version as a zip with a model card."""
+    """List the models, or the versions of one; or download a version as a zip with a model card.
+
+    See also models diff, models delete and models prune.
+    """
     if wanted is not None and name != "download":
         raise typer.BadParameter("a second name is only for download: models download NAME")
     with connect(context) as service:
@@ -54,11 +57,18 @@ def alias(
     name: Annotated[str, typer.Argument(help="The model.")],
     alias: Annotated[str, typer.Argument(help="The alias, champion for one.")],
     version: Annotated[int, typer.Argument(min=1, help="The version it is to name.")],
+    force: Annotated[bool, typer.Option("--force", help="Move although its policy says no; needs --reason.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why, for the history.", show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Point an alias at a version; champion is what a plain model name means."""
+    """Point an alias at a version; champion is what a plain model name means.
+
+    See also alias check, alias policy, alias history and alias rollback.
+    """
+    if force and reason is None:
+        raise typer.BadParameter("--force needs --reason: say why the policy is overruled")
     with connect(context) as service:
-        moved = service.set_alias(name, alias, version)
+        moved = service.set_alias(name, alias, version, force=force, reason=reason)
     if as_json:
         print_json(moved)
     else:

@@ -304,3 +304,66 @@ def test_a_batch_is_sent_followed_and_fetched(service: LiveService, run: Run, fi
     assert "The disk is full." in ran.err and "Free some space." in ran.err
     assert not (tmp_path / "answers.csv").exists()
     assert "mood:1" in run("batches").out
+
+
+def test_promotion_from_the_command_line(
+    service: LiveService, client: Tunesmith, dataset: Dataset, run: Run, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        service.publish(client.train("gated", dataset, base_model="minilm-l6").id, "gated")
+    file = tmp_path / "policy.json"
+    file.write_text('{"floors": [{"metric": "accuracy", "at_least": 0.99}]}')
+    run("alias", "gated", "champion", "1")
+    assert run("alias", "policy", "gated", "champion").status == 4
+    assert json.loads(run("alias", "policy", "gated", "champion", "--set", file).out)["revision"] > 0
+    asked = run("alias", "check", "gated", "champion", "2")
+    assert (asked.status, "Version 2 of gated may not take champion" in asked.out) == (1, True)
+    assert "metric-floor" in asked.out
+    refused = run("alias", "gated", "champion", "2")
+    assert (refused.status, "promotion-blocked" in refused.err) == (4, True)
+    assert "accuracy on the test rows is 0.75, less than 0.99" in " ".join(refused.err.split())
+    assert run("alias", "gated", "champion", "2", "--force").status == 2
+    assert run("alias", "gated", "champion", "2", "--force", "--reason", "urgent").status == 0
+    assert "gated@champion is version 1 again; it was 2" in run("alias", "rollback", "gated", "champion").out
+    assert run("alias", "rollback", "gated", "champion").status == 4
+    told = run("alias", "history", "gated", "champion").out
+    assert all(word in told for word in ("rollback", "move, forced", "urgent", "anonymous"))
+    assert [move["kind"] for move in json.loads(run("alias", "history", "gated", "champion", "--json").out)] == [
+        "rollback",
+        "move",
+        "move",
+    ]
+    assert run("alias", "policy", "gated", "champion", "--remove").status == 0
+    assert run("alias", "check", "gated", "champion", "3").status == 0
+
+
+def test_versions_are_compared_and_deleted_from_the_command_line(
+    service: LiveService, client: Tunesmith, dataset: Dataset, run: Run
+) -> None:
+    for _ in range(4):
+        service.publish(client.train("many", dataset, base_model="minilm-l6").id, "many")
+    shown = run("models", "diff", "many", "1", "2").out
+    assert "test/f1_macro" in shown
+    assert "Not compared row by row: version 2 keeps no answers to test rows." in " ".join(shown.split())
+    assert json.loads(run("models", "diff", "many", "1", "2", "--json").out)["to_version"] == 2
+    run("alias", "many", "champion", "1")
+    assert run("models", "delete", "many", "1").status == 4
+    assert "Version 2 of many is deleted." in run("models", "delete", "many", "2").out
+    asked = run("models", "prune", "many", "--keep-last", "1", "--dry-run").out
+    assert "Would delete 1 versions" in asked and "the alias champion names it" in asked
+    assert len(json.loads(run("models", "prune", "many", "--keep-last", "1", "--json").out)["deleted"]) == 1
+    assert [version.version for version in client.versions("many")] == [4, 1]
+
+
+def test_garbage_is_collected(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TUNESMITH_DATA_DIR", str(tmp_path / "data"))
+    assert run("migrate").status == 0
+    stray = tmp_path / "data" / "artifacts" / "models" / f"job_{'0' * 32}" / "1" / "model.onnx"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"12345")
+    [found] = json.loads(run("gc", "--dry-run", "--json").out)
+    assert (found["kind"], found["bytes"]) == ("bundle", 5)
+    assert stray.exists()
+    assert "Removed 1 things" in run("gc").out
+    assert not stray.exists()
+    assert "Removed 0 things" in run("gc").out
