@@ -8,9 +8,11 @@ from starlette.testclient import TestClient
 
 from app.schemas.judgements import Baseline, Interval, PairedComparison
 from app.schemas.models import ExportLatency, ExportVerdict
+from app.schemas.promotions import PromotionPolicy
 from tests.app.api.conftest import Open
 from tests.app.api.judged import answers
 from tests.app.api.problem import problem_of
+from tests.house.markdown import ROOT, Page
 
 PATH = "/models/mood/aliases/champion"
 Publish = Callable[..., int]
@@ -243,6 +245,12 @@ def test_history_comes_in_pages(client: TestClient, publish: Publish) -> None:
     rest = client.get(f"{PATH}/history", params={"limit": 2, "cursor": page["next_cursor"]}).json()
     assert [line["to_version"] for line in page["data"] + rest["data"]] == [1, 2, 1]
     assert rest["has_more"] is False
+
+
+def test_the_policy_of_the_guide_is_one() -> None:
+    [block] = [block for block in Page(ROOT / "docs" / "guide" / "promoting.md").blocks if block.language == "json"]
+    policy = PromotionPolicy.model_validate_json(block.text)
+    assert policy.not_worse_than_current is not None and policy.latency is not None
 
 
 @pytest.mark.parametrize(
