@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.promotion import moving
 from app.schemas.judgements import Baseline, Interval, PairedComparison
 from app.schemas.models import ExportLatency, ExportVerdict
 from app.schemas.promotions import PromotionPolicy
@@ -273,3 +274,38 @@ def test_policies_that_make_no_sense(
     answer = client.put(f"{PATH}/policy", json=policy)
     assert problem_of(answer)[0] == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_a_move_is_judged_anew_when_the_policy_changes_meanwhile(
+    client: TestClient, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    set_policy(client, floors=[{"metric": "accuracy", "at_least": 0.5}])
+    judge = moving.checks.run
+    seen: list[float] = []
+
+    def and_then_somebody_is_stricter(policy: PromotionPolicy, *rest: Any) -> Any:
+        seen.append(policy.floors[0].at_least)
+        if len(seen) == 1:
+            set_policy(client, floors=[{"metric": "accuracy", "at_least": 0.9}])
+        return judge(policy, *rest)
+
+    monkeypatch.setattr(moving.checks, "run", and_then_somebody_is_stricter)
+    assert problem_of(move(client, 1)) == (409, "promotion-blocked")
+    assert seen == [0.5, 0.9]
+    assert problem_of(client.get(PATH)) == (404, "alias-not-found")
+
+
+def test_a_move_that_never_comes_to_rest_is_given_up(
+    client: TestClient, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    set_policy(client, floors=[{"metric": "accuracy", "at_least": 0.5}])
+    judge = moving.checks.run
+
+    def restless(*given: Any) -> Any:
+        set_policy(client, floors=[{"metric": "accuracy", "at_least": 0.5}])
+        return judge(*given)
+
+    monkeypatch.setattr(moving.checks, "run", restless)
+    assert problem_of(move(client, 1)) == (409, "alias-busy")

@@ -12,9 +12,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.errors import NotFound, Unavailable
+from app.retention.collecting import Collector
 from app.serving import pool as pools
 from app.serving.pool import Pool
-from app.store import models
+from app.store import models, retention
 from tests.app.serving.shelf import Shelf
 from tests.app.serving.tiny import graph, word_scores
 
@@ -327,5 +328,32 @@ def test_a_version_larger_than_the_whole_cache_is_refused(shelf: Shelf) -> None:
             with pytest.raises(Unavailable) as caught:
                 await ask(pool, "mood")
             assert caught.value.code == "model-too-large"
+
+    asyncio.run(scenario())
+
+
+def test_a_call_in_flight_is_answered_by_a_version_that_is_deleted_meanwhile(shelf: Shelf) -> None:
+    """Its row, its files and this machine's copy go; the call that holds it ends well, and the next finds nothing."""
+    shelf.publish("mood", UP), shelf.publish("mood", DOWN)
+
+    async def scenario() -> None:
+        async with running(shelf) as pool:
+            async with pool.use("mood:1") as version:
+                with shelf.database.transaction() as session:
+                    retention.delete_version(session, "mood", 1)
+                for garbage in Collector(shelf.database, shelf.artifacts, shelf.settings.data_dir, 0).find():
+                    garbage.remove()
+                assert not shelf.stored(1, "model.onnx").exists()
+                [answer] = await asyncio.to_thread(version.predictor.predict, ["the film"])
+                assert answer.label == "positive"
+
+            async def is_gone() -> bool:
+                try:
+                    return (await ask(pool, "mood:1"))[0] != 1
+                except NotFound as error:
+                    return error.code == "version-not-found"
+
+            await until(is_gone)
+            assert await ask(pool, "mood") == (2, "onnx", "negative")
 
     asyncio.run(scenario())
