@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
 
 from app.api.body import StrictRoute
 from app.api.deps import Services, ServicesDep
@@ -29,10 +30,14 @@ router = APIRouter(tags=["Models"], route_class=StrictRoute)
 def diff_versions(
     name: Name,
     services: ServicesDep,
-    one: Annotated[int, Query(alias="from", ge=1, le=models.MAX_VERSION, description="The one version.", examples=[2])],
+    one: Annotated[
+        int | None,
+        Query(alias="from", ge=1, le=models.MAX_VERSION, description="The one version; left out: what serves now."),
+    ] = None,
     other: Annotated[
-        int, Query(alias="to", ge=1, le=models.MAX_VERSION, description="The other version.", examples=[3])
-    ],
+        int | None,
+        Query(alias="to", ge=1, le=models.MAX_VERSION, description="The other version; left out: the newest."),
+    ] = None,
     examples: Annotated[int, Query(ge=0, le=200, description="Changed answers that are shown.")] = 20,
 ) -> VersionDiff:
     """Put two versions side by side: hyperparameters, data, scores with their certainty, labels, changed answers.
@@ -41,7 +46,8 @@ def diff_versions(
     of `to`, as reports show them; of a dataset that was deleted there are none.
     """
     with services.database.transaction(read_only=True) as session:
-        before, after = _kept(find_version(session, name, one)), _kept(find_version(session, name, other))
+        before = _kept(_wanted(session, name, one, models.resolve(session, name)))
+        after = _kept(_wanted(session, name, other, next(iter(models.versions(session, name)), None)))
         dataset = datasets.get(session, after.manifest.dataset.id)
 
     def texts(split: SplitName, places: Collection[int]) -> Mapping[int, str]:
@@ -60,6 +66,12 @@ def _texts(
     if dataset is None or dataset.sha256 != manifest.dataset.sha256:
         return {}
     return services.rows.texts(dataset, split, places)
+
+
+def _wanted(session: Session, name: str, number: int | None, usual: tables.ModelVersion | None) -> tables.ModelVersion:
+    if number is not None or usual is None:  # without any version, there is no first one either
+        return find_version(session, name, number or 1)
+    return usual
 
 
 def _kept(row: tables.ModelVersion) -> Kept:

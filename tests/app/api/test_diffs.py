@@ -74,12 +74,19 @@ def test_versions_that_cannot_be_compared_row_by_row_are_compared_all_the_same(
     assert (diff["data"]["labels_added"], diff["data"]["labels_removed"]) == (["c"], ["b"])
 
 
+def test_without_numbers_what_serves_is_compared_with_the_newest(client: TestClient, publish: Publish) -> None:
+    publish(), publish(), publish()
+    client.put("/models/mood/aliases/champion", json={"version": 2})
+    diff = client.get("/models/mood/diff").json()
+    assert (diff["from_version"], diff["to_version"]) == (2, 3)
+    assert problem_of(client.get("/models/nobody/diff")) == (404, "model-not-found")
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
         ({"from": 1, "to": 9}, 404, "version-not-found"),
         ({"from": 0, "to": 1}, 422, "invalid-parameter"),
-        ({"from": 1}, 422, "invalid-parameter"),
         ({"from": 1, "to": 1, "examples": 201}, 422, "invalid-parameter"),
     ],
 )
