@@ -17,6 +17,7 @@ from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import JobWarning
 from app.schemas.metrics import Evaluation
 from app.schemas.models import Task
+from worker.calibrating import Settled
 from worker.data.batches import Batches
 from worker.events import AttemptSpec
 from worker.export import weights
@@ -39,9 +40,8 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "onn
 def hand_over(
     spec: AttemptSpec,
     setup: Setup,
-    judge: Judge,
+    settled: Settled,
     *,
-    validation: Evaluation | None,
     test: Evaluation | None,
     certainty: Certainty,
     check: Callable[[], None],
@@ -52,7 +52,7 @@ def hand_over(
     Moves the model to the CPU. Warns of formats that were left out. Raises JobFailure ``export-failed`` or
     ``export-verification-failed``.
     """
-    model, folder = setup.model, spec.bundle_dir
+    model, folder, judge = setup.model, spec.bundle_dir, settled.judge
     nn.Module.to(model, "cpu")
     model.train(mode=False)
     keep(model)
@@ -61,7 +61,7 @@ def hand_over(
     weights.save(model, folder / WEIGHTS)
     check()
     answers = certainty.save(folder)
-    draft = _manifest(spec, setup, judge, validation, test).model_copy(
+    draft = _manifest(spec, setup, settled, test).model_copy(
         update={"answers": answers, "intervals": certainty.intervals, "baselines": certainty.baselines}
     )
     wishes = spec.request.export
@@ -110,9 +110,7 @@ def _decide(setup: Setup, judge: Judge) -> Decide:
     return by_head([head.columns for head in setup.heads]) if judge.thresholds is None else judge.decide
 
 
-def _manifest(
-    spec: AttemptSpec, setup: Setup, judge: Judge, validation: Evaluation | None, test: Evaluation | None
-) -> Manifest:
+def _manifest(spec: AttemptSpec, setup: Setup, settled: Settled, test: Evaluation | None) -> Manifest:
     return Manifest(
         model=spec.model_name,
         job_id=spec.job_id,
@@ -120,7 +118,8 @@ def _manifest(
         created_at=datetime.now(UTC),
         family=spec.request.family.type,
         problem_type=spec.problem_type,
-        thresholds=judge.thresholds,
+        thresholds=settled.judge.thresholds,
+        decision=settled.decision,
         labels=spec.labels,
         tasks=_tasks(spec, setup),
         text=spec.request.text,
@@ -130,7 +129,7 @@ def _manifest(
         hyperparameters=setup.data.hyperparameters.model_dump(),
         resolutions=setup.resolutions,
         inspection=setup.inspection,
-        validation=validation,
+        validation=settled.validation,
         test=test,
         exports=[],
         libraries=_libraries(),

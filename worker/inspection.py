@@ -1,48 +1,36 @@
 """Look at the data through the trained model: hard rows, likely wrong labels, texts that leak between splits."""
 
-from contextlib import nullcontext
-
 import numpy as np
 
 from app.artifacts.keys import ISSUES
 from app.schemas.datasets import SplitName
 from app.schemas.reports import DataIssues
-from worker.data.batches import Batches
+from app.serving.decision import each_probability, probabilities
 from worker.data.rows import Rows, read_rows
-from worker.evaluation.evaluate import probabilities
 from worker.evaluation.issues import find_issues
-from worker.evaluation.label_sets import answers
-from worker.evaluation.label_sets import probabilities as each_probability
 from worker.evaluation.set_issues import find_set_issues
 from worker.events import AttemptSpec
-from worker.judging import Judge
-from worker.setup import Setup
+from worker.judging import Answered, Judge
 
 MOST_ROWS = 20_000
-"""Rows that are judged once more; the first ones, so that their numbers are those of the split."""
+"""Rows that are looked at; the first ones, so that their numbers are those of the split."""
 MOST_TEXTS = 300_000
 """Above this many texts, overlaps of splits are not looked for: it takes seconds for each hundred thousand."""
 
 
-def look_at_data(spec: AttemptSpec, setup: Setup, judge: Judge) -> None:
+def look_at_data(spec: AttemptSpec, judge: Judge, validated: Answered | None, tested: Answered | None) -> None:
     """Write what is found to ``issues.json`` in the attempt's folder; nothing where no row was held out."""
     find = _issues if spec.problem_type == "single_label" else _set_issues
-    held_out: tuple[tuple[SplitName, Batches | None], ...] = (
-        ("validation", setup.data.validation),
-        ("test", setup.data.test),
-    )
-    for split, batches in held_out:
-        if batches is not None:
-            issues = find(spec, setup, judge, split, batches)
+    held_out: tuple[tuple[SplitName, Answered | None], ...] = (("validation", validated), ("test", tested))
+    for split, answered in held_out:
+        if answered is not None:
+            issues = find(spec, judge, split, answered)
             (spec.work_dir / ISSUES).write_text(issues.model_dump_json(), encoding="utf-8")
             return
 
 
-def _issues(spec: AttemptSpec, setup: Setup, judge: Judge, split: SplitName, batches: Batches) -> DataIssues:
-    model, device = setup.classifier, setup.device
-    judged = judge.portion.of(
-        lambda size: probabilities(model, batches.first(MOST_ROWS, size), device=device, check=judge.check)
-    )
+def _issues(spec: AttemptSpec, judge: Judge, split: SplitName, answered: Answered) -> DataIssues:
+    judged = probabilities(answered.logits[:MOST_ROWS], judge.temperature).astype(np.float32)
     rows = read_rows(spec.dataset_file, spec.labels)
     judge.check()
     compared = _compared(rows, split)
@@ -57,21 +45,13 @@ def _issues(spec: AttemptSpec, setup: Setup, judge: Judge, split: SplitName, bat
     )
 
 
-def _set_issues(spec: AttemptSpec, setup: Setup, judge: Judge, split: SplitName, batches: Batches) -> DataIssues:
-    logits, truth = judge.portion.of(
-        lambda size: answers(
-            setup.model,
-            batches.first(MOST_ROWS, size),
-            device=setup.device,
-            autocast=nullcontext,
-            check=judge.check,
-        )
-    )
+def _set_issues(spec: AttemptSpec, judge: Judge, split: SplitName, answered: Answered) -> DataIssues:
+    logits, truth = answered.logits[:MOST_ROWS], answered.truth[:MOST_ROWS].astype(np.bool_)
     rows = read_rows(spec.dataset_file, spec.labels, spec.problem_type)
     judge.check()
     compared = _compared(rows, split)
     return find_set_issues(
-        each_probability(logits),
+        each_probability(logits, judge.temperature),
         truth,
         judge.decide(logits).astype(np.bool_),
         rows[split].texts[: len(truth)],

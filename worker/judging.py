@@ -11,10 +11,11 @@ from torch import nn
 
 from app.schemas.hyperparameters import ResolvedHyperparameters
 from app.schemas.metrics import Evaluation
+from app.serving.decision import EVEN, Logits, each_probability
 from worker.batch import Batch
 from worker.data.batches import Batches
 from worker.evaluation.evaluate import ask, evaluate
-from worker.evaluation.label_sets import EVEN, Logits, Truth, answers, best_thresholds, probabilities, score_sets
+from worker.evaluation.label_sets import Truth, answers, score_sets
 from worker.evaluation.metrics import confusion_matrix, cross_entropy, score
 from worker.events import AttemptSpec
 from worker.heads import Head, heads_of
@@ -49,6 +50,8 @@ class Judge:
     """Of multi_label: the probability from which each label is given; None: a row has one label."""
     head: Head | None = None
     """Of a model with several tasks: which of its logits are judged."""
+    temperature: float = 1.0
+    """What logits are divided by before they become probabilities; decides nothing where a row has one label."""
 
     @classmethod
     def of(
@@ -66,7 +69,7 @@ class Judge:
 
     def of_task(self, head: Head) -> "Judge":
         """Make the judge of a further task."""
-        return replace(self, labels=head.labels, head=head)
+        return replace(self, labels=head.labels, head=head, temperature=1.0)
 
     def evaluate(self, model: nn.Module, batches: Batches, split: str, autocast: Autocast = nullcontext) -> Evaluation:
         """Score every row of a split. Leaves the model in evaluation mode."""
@@ -75,7 +78,7 @@ class Judge:
             asked = model if self.head is None else OneHead(model, self.head)
             return self.portion.of(lambda size: self._evaluate(asked, batches.by_length(size), split, autocast))
         logits, truth = self._answers(model, batches, autocast)
-        return score_sets(logits, truth, self.labels, thresholds, split=split)
+        return score_sets(logits, truth, self.labels, thresholds, split=split, temperature=self.temperature)
 
     def answer(self, model: nn.Module, batches: Batches, split: str) -> Answered:
         """Score every row of a split in fp32, and give the answers too, in the order of the rows."""
@@ -85,6 +88,10 @@ class Judge:
         if len(batches) > most:
             return Answered(self.evaluate(model, batches, split), logits, truth)
         return Answered(self._scored(logits, truth, split), logits, truth)
+
+    def judged(self, answered: Answered, split: str) -> Evaluation:
+        """Score answers once more, as this judge decides on them; where only the first rows were kept, on those."""
+        return self._scored(answered.logits, answered.truth, split)
 
     def _in_order(
         self, model: nn.Module, batches: Batches, count: int, size: int
@@ -97,7 +104,14 @@ class Judge:
 
     def _scored(self, logits: Logits, truth: NDArray[np.generic], split: str) -> Evaluation:
         if self.thresholds is not None:
-            return score_sets(logits, truth.astype(np.bool_), self.labels, self.thresholds, split=split)
+            return score_sets(
+                logits,
+                truth.astype(np.bool_),
+                self.labels,
+                self.thresholds,
+                split=split,
+                temperature=self.temperature,
+            )
         index = truth.astype(np.int64)
         matrix = confusion_matrix(index, logits.argmax(axis=1), len(self.labels))
         return score(matrix, self.labels, split=split, loss=cross_entropy(logits, index))
@@ -120,20 +134,22 @@ class Judge:
             own = logits if self.head is None else logits[:, self.head.columns]
             matrix = confusion_matrix(truth.astype(np.int64), own.argmax(axis=1), len(self.labels))
             return score(matrix, self.labels, split="validation", loss=0.0)
-        return score_sets(logits, truth.astype(bool), self.labels, self.thresholds, split="validation")
+        return score_sets(
+            logits,
+            truth.astype(bool),
+            self.labels,
+            self.thresholds,
+            split="validation",
+            temperature=self.temperature,
+        )
 
     def decide(self, logits: NDArray[np.float32]) -> NDArray[np.int64] | NDArray[np.bool_]:
         """Answer logits, (rows, labels), as the version will: with a label each, or with which of them are given."""
         if self.thresholds is None:
             best: NDArray[np.int64] = logits.argmax(axis=1)
             return best
-        given: NDArray[np.bool_] = probabilities(logits) >= np.asarray(self.thresholds)
+        given: NDArray[np.bool_] = each_probability(logits, self.temperature) >= np.asarray(self.thresholds)
         return given
-
-    def tuned(self, model: nn.Module, batches: Batches) -> "Judge":
-        """Give the judge whose thresholds are best for a trained model on the rows of ``batches``."""
-        logits, truth = self._answers(model, batches, nullcontext)
-        return replace(self, thresholds=best_thresholds(logits, truth))
 
 
 def _fixed(wishes: ResolvedHyperparameters, labels: Sequence[str]) -> list[float]:

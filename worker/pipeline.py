@@ -1,9 +1,7 @@
 """The life of a job in its own process: prepare, train, evaluate, export. Publishing is the parent's."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import nn
@@ -12,6 +10,7 @@ from transformers.utils import logging as transformers_logging
 from app.schemas.jobs import JobWarning, Phase
 from app.schemas.metrics import Evaluation, TaskEvaluation
 from worker import device as machine
+from worker.calibrating import Settled, calibrated, calibrated_task, settle
 from worker.clock import PhaseClock
 from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
 from worker.finishing import Finish
@@ -91,17 +90,15 @@ class _Attempt:
         self._enter("training")
         validation = self._train(setup, judge)
         self._enter("evaluating")
-        if _wants_tuning(self._spec, setup):
-            judge, validation = self._tune(setup, judge)
-        tested = self._test(setup, judge)
-        look_at_data(self._spec, setup, judge)
-        certainty = weigh(self._spec, setup, judge, tested)
+        settled = settle(self._spec, setup, judge, validation)
+        tested = self._test(setup, settled)
+        look_at_data(self._spec, settled.judge, settled.answered, tested)
+        certainty = weigh(self._spec, settled.judge, tested, settled.answered)
         self._enter("exporting")
         digest = hand_over(
             self._spec,
             setup,
-            judge,
-            validation=validation,
+            settled,
             test=None if tested is None else tested.evaluation,
             certainty=certainty,
             check=self._check,
@@ -183,19 +180,22 @@ class _Attempt:
             )
         return compiled.forward
 
-    def _tune(self, setup: Setup, judge: Judge) -> tuple[Judge, Evaluation | None]:
-        """Give each label the threshold that is best on the validation split, and judge that split by them."""
-        if setup.data.validation is None:
-            return judge, None
-        tuned = judge.tuned(setup.model, setup.data.validation)
-        return tuned, tuned.evaluate(setup.model, setup.data.validation, "validation")
-
-    def _test(self, setup: Setup, judge: Judge) -> Answered | None:
+    def _test(self, setup: Setup, settled: Settled) -> Answered | None:
         """Judge the best weights once on the test split, in fp32 as they will be served."""
         if setup.data.test is None:
             return None
-        tested = judge.answer(setup.model, setup.data.test, "test")
-        test = tested.evaluation.model_copy(update={"tasks": _further(setup, judge, setup.model, "test")})
+        bound = self._spec.request.decision.abstain_below
+        tested = settled.judge.answer(setup.model, setup.data.test, "test")
+        tasks = {
+            task.head.name: calibrated_task(
+                settled.further[task.head.name],
+                settled.further[task.head.name].answer(setup.model, task.test, "test"),
+                bound,
+            )
+            for task in setup.tasks
+            if task.test is not None
+        }
+        test = calibrated(settled.judge, tested, bound).model_copy(update={"tasks": tasks})
         self._narrator.tell_test(test)
         return replace(tested, evaluation=test)
 
@@ -207,23 +207,16 @@ def _validation(setup: Setup, judge: Judge) -> Evaluate | None:
 
     def evaluate(model: nn.Module, autocast: Autocast) -> Evaluation:
         main = judge.evaluate(model, batches, "validation", autocast)
-        return main.model_copy(update={"tasks": _further(setup, judge, model, "validation", autocast)})
+        return main.model_copy(update={"tasks": _further(setup, judge, model, autocast)})
 
     return evaluate
 
 
-def _further(
-    setup: Setup, judge: Judge, model: nn.Module, split: Literal["validation", "test"], autocast: Autocast = nullcontext
-) -> dict[str, TaskEvaluation]:
-    """Judge the further tasks by name, each on a split of its own dataset; one without such rows is left out."""
+def _further(setup: Setup, judge: Judge, model: nn.Module, autocast: Autocast) -> dict[str, TaskEvaluation]:
+    """Judge the further tasks by name, each on the validation split of its own dataset, if that has one."""
     judged = {}
     for task in setup.tasks:
-        batches = task.validation if split == "validation" else task.test
-        if batches is not None:
-            found = judge.of_task(task.head).evaluate(model, batches, split, autocast)
-            judged[task.head.name] = TaskEvaluation.model_validate(found.model_dump())
+        if task.validation is not None:
+            found = judge.of_task(task.head).evaluate(model, task.validation, "validation", autocast)
+            judged[task.head.name] = TaskEvaluation.model_validate(found.model_dump(exclude={"tasks"}))
     return judged
-
-
-def _wants_tuning(spec: AttemptSpec, setup: Setup) -> bool:
-    return spec.problem_type == "multi_label" and setup.data.hyperparameters.thresholds == "tuned"

@@ -30,7 +30,6 @@ from worker.models import reading
 from worker.models.anatomy import inspect
 from worker.models.families import default_rates, inner_config, known, position_limit
 from worker.models.head import dropout_of, set_dropout
-from worker.models.multitask import OneHead
 from worker.models.network import Blueprint, Network
 from worker.models.recompute import recompute
 from worker.models.registry import build
@@ -56,11 +55,6 @@ class Setup:
     """Which logits are which task's; the main one's first."""
     tasks: list[TaskData]
     """What the further tasks are judged on."""
-
-    @property
-    def classifier(self) -> nn.Module:
-        """Give the model as the classifier of the main task."""
-        return OneHead(self.model, self.heads[0]) if self.tasks else self.model
 
 
 def set_up(

@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 from app.logging import get_logger
 from app.schemas.datasets import SplitName
 from app.schemas.judgements import AnswersRef, Baseline, BaselineName, Intervals
+from app.serving.decision import each_probability, probabilities
 from app.significance import answers as files
 from app.significance.answers import Answers, row_keys
 from app.significance.judging import compare, f1_macro, intervals_of
 from app.text.clean import clean
 from worker.data.rows import Rows, indices, read_rows
 from worker.evaluation.baselines import Given, Targets, TooMany, by_words, majority
-from worker.evaluation.label_sets import probabilities as each_probability
 from worker.events import AttemptSpec, Interrupted
 from worker.judging import Answered, Judge
-from worker.setup import Setup
 
 log = get_logger(__name__)
 
@@ -44,16 +43,16 @@ class Certainty:
         return AnswersRef(file=files.FILE, split=self.answers.split, rows=len(self.answers))
 
 
-def weigh(spec: AttemptSpec, setup: Setup, judge: Judge, tested: Answered | None) -> Certainty:
+def weigh(spec: AttemptSpec, judge: Judge, tested: Answered | None, validated: Answered | None) -> Certainty:
     """Weigh the model by its answers to the test rows; without any, to the validation rows, which it was chosen by.
 
     Of several tasks, the main one.
     """
     split: SplitName = "test"
     if tested is None:
-        if setup.data.validation is None:
+        if validated is None:
             return Certainty()
-        split, tested = "validation", judge.answer(setup.model, setup.data.validation, "validation")
+        split, tested = "validation", validated
     rows = read_rows(spec.dataset_file, spec.labels, spec.problem_type)
     answers = _answers(spec, judge, split, tested, rows[split])
     judge.check()
@@ -73,7 +72,7 @@ def _answers(spec: AttemptSpec, judge: Judge, split: SplitName, tested: Answered
         keys=row_keys(rows.texts[:count], _names(rows, spec.labels, count)),
         truth=truth,
         given=given,
-        probabilities=_probabilities(tested.logits, given, several=several),
+        probabilities=_probabilities(tested.logits, given, judge.temperature, several=several),
     )
 
 
@@ -81,13 +80,11 @@ def _names(rows: Rows, labels: Sequence[str], count: int) -> list[list[str]]:
     return [[labels[index] for index in indices([target])] for target in rows.labels[:count]]
 
 
-def _probabilities(logits: NDArray[np.float32], given: Targets, *, several: bool) -> NDArray[np.float16]:
+def _probabilities(
+    logits: NDArray[np.float32], given: Targets, temperature: float, *, several: bool
+) -> NDArray[np.float16]:
     """Turn logits into probabilities; of very many, keep only that of the label that was given, or the highest."""
-    if several:
-        scores = each_probability(logits)
-    else:
-        scores = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-        scores /= scores.sum(axis=1, keepdims=True)
+    scores = (each_probability if several else probabilities)(logits, temperature)
     if scores.size > files.MOST_PROBABILITIES:
         scores = scores.max(axis=1, keepdims=True) if several else scores[np.arange(len(given)), given][:, None]
     return scores.astype(np.float16)

@@ -71,6 +71,7 @@ def _describe(
             "text": request.text,
             "export": request.export,
             "inspection": None if row.inspection is None else Inspection.model_validate(row.inspection),
+            "decision": request.decision,
             "metrics": _metrics(row, version),
             "stop_reason": row.stop_reason,
             "result": None if version is None else _result(version),

@@ -83,6 +83,7 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
             "labels": manifest.labels,
             "problem_type": manifest.problem_type,
             "thresholds": manifest.thresholds and dict(zip(manifest.labels, manifest.thresholds, strict=True)),
+            "decision": manifest.decision,
             "tasks": manifest.tasks,
             "dataset": manifest.dataset,
             "hyperparameters": manifest.hyperparameters,

@@ -88,6 +88,17 @@ def _train(
             help="Format that answers predictions.", metavar=f"auto|{kinds(ServedFormat)}", show_default="onnx"
         ),
     ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate/--no-calibrate", help="Fit a temperature on the validation split.")
+    ] = True,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(help="Mark answers with a lower probability as abstained.", min=0, max=1, show_default=False),
+    ] = None,
+    default_top_k: Annotated[
+        int | None,
+        typer.Option(help="Probabilities that an answer shows by default.", min=1, show_default=False),
+    ] = None,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
     split_column: SplitColumnOption = None,
@@ -132,6 +143,9 @@ def _train(
         fields["baselines"] = False
     if export or serve:
         fields["export"] = _without_none({"formats": export, "serve": serve})
+    decision = _without_none({"abstain_below": abstain_below, "top_k": default_top_k})
+    if decision or not calibrate:
+        fields["decision"] = decision | ({} if calibrate else {"calibrate": False})
     if metadata:
         fields["metadata"] = pairs_of(metadata)
     reading: dict[str, Any] = {

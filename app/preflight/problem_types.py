@@ -44,6 +44,13 @@ def unfit_problem(request: TrainJobRequest, profile: DatasetProfile) -> Iterator
 
 
 def _single_label_only(request: TrainJobRequest) -> Iterator[FieldError]:
+    if request.decision.abstain_below is not None:
+        yield FieldError(
+            "/decision/abstain_below",
+            _RULE,
+            "is for one label a row: with any number of them, thresholds decide on each label, and a text may get none",
+            remedy="Leave it out; raise hyperparameters.thresholds to give labels more rarely.",
+        )
     if request.hyperparameters.distillation is not None:
         yield FieldError(
             "/hyperparameters/distillation",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.reports import templates
 from app.reports.charts import Chart, Level, Mark, draw, legend_key
 from app.reports.heatmap import draw_matrix, drawable
+from app.reports.reliability import draw_reliability
 from app.schemas.reports import CurvePoint, Report, ReportedCurve
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _environment() -> Environment:
         "draw": draw,
         "draw_matrix": draw_matrix,
         "drawable": drawable,
+        "draw_reliability": draw_reliability,
         "legend_key": legend_key,
     }
     return environment

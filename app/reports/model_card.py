@@ -38,14 +38,14 @@ scores = numpy.exp(logits - logits.max(axis=1, keepdims=True))
 for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
     print(labels[score.argmax()], round(float(score.max()), 4), text)"""
 _TASKS = """\
-for task in tasks:
-    own = logits[:, task["offset"] : task["offset"] + len(task["labels"])]
+for task, temperature in zip(tasks, {temperatures}):
+    own = logits[:, task["offset"] : task["offset"] + len(task["labels"])] / temperature
     scores = numpy.exp(own - own.max(axis=1, keepdims=True))
     for text, score in zip(texts, scores / scores.sum(axis=1, keepdims=True)):
         print(task["name"], task["labels"][score.argmax()], round(float(score.max()), 4), text)"""
 _SETS = """\
 thresholds = manifest["thresholds"] or [0.5] * len(labels)
-scores = 1 / (1 + numpy.exp(-logits.astype(numpy.float64)))
+scores = 1 / (1 + numpy.exp(-logits))
 for text, score in zip(texts, scores):
     given = [label for label, p, least in zip(labels, score, thresholds) if p >= least]
     print(given, dict(zip(labels, score.round(4).tolist())), text)"""
@@ -66,7 +66,7 @@ model = onnxruntime.InferenceSession("{manifest.served_file}")
 
 texts = ["Write your own texts here."]
 {_reading(manifest.tokenizer, _cleaned(manifest.text))}
-logits = model.run(["logits"], {{{inputs}}})[0]
+logits = model.run(["logits"], {{{inputs}}})[0].astype(numpy.float64){_cooled(manifest)}
 {_answers(manifest)}'''
 
 
@@ -85,10 +85,18 @@ def _known(manifest: Manifest) -> str:
     return f'labels = {read}["labels"]'
 
 
+def _cooled(manifest: Manifest) -> str:
+    """Write the division by the temperature, where there is one for all logits."""
+    temperature = manifest.decision.temperature
+    return "" if manifest.tasks or temperature == 1.0 else f" / {temperature!r}"
+
+
 def _answers(manifest: Manifest) -> str:
     """Write the lines that turn logits into answers."""
     if manifest.tasks:
-        return _TASKS
+        rule = manifest.decision
+        others = [rule.task_temperatures.get(task.name, 1.0) for task in manifest.tasks[1:]]
+        return _TASKS.replace("{temperatures}", repr([rule.temperature, *others]))
     return _SETS if manifest.problem_type == "multi_label" else _ONE
 
 

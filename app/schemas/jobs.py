@@ -7,6 +7,7 @@ from pydantic import Field
 
 from app.schemas.base import BASE_MODEL_PATTERN, Auto, Metadata, ModelName, Resource, StrictModel
 from app.schemas.datasets import ProblemType, SplitName
+from app.schemas.decisions import DecisionOptions
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.families import EncoderOptions, Family, FamilyName, FamilyOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
@@ -83,6 +84,8 @@ class TrainJobRequest(StrictModel):
     """What is done to each text before it is tokenized, in training and in serving."""
     export: ExportOptions = ExportOptions()
     """What is handed back beside the weights."""
+    decision: DecisionOptions = DecisionOptions()
+    """How the version is to turn what its network computes into answers."""
     baselines: bool = True
     """Also train simple models on the same rows, always the commonest label and counted words, and say whether the
     version beats them; false: leave that out, which saves some seconds."""
@@ -271,6 +274,8 @@ class Job(Resource):
     """What is handed back beside the weights."""
     inspection: Inspection | None = None
     """What the network is made of; null until a worker has loaded it."""
+    decision: DecisionOptions = DecisionOptions()
+    """How the version is to decide, as the job asked for it."""
     metrics: JobMetrics
     """How well its model does, so far."""
     stop_reason: str | None

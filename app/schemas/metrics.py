@@ -20,6 +20,51 @@ class ClassScores(Resource):
     """Rows that truly carry the label."""
 
 
+class ReliabilityBin(Resource):
+    """Answers that are about equally sure."""
+
+    start: float
+    """Where the bin begins; it is a fifteenth wide and takes in its upper end."""
+    count: int
+    """Answers in it."""
+    confidence: float
+    """How sure they are on average."""
+    accuracy: float
+    """The share of them that is right."""
+
+
+class CalibrationScores(Resource):
+    """How far probabilities can be taken at their word."""
+
+    ece: float
+    """Expected calibration error: the mean distance between how sure answers are and how many of them are right, over
+    15 bins of equal width, each weighed by its answers. An answer is the most probable label of a row; of multi_label
+    every label of every row."""
+    nll: float
+    """Mean negative logarithm of the probability of what is true."""
+    brier: float
+    """Mean squared error of the probabilities, summed over the labels of a row; of multi_label of single labels."""
+    bins: list[ReliabilityBin]
+    """The bins that are not empty."""
+
+
+class Calibration(Resource):
+    """How well probabilities fit, before and after the temperature of the version."""
+
+    rows: int
+    """Rows that were looked at."""
+    temperature: float
+    """What logits are divided by; fitted on the validation split, never on this one if it is the test split."""
+    before: CalibrationScores
+    """As the trained model answers."""
+    after: CalibrationScores | None
+    """As the version answers; null where that is the same."""
+    abstained: float | None = None
+    """Share of the rows whose answer is marked as abstained; null: the version never abstains."""
+    accuracy_of_rest: float | None = None
+    """Accuracy on the other rows; null where there are none, or the version never abstains."""
+
+
 class TaskEvaluation(Resource):
     """One split judged by one head of a model."""
 
@@ -55,6 +100,8 @@ class TaskEvaluation(Resource):
     """Scores label by label."""
     confusion_matrix: list[list[int]]
     """Rows are true labels, columns predicted ones, both in the order of ``per_class``; empty for multi_label."""
+    calibration: Calibration | None = None
+    """How far the probabilities can be taken at their word; of the kept checkpoint alone."""
 
 
 class Evaluation(TaskEvaluation):

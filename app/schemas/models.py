@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.base import Resource, StrictModel
 from app.schemas.datasets import ProblemType
+from app.schemas.decisions import Decision
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
 from app.schemas.judgements import AnswersRef, Baseline, Intervals
 from app.schemas.metrics import Evaluation
@@ -164,6 +165,8 @@ class Version(VersionSummary):
     """Whether a text has one label or any number of them."""
     thresholds: dict[str, float] | None = None
     """Of multi_label: the probability from which each label is given."""
+    decision: Decision = Decision()
+    """How it turns what its network computes into answers."""
     tasks: list[Task] = []
     """Of a multitask version: all tasks in the order of the logits, the main one first."""
     dataset: DatasetRef

@@ -18,7 +18,7 @@ from tests.worker.toy_task import LABELS, toy_moods, toy_rows, write_rows
 from worker.child import DEFAULT_PIPELINE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-SPLITS = {"train": 60, "validation": 20, "test": 20}
+SPLITS = {"train": 60, "validation": 100, "test": 20}
 ROWS = [row for split, count in SPLITS.items() for row in toy_rows(count, split=split)]
 MOODS = [row for split, count in SPLITS.items() for row in toy_moods(count, split=split)]
 WISHES = {"num_train_epochs": 6, "batch_size": 8, "learning_rate": 5e-3, "head_learning_rate_multiplier": 10.0}
@@ -52,7 +52,7 @@ def test_two_tasks_from_request_to_predictions(
     world: World, client: TestClient, body: dict[str, Any], tmp_path: Path
 ) -> None:
     plan = client.post("/jobs/validate", json=body).json()
-    assert (plan["estimate"]["train_rows"], plan["estimate"]["validation_rows"]) == (120, 40)
+    assert (plan["estimate"]["train_rows"], plan["estimate"]["validation_rows"]) == (120, 200)
     answer = client.post("/jobs", json=body)
     assert answer.status_code == 201, answer.text
     job_id, moods = answer.json()["id"], body["family"]["tasks"]["mood"]["dataset_id"]
@@ -77,6 +77,11 @@ def test_two_tasks_from_request_to_predictions(
     ]
     assert version["tasks"][1]["dataset"]["id"] == moods
     assert version["metrics"]["test/mood/accuracy"] == test["tasks"]["mood"]["accuracy"]
+    assert version["decision"]["rows"] == 100 and version["decision"]["note"] is None
+    temperatures = version["decision"]["temperature"], version["decision"]["task_temperatures"]["mood"]
+    assert 1.0 not in temperatures
+    fits = [version["test"]["calibration"], version["test"]["tasks"]["mood"]["calibration"]]
+    assert tuple(fit["temperature"] for fit in fits) == temperatures
     assert {each["format"]: each["passed"] for each in version["exports"]} == {"onnx": True}
 
     right = {"tone": 0, "mood": 0}
@@ -90,6 +95,7 @@ def test_two_tasks_from_request_to_predictions(
     report = client.get(f"/jobs/{job_id}/report", params={"format": "md"}).text
     assert re.search(r"\| mood \| 2 \| 20 \| [\d.]+ % \|", report)
     assert "mood test: accuracy=" in report and "loss weight 0.3" in report
+    assert re.search(r"\| as served, temperature [\d.]+ \| [\d.]+ % \|", report)
     assert "Further tasks" in client.get(f"/jobs/{job_id}/report", params={"format": "html"}).text
     the_card_is_true(client, tmp_path / "archive")
 

@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from app.artifacts.bundle import GOLDEN, MANIFEST, Bundle, sha256_of
 from app.errors import JobFailure
 from app.reports.model_card import model_card
+from app.schemas.decisions import Decision
 from app.schemas.jobs import ExportOptions
 from app.schemas.reports import DataIssues
 from app.serving.golden import read, replay
@@ -25,7 +26,7 @@ from app.serving.predictor import Predictor
 from app.significance.answers import load, row_keys
 from tests.worker.simulated_memory import SimulatedMemory
 from tests.worker.toy_task import LABELS, MakeSpec, Recording, spec_maker, toy_rows, toy_sets
-from worker import saving
+from worker import calibrating, saving
 from worker.events import (
     AttemptSpec,
     BundleReady,
@@ -86,8 +87,11 @@ def small_format(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> F
     wishes = ExportOptions(formats=["safetensors"], serve="onnx-int8", min_label_agreement=0.9, max_metric_drop=0.1)
     recording = Recording()
     make = spec_maker(tmp_path_factory.mktemp("small-format"), tiny_base)
-    spec = make(ROWS, num_train_epochs=8, early_stopping_patience=None, export=wishes)
-    run(spec, recording, never)
+    decision = {"decision": {"abstain_below": 0.9, "top_k": 2}}
+    spec = make(ROWS, num_train_epochs=8, early_stopping_patience=None, export=wishes, request=decision)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrating, "FEWEST_ROWS", 30)
+        run(spec, recording, never)
     return spec, recording
 
 
@@ -132,7 +136,10 @@ def test_attempt_from_rows_to_bundle(finished: Finished) -> None:
         "weights/model.safetensors",
     }
     assert manifest.labels == LABELS
-    assert manifest.validation == best.evaluation
+    assert manifest.validation is not None and manifest.validation.calibration is not None
+    assert manifest.validation.model_copy(update={"calibration": None}) == best.evaluation
+    assert (manifest.validation.calibration.rows, manifest.validation.calibration.after) == (36, None)
+    assert manifest.decision == Decision(note="No temperature was fitted (its 36 validation rows are fewer than 100).")
     assert manifest.test == test.evaluation
     assert manifest.hyperparameters == resolved.hyperparameters.model_dump()
     assert manifest.inspection == resolved.inspection is not None
@@ -171,13 +178,22 @@ def test_the_bundle_tells_how_sure_its_scores_are(finished: Finished) -> None:
 
 
 def test_without_test_rows_the_validation_rows_are_weighed(make_spec: MakeSpec, recording: Recording) -> None:
-    spec = make_spec([*toy_sets(48), *toy_sets(16, split="validation")], num_train_epochs=1)
+    held_out = toy_sets(104, split="validation")
+    spec = make_spec([*toy_sets(48), *held_out], num_train_epochs=1, thresholds="tuned")
     run(spec, recording, never)
     manifest = Bundle.open(spec.bundle_dir).manifest
-    assert (manifest.answers.split, manifest.answers.rows, manifest.baselines) == ("validation", 16, [])
+    assert (manifest.answers.split, manifest.answers.rows, manifest.baselines) == ("validation", 104, [])
     answers = load((spec.bundle_dir / manifest.answers.file).read_bytes())
     assert answers.right.mean() == pytest.approx(manifest.validation.accuracy)
     assert manifest.intervals.accuracy.low <= manifest.validation.accuracy <= manifest.intervals.accuracy.high
+    assert manifest.decision.rows == 104 and manifest.decision.temperature != 1.0
+    served = Predictor.load(Bundle.open(spec.bundle_dir)).predict([row.text for row in held_out], top_k=3)
+    right = [set(answer.labels) == set(row.labels) for answer, row in zip(served, held_out, strict=True)]
+    assert np.mean(right) == pytest.approx(manifest.validation.accuracy, abs=0.01)
+    chances = [[answer.scores[label] for label in LABELS] for answer in served]
+    truth = [[label in row.labels for label in LABELS] for row in held_out]
+    brier = ((np.array(chances) - np.array(truth)) ** 2).mean()
+    assert manifest.validation.calibration.after.brier == pytest.approx(brier, rel=1e-3)
 
 
 def test_hard_rows_and_leaked_texts_are_written_down(make_spec: MakeSpec, recording: Recording) -> None:
@@ -222,6 +238,26 @@ def test_a_smaller_format_is_served_where_it_is_as_good(small_format: Finished) 
     answers = Predictor.load(bundle).predict([row.text for row in rows])
     right = np.mean([answer.label == row.label for answer, row in zip(answers, rows, strict=True)])
     assert right == pytest.approx(manifest.test.accuracy, abs=0.1)
+
+
+def test_every_answer_is_given_with_the_fitted_temperature(small_format: Finished) -> None:
+    """The server's predictor is as sure as the evaluation says that the version is."""
+    spec, _ = small_format
+    bundle = Bundle.open(spec.bundle_dir)
+    manifest, rule = bundle.manifest, bundle.manifest.decision
+    assert (rule.rows, rule.note, rule.abstain_below, rule.top_k) == (36, None, 0.9, 2)
+    assert rule.temperature != 1.0
+    assert manifest.validation.calibration.after.nll < manifest.validation.calibration.before.nll
+    exact = Predictor.load(Bundle(bundle.folder, manifest.model_copy(update={"serve": "onnx"})))
+    rows = [row for row in ROWS if row.split == "test"]
+    answers = exact.predict([row.text for row in rows], return_all_scores=True)
+    right = [answer.scores[row.label] for answer, row in zip(answers, rows, strict=True)]
+    found = manifest.test.calibration
+    assert found.after.nll == pytest.approx(-np.log(right).mean(), rel=1e-3)
+    assert found.before.nll == pytest.approx(manifest.test.loss, rel=1e-3)
+    assert found.abstained == pytest.approx(np.mean([answer.score < 0.9 for answer in answers]), abs=0.04)
+    assert found.abstained == pytest.approx(np.mean([answer.abstained for answer in answers]), abs=0.04)
+    assert len(exact.predict([rows[0].text])[0].scores) == 2
 
 
 def test_the_weights_folder_is_all_that_transformers_needs(small_format: Finished) -> None:
@@ -270,7 +306,8 @@ def test_goes_on_from_an_own_version(
     [resolved] = recording.of(Resolved)
     assert resolved.hyperparameters.head_learning_rate_multiplier == 1.0
     before, after = Bundle.open(first.bundle_dir).manifest, Bundle.open(second.bundle_dir).manifest
-    assert after.test == before.test.model_copy(update={"loss": after.test.loss})
+    assert after.test == before.test.model_copy(update={"loss": after.test.loss, "calibration": after.test.calibration})
+    assert after.test.calibration.before.ece == pytest.approx(before.test.calibration.before.ece, abs=1e-4)
     assert after.test.loss == pytest.approx(before.test.loss, abs=1e-5)
     assert recording.of(Stopped)[0].reason == "max_steps"
 

@@ -48,25 +48,6 @@ def evaluate(
 
 
 @torch.inference_mode()
-def probabilities(
-    model: nn.Module, batches: Iterable[Batch], *, device: torch.device, check: Callable[[], None]
-) -> NDArray[np.float32]:
-    """Give what the model thinks of every row of ``batches``, in their order: (rows, labels), each row sums to 1.
-
-    In fp32, whatever the model was trained in. Leaves the model in evaluation mode.
-    """
-    model.eval()
-    parts: list[Tensor] = []
-    for batch in batches:
-        check()
-        moved = batch.to(device)
-        logits = model(**moved.inputs).logits  # (batch, classes)
-        parts.append(logits.float().softmax(dim=-1))
-    rows: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
-    return rows
-
-
-@torch.inference_mode()
 def ask(
     model: nn.Module, batches: Iterable[Batch], *, device: torch.device, check: Callable[[], None]
 ) -> tuple[NDArray[np.float32], NDArray[np.generic]]:

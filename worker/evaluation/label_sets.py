@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from app.schemas.metrics import ClassScores, Evaluation
+from app.serving.decision import EVEN, Logits, each_probability
 from worker.batch import Batch
 
-Logits = NDArray[np.float32]
 Truth = NDArray[np.bool_]
-EVEN = 0.5
 
 
 @torch.inference_mode()
@@ -37,22 +36,21 @@ def answers(
     return torch.cat(logits).cpu().numpy(), torch.cat(truth).cpu().numpy().astype(bool)
 
 
-def probabilities(logits: Logits) -> NDArray[np.float64]:
-    """Turn logits into probabilities by the sigmoid, each label by itself."""
-    exact = logits.astype(np.float64)
-    result: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -exact))
-    return result
-
-
 def score_sets(
-    logits: Logits, truth: Truth, labels: Sequence[str], thresholds: Sequence[float], *, split: str
+    logits: Logits,
+    truth: Truth,
+    labels: Sequence[str],
+    thresholds: Sequence[float],
+    *,
+    split: str,
+    temperature: float = 1.0,
 ) -> Evaluation:
     """Judge answers, (rows, labels), each label given where its probability reaches its threshold.
 
     ``accuracy`` is that of the whole set: every label right. Undefined ratios are 0. The loss is plain binary
-    cross-entropy, the mean over all labels of all rows.
+    cross-entropy, the mean over all labels of all rows, whatever the temperature.
     """
-    given = probabilities(logits) >= np.asarray(thresholds)  # (rows, labels)
+    given = each_probability(logits, temperature) >= np.asarray(thresholds)  # (rows, labels)
     hits, given_rows, support = (given & truth).sum(axis=0), given.sum(axis=0), truth.sum(axis=0)
     precision, recall = _ratio(hits, given_rows), _ratio(hits, support)
     f1 = _ratio(2 * hits, given_rows + support)
@@ -87,12 +85,12 @@ def score_sets(
     )
 
 
-def best_thresholds(logits: Logits, truth: Truth) -> list[float]:
+def best_thresholds(logits: Logits, truth: Truth, temperature: float = 1.0) -> list[float]:
     """Give each label the threshold with the highest F1 on these rows; 0.5 for a label that no row has.
 
     Of equally good ones, the nearest to 0.5. A threshold lies halfway between two probabilities that occur.
     """
-    scores = probabilities(logits)
+    scores = each_probability(logits, temperature)
     return [_best_threshold(scores[:, label], truth[:, label]) for label in range(scores.shape[1])]
 
 

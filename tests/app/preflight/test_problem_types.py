@@ -44,6 +44,7 @@ def test_the_dataset_decides_unless_asked(asked: str, dataset: ProblemType, trai
         (request(problem_type=SINGLE), MULTI, "/problem_type"),
         (request(hyperparameters={"thresholds": "tuned"}), SINGLE, "/hyperparameters/thresholds"),
         (request(hyperparameters={"thresholds": {"c": 0.3}}), MULTI, "/hyperparameters/thresholds/c"),
+        (request(decision={"abstain_below": 0.5}), MULTI, "/decision/abstain_below"),
         (request(hyperparameters={"distillation": {"teacher": "model:x"}}), MULTI, "/hyperparameters/distillation"),
     ],
 )

@@ -128,6 +128,7 @@ def make_job(hyperparameters: dict[str, Any]) -> Callable[..., Job]:
             "progress": Progress(fraction=1, step=2450, total_steps=3680, epoch=10, num_train_epochs=15),
             "queue": "default",
             "queue_position": None,
+            "queue": "default",
             "attempt": 1,
             "max_attempts": 3,
             "worker": WorkerRef(id="box-1", device="NVIDIA RTX 3080"),

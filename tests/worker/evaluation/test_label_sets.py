@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
-from worker.evaluation.label_sets import best_thresholds, probabilities, score_sets
+from app.serving.decision import each_probability as probabilities
+from worker.evaluation.label_sets import best_thresholds, score_sets
 
 LABELS = ["a", "b", "c"]
 shapes = st.integers(1, 30).map(lambda rows: (rows, 3))
