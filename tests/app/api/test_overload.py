@@ -127,9 +127,10 @@ def test_under_overload_the_accepted_are_answered_and_the_others_told_when_to_co
 
 def test_a_refusal_needs_no_body_and_only_so_many_are_held(shelf: Shelf) -> None:
     """The body is announced and never sent; still the answer comes."""
-    with serving(shelf, serve_queue_ms=10, serve_refusal_hold_ms=2000, serve_refusals_held=0) as address:
+    limits = {"serve_queue_ms": 10, "serve_refusal_hold_ms": 2000, "serve_refusals_held": 0, "max_predict_texts": 400}
+    with serving(shelf, **limits) as address:
         ask(address, "good")
-        listed = [threading.Thread(target=ask, args=(address, ["good film"] * 64)) for _ in range(3)]
+        listed = [threading.Thread(target=ask, args=(address, ["good film"] * 400)) for _ in range(3)]
         for thread in listed:
             thread.start()
         host, port = address.removeprefix("http://").split(":")
@@ -150,12 +151,12 @@ def test_a_refusal_needs_no_body_and_only_so_many_are_held(shelf: Shelf) -> None
 
 
 def test_a_caller_who_hangs_up_is_dropped_before_inference(shelf: Shelf) -> None:
-    with serving(shelf, serve_queue_ms=60_000) as address:
+    with serving(shelf, serve_queue_ms=60_000, max_predict_texts=2000) as address:
         ask(address, "good")
         answered = metric(address, "tunesmith_predict_tokens_total")
         cancelled = 'tunesmith_predict_dropped_total{model="mood",reason="cancelled"'
         before = metric(address, cancelled)
-        body = json.dumps({"model": "mood", "inputs": ["good film"] * 64}).encode()
+        body = json.dumps({"model": "mood", "inputs": ["good film"] * 1500}).encode()
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             head = f"POST /predict HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
@@ -167,10 +168,10 @@ def test_a_caller_who_hangs_up_is_dropped_before_inference(shelf: Shelf) -> None
             assert time.monotonic() < end
             time.sleep(0.01)
         dropped = metric(address, cancelled) - before
-        assert 1 <= dropped <= 64
+        assert 1 <= dropped <= 1500
         ask(address, "good")
         computed = (metric(address, "tunesmith_predict_tokens_total") - answered) / 4
-        assert computed < 64, "all of the list was computed for nobody"
+        assert computed < 1500, "all of the list was computed for nobody"
         assert metric(address, "tunesmith_predict_queue_items") == 0
 
 
@@ -201,7 +202,7 @@ def shelf_client(shelf: Shelf) -> Iterator[httpx.Client]:
 
 
 def test_one_long_list_does_not_starve_single_texts(shelf: Shelf) -> None:
-    with serving(shelf, serve_queue_ms=60_000) as address:
+    with serving(shelf, serve_queue_ms=60_000, max_predict_texts=200) as address:
         ask(address, "good")
         done: dict[str, float] = {}
 
@@ -209,7 +210,7 @@ def test_one_long_list_does_not_starve_single_texts(shelf: Shelf) -> None:
             assert ask(address, texts).status_code == 200
             done[name] = time.monotonic()
 
-        lists = [threading.Thread(target=send, args=(f"list {n}", ["good film"] * 64)) for n in range(3)]
+        lists = [threading.Thread(target=send, args=(f"list {n}", ["good film"] * 150)) for n in range(3)]
         for thread in lists:
             thread.start()
         while metric(address, "tunesmith_predict_queue_items") < 100:
