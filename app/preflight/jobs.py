@@ -17,8 +17,9 @@ from app.preflight.profiles import fill
 from app.preflight.shapes import Shapes
 from app.preflight.strict_json import pointer
 from app.preflight.tasks import task_warnings, together, unfit_tasks
+from app.preflight.text_cnn import estimate_text_cnn
 from app.schemas.datasets import DatasetProfile
-from app.schemas.families import FamilyOptions, HierarchicalOptions, MultitaskOptions, TextCNNOptions
+from app.schemas.families import LONGEST_INPUT, FamilyOptions, HierarchicalOptions, MultitaskOptions, TextCNNOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
 from app.schemas.jobs import BaseModelRef, ExportOptions, JobWarning, TrainJobRequest
 from app.schemas.plans import Estimate, MemoryEstimate
@@ -61,12 +62,12 @@ class JobPreflight:
         data = together(profile, tasks)
         filled = fill(request, data)
         request = filled.request
-        size = _sized(request, data)
+        most = _sized(request, data)
         errors = [
             *unfit_options(request),
             *unfit_problem(request, profile),
             *unfit_tasks(request, profile, tasks),
-            *_impossible(request.hyperparameters, profile, size),
+            *_impossible(request.hyperparameters, profile, most),
         ]
         if errors:
             raise problem(errors)
@@ -78,7 +79,7 @@ class JobPreflight:
             request_sha256=fingerprint(request.model_dump(mode="json")),
             dataset=dataset,
             base_model=base_model,
-            estimate=size,
+            estimate=_sized(request, data, self._length(request, base_model, data)),
             warnings=[
                 *_about_data(profile, request.family),
                 *task_warnings(tasks, _NOT_FOR_JOBS),
@@ -122,13 +123,27 @@ class JobPreflight:
                 remedy = f'Use at most {most}, or "auto".'
                 raise problem([FieldError(place, _RULE, detail, allowed, remedy)])
 
+    def _length(self, request: TrainJobRequest, base_model: BaseModelRef, data: DatasetProfile) -> int:
+        """Guess what max_length will be from the lengths of the texts."""
+        if isinstance(request.family, TextCNNOptions):
+            limit = LONGEST_INPUT
+        else:
+            shape = self._shapes.of(base_model)
+            limit = 0 if shape is None else shape.positions
+        return length_in_tokens(request.hyperparameters, data.text_lengths.p99, limit)
+
     def memory(self, prepared: Prepared) -> MemoryEstimate | None:
         """Say what training would take of a GPU; None when the shape of the base model is not known here."""
         family, data, wishes = prepared.request.family, prepared.data, prepared.request.hyperparameters
-        shape = None if isinstance(family, TextCNNOptions) else self._shapes.of(prepared.base_model)
+        shape, batch_size = self._shapes.of(prepared.base_model), prepared.estimate.batch_size
+        if isinstance(family, TextCNNOptions):
+            length = length_in_tokens(wishes, data.text_lengths.p99, LONGEST_INPUT)
+            own = family.vocab_size if prepared.base_model.source == "none" else None
+            vocabulary = own if shape is None else shape.vocabulary
+            load = Load(batch_size, length, len(data.labels))
+            return None if vocabulary is None else estimate_text_cnn(family, wishes, load, vocabulary=vocabulary)
         if shape is None:
             return None
-        batch_size = prepared.estimate.batch_size
         if isinstance(family, HierarchicalOptions):
             load = load_of_documents(family, wishes, data, batch_size, shape.positions)
             return estimate_memory(shape.with_attention(family.attention_size), wishes, load)
@@ -187,10 +202,16 @@ def _need_validation(profile: DatasetProfile) -> None:
         )
 
 
-def _sized(request: TrainJobRequest, profile: DatasetProfile) -> Estimate:
+def _sized(request: TrainJobRequest, profile: DatasetProfile, max_length: int | None = None) -> Estimate:
     train, validation = profile.splits["train"].groups(), profile.splits["validation"].total
     in_chunks = isinstance(request.family, HierarchicalOptions)
-    return estimate(request.hyperparameters, train_rows=train, validation_rows=validation, in_chunks=in_chunks)
+    return estimate(
+        request.hyperparameters,
+        train_rows=train,
+        validation_rows=validation,
+        in_chunks=in_chunks,
+        max_length=max_length,
+    )
 
 
 def _impossible(wishes: Hyperparameters, profile: DatasetProfile, size: Estimate) -> Iterator[FieldError]:

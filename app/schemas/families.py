@@ -32,6 +32,10 @@ class EncoderOptions(Options):
     """A pretrained transformer with a classification head."""
 
 
+LONGEST_INPUT = 8192
+"""Tokens that a textcnn reads; a convolution has no limit of its own, memory has."""
+
+
 class TextCNNOptions(Options):
     """A convolutional network over word pieces (Kim, 2014): small and fast, trained from scratch."""
 

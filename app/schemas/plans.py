@@ -7,7 +7,8 @@ from app.schemas.jobs import BaseModelRef, DatasetRef, JobWarning
 
 
 class Estimate(Resource):
-    """The size of the run; ``auto`` is taken at its rule, early stopping may end it sooner."""
+    """The size of the run; ``auto`` is taken at the worker's rule, with a guess of how many tokens the texts have and
+    all copies of an augmentation made. Early stopping may end it sooner."""
 
     train_rows: int
     """Rows to learn from."""

@@ -1,4 +1,4 @@
-"""How many optimizer steps a run takes: the one count that the estimate before a job and its worker share."""
+"""How many optimizer steps a run takes: what the estimate before a job and its worker both count by."""
 
 import math
 from collections.abc import Sequence
@@ -38,3 +38,28 @@ class Pace:
 
     def _windows(self, rows: int) -> int:
         return math.ceil(math.ceil(rows / self.batch_size) / self.accumulation)
+
+
+DOCUMENTS_AT_ONCE = 4
+
+
+def usual_batch_size(rows: int, max_length: int, *, in_chunks: bool) -> tuple[int, str]:
+    """Give what ``batch_size`` auto becomes for training ``rows`` of ``max_length`` tokens, with the reason."""
+    if in_chunks:
+        return DOCUMENTS_AT_ONCE, "documents of many chunks take much memory"
+    if rows < 200:
+        return 8, f"{rows} training rows: small batches, so that there are enough steps"
+    if rows < 1000:
+        return 16, f"{rows} training rows, fewer than 1,000"
+    if max_length > 256:
+        return 16, f"texts of up to {max_length} tokens take much memory"
+    return 32, f"{rows} training rows of at most {max_length} tokens"
+
+
+def usual_epochs(rows: int) -> tuple[int, str]:
+    """Give what ``num_train_epochs`` auto becomes for training ``rows``, with the reason."""
+    if rows < 5_000:
+        return 10, f"{rows} training rows, fewer than 5,000"
+    if rows < 20_000:
+        return 5, f"{rows} training rows, fewer than 20,000"
+    return 3, f"{rows} training rows, 20,000 or more"

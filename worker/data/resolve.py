@@ -9,7 +9,7 @@ import numpy as np
 from app.errors import FieldError, JobFailure
 from app.schemas.hyperparameters import Hyperparameters, Precision, Resolution, ResolvedHyperparameters
 from app.schemas.schedules import UNWARMED_TIMESCALE, SchedulerOptions
-from app.schemas.steps import Pace
+from app.schemas.steps import Pace, usual_batch_size, usual_epochs
 from app.schemas.text import LongText
 from worker.data.class_weights import named_weights
 from worker.data.facts import Chunking, Facts, ModelFacts
@@ -27,7 +27,6 @@ IMBALANCE = 3.0
 """How many times the commonest class must outnumber the rarest for auto to weigh them."""
 USUAL_CHUNK = 512
 """Tokens of a chunk where nobody says: attention over more costs more than it tells, and most base models end here."""
-DOCUMENTS_AT_ONCE = 4
 
 
 @dataclass(slots=True)
@@ -154,17 +153,8 @@ def _long_text(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> LongTe
 def _batch_size(wishes: Hyperparameters, facts: Facts, max_length: int, ledger: _Ledger) -> int:
     if wishes.batch_size != "auto":
         return wishes.batch_size
-    if facts.model.chunking is not None:
-        return ledger.note("batch_size", DOCUMENTS_AT_ONCE, "documents of many chunks take much memory")
-    if facts.rows < 200:
-        return ledger.note(
-            "batch_size", 8, f"{facts.rows} training rows: small batches, so that there are enough steps"
-        )
-    if facts.rows < 1000:
-        return ledger.note("batch_size", 16, f"{facts.rows} training rows, fewer than 1,000")
-    if max_length > 256:
-        return ledger.note("batch_size", 16, f"texts of up to {max_length} tokens take much memory")
-    return ledger.note("batch_size", 32, f"{facts.rows} training rows of at most {max_length} tokens")
+    size, reason = usual_batch_size(facts.rows, max_length, in_chunks=facts.model.chunking is not None)
+    return ledger.note("batch_size", size, reason)
 
 
 def _epochs(wishes: Hyperparameters, rows: int, pace: Pace, ledger: _Ledger) -> int:
@@ -176,11 +166,8 @@ def _epochs(wishes: Hyperparameters, rows: int, pace: Pace, ledger: _Ledger) -> 
         return ledger.note("num_train_epochs", epochs, reason)
     if wishes.num_train_epochs != "auto":
         return wishes.num_train_epochs
-    if rows < 5_000:
-        return ledger.note("num_train_epochs", 10, f"{rows} training rows, fewer than 5,000")
-    if rows < 20_000:
-        return ledger.note("num_train_epochs", 5, f"{rows} training rows, fewer than 20,000")
-    return ledger.note("num_train_epochs", 3, f"{rows} training rows, 20,000 or more")
+    usual, reason = usual_epochs(rows)
+    return ledger.note("num_train_epochs", usual, reason)
 
 
 def _rate(wishes: Hyperparameters, facts: Facts, ledger: _Ledger) -> float:

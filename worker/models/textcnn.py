@@ -15,7 +15,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from app.errors import JobFailure
-from app.schemas.families import TextCNNOptions
+from app.schemas.families import LONGEST_INPUT, TextCNNOptions
 from worker.models.encoder import read_config
 from worker.models.head import name_labels, set_dropout
 from worker.models.network import Blueprint, Loaded, Network
@@ -24,8 +24,6 @@ from worker.models.tokenizer import TOKENIZER, pad_token_id, tokenizer_file, voc
 from worker.models.vocabulary import PAD_TOKEN_ID, train_tokenizer
 
 MODEL_TYPE = "textcnn"
-LONGEST_INPUT = 8192
-"""Tokens; a convolution has no limit of its own, memory has."""
 
 
 class TextCNNConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]

@@ -33,6 +33,8 @@ MODEL = ModelFacts(
     max_steps=st.one_of(st.none(), st.integers(1, 10_000)),
     curriculum=st.one_of(st.none(), st.fixed_dictionaries({"num_epochs": st.integers(1, 12)})),
     in_chunks=st.booleans(),
+    tokens=st.integers(8, 512),
+    copies=st.integers(0, 3),
 )
 def test_agrees_with_the_worker(
     rows: int,
@@ -42,6 +44,8 @@ def test_agrees_with_the_worker(
     max_steps: int | None,
     curriculum: dict[str, int] | None,
     in_chunks: bool,
+    tokens: int,
+    copies: int,
 ) -> None:
     wishes = Hyperparameters.model_validate(
         {
@@ -50,11 +54,15 @@ def test_agrees_with_the_worker(
             "gradient_accumulation_steps": accumulation,
             "max_steps": max_steps,
             "curriculum": curriculum,
+            "augmentation": {"augmentation_factor": copies} if copies else None,
         }
     )
     model = replace(MODEL, chunking=Chunking("auto", 20, 0)) if in_chunks else MODEL
-    answers = resolve(wishes, Facts({"a": rows - 1, "b": 1}, np.asarray([500]), model))
-    size = estimate(wishes, train_rows={"a": rows - 1, "b": 1}, validation_rows=1, in_chunks=in_chunks)
+    answers = resolve(wishes, Facts({"a": (rows - 1) * (1 + copies), "b": 1 + copies}, np.asarray([tokens]), model))
+    train = {"a": rows - 1, "b": 1}
+    size = estimate(wishes, train_rows=train, validation_rows=1, in_chunks=in_chunks, max_length=tokens)
+    most = estimate(wishes, train_rows=train, validation_rows=1, in_chunks=in_chunks)
+    assert most.total_steps >= size.total_steps
     assert size.batch_size == answers.hyperparameters.batch_size
     assert size.num_train_epochs == answers.hyperparameters.num_train_epochs
     assert size.total_steps == answers.total_steps

@@ -39,23 +39,25 @@ def prepare(sqlite_store, new_dataset, make_settings: Callable[..., Settings]) -
         sqlite_store.do(datasets.insert, dataset)
 
     add("ds_2", PROFILE)
+    many = {"total": 3200, "by_label": {"ham": 1600, "spam": 1600}}
+    add("ds_4", PROFILE | {"splits": PROFILE["splits"] | {"train": many}})
     empty = {"total": 0, "by_label": {"ham": 0, "spam": 0}}
     add("ds_3", PROFILE | {"splits": PROFILE["splits"] | {"validation": empty}})
     settings = make_settings()
     preflight = JobPreflight(sqlite_store.database, BaseModels(settings, sqlite_store.database), Shapes(settings))
 
     def run(
-        dataset_id: str = "ds_2", family: Any = "encoder", base_model: str = "minilm-l6", **hyperparameters: Any
+        dataset_id: str = "ds_2", family: Any = "encoder", base_model: str | None = "minilm-l6", **hyperparameters: Any
     ) -> Prepared:
         body = {
             "model": "m",
             "family": family,
             "dataset_id": dataset_id,
-            "base_model": base_model,
             "hyperparameters": hyperparameters,
-        }
+        } | ({} if base_model is None else {"base_model": base_model})
         return preflight.prepare(TrainJobRequest.model_validate(body))
 
+    run.preflight = preflight  # type: ignore[attr-defined]
     return run
 
 
@@ -73,6 +75,25 @@ def test_a_sound_job_is_prepared(prepare) -> None:
     whole = prepare(family="hierarchical", num_train_epochs=2)
     assert [warning.code for warning in whole.warnings] == ["imbalanced"]
     assert whole.estimate.batch_size == 4
+
+
+def test_the_plan_of_many_short_rows_has_the_batches_that_the_worker_takes(prepare) -> None:
+    """3,200 rows of about 36 tokens: 32 texts at a time, in the estimate and in what it says of memory."""
+    grown = prepare("ds_4", num_train_epochs=2)
+    assert (grown.estimate.batch_size, grown.estimate.total_steps) == (32, 200)
+    memory = prepare.preflight.memory(grown)
+    assert (memory.batch_size, memory.max_length) == (32, 36)
+    long = prepare("ds_4", num_train_epochs=2, max_length=300)
+    assert (long.estimate.batch_size, prepare.preflight.memory(long).batch_size) == (16, 16)
+
+
+def test_a_textcnn_is_sized_by_its_options(prepare) -> None:
+    options = {"type": "textcnn", "embed_size": 8, "num_filters": 10}
+    small = prepare(family=options | {"vocab_size": 1000}, base_model=None)
+    memory = prepare.preflight.memory(small)
+    assert memory.parameters == 1000 * 8 + 8 * 10 * 12 + 30 + (30 + 1) * 2
+    borrowed = prepare(family=options | {"tokenizer": "base_model"})
+    assert prepare.preflight.memory(borrowed).parameters - memory.parameters == (30_522 - 1000) * 8
 
 
 def test_a_chunk_longer_than_the_base_model_reads_is_refused(prepare) -> None:

@@ -10,10 +10,12 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, BertCon
 
 from app.preflight.memory import MIB, Load, estimate_memory, length_in_tokens, load_of_documents
 from app.preflight.shapes import MINILM, shape_of
+from app.preflight.text_cnn import estimate_text_cnn
 from app.schemas.datasets import DatasetProfile, SplitCounts, TextLengths
-from app.schemas.families import HierarchicalOptions
+from app.schemas.families import HierarchicalOptions, TextCNNOptions
 from app.schemas.hyperparameters import Hyperparameters
 from tests.worker.training.small import wishes
+from worker.models import textcnn
 from worker.models.head import head_parameters
 from worker.models.hierarchical import Hierarchical, HierarchicalConfig
 from worker.training.optimizer import make_optimizer
@@ -43,7 +45,8 @@ def kept_for_backward(model: torch.nn.Module, load: Load, *, half: bool) -> int:
     arithmetic: Any = torch.autocast("cpu", torch.bfloat16) if half else nullcontext()
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
     with hooks, arithmetic, sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-        model(input_ids=ids, labels=torch.zeros(load.batch_size, dtype=torch.long))
+        masks = {"attention_mask": torch.ones_like(ids)} if isinstance(model, textcnn.TextCNN) else {}
+        model(input_ids=ids, **masks, labels=torch.zeros(load.batch_size, dtype=torch.long))
     return sum(sizes.values())
 
 
@@ -101,6 +104,38 @@ def test_components_follow_the_wishes() -> None:
     for each in (plain, twice, thrifty, frozen):
         parts = (each.parameters_mb, each.gradients_mb, each.optimizer_mb, each.casts_mb, each.activations_mb)
         assert each.total_mb == pytest.approx(sum(parts), abs=0.3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("sizes", [[3, 4, 5], [2]])
+def test_a_textcnn_takes_what_pytorch_keeps(precision: Any, sizes: list[int]) -> None:
+    options = TextCNNOptions(vocab_size=1000, embed_size=64, num_filters=40, filter_sizes=sizes)
+    model = textcnn.create(options, ["a", "b", "c"], vocabulary=1000, pad_token_id=0).model.train()
+    found = estimate_text_cnn(options, Hyperparameters(precision=precision), LOAD, vocabulary=1000)
+    assert found.parameters == found.trainable_parameters == sum(each.numel() for each in model.parameters())
+    kept = kept_for_backward(model, LOAD, half=precision == "bf16") / MIB
+    assert found.activations_mb + found.casts_mb == pytest.approx(kept, rel=0.1, abs=0.06)
+
+
+@pytest.mark.parametrize("optim", ["adamw", "adafactor"])
+@pytest.mark.parametrize("freeze_base", [False, True])
+def test_the_optimizer_of_a_textcnn_remembers_what_pytorch_remembers(optim: Any, freeze_base: bool) -> None:
+    options = TextCNNOptions(vocab_size=50_000, embed_size=64, num_filters=400)
+    model = textcnn.create(options, ["a", "b", "c"], vocabulary=50_000, pad_token_id=0).model
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not freeze_base or name.startswith("classifier"))
+        parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
+    optimizer = make_optimizer(model, head_parameters(model), wishes(optim=optim))
+    optimizer.step()
+    numbers = sum(
+        value.numel()
+        for state in optimizer.state.values()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor) and name != "step"
+    )
+    chosen = Hyperparameters(optim=optim, freeze_base=freeze_base)
+    found = estimate_text_cnn(options, chosen, LOAD, vocabulary=50_000)
+    assert found.optimizer_mb == pytest.approx(4 * numbers / MIB, abs=0.051)
 
 
 def test_the_length_is_guessed_within_the_models_limit() -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from app.errors import JobFailure
-from app.schemas.families import TextCNNOptions
+from app.schemas.families import LONGEST_INPUT, TextCNNOptions
 from app.schemas.text import TextOptions
 from worker.export import weights
 from worker.export.formats import onnx
@@ -98,7 +98,7 @@ def test_a_text_of_nothing_has_an_answer() -> None:
 @pytest.mark.parametrize("exporter", [onnx.trace, onnx.capture])
 def test_the_export_answers_alike_at_every_shape(tmp_path: Path, exporter) -> None:
     file = tmp_path / "model.onnx"
-    longest = () if exporter is onnx.trace else (textcnn.LONGEST_INPUT,)
+    longest = () if exporter is onnx.trace else (LONGEST_INPUT,)
     exporter(TwoInputs(MODEL).eval(), onnx.example_inputs(PAD, 100), file, *longest)
     session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
     random = np.random.default_rng(1)
