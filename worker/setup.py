@@ -15,6 +15,7 @@ from app.schemas.hyperparameters import Resolution
 from app.schemas.inspections import Inspection
 from app.schemas.jobs import JobWarning
 from worker import device as machine
+from worker.anatomy import inspect
 from worker.data.batches import Batches
 from worker.data.encode import encode
 from worker.data.facts import Chunking, ModelFacts
@@ -27,7 +28,6 @@ from worker.fitting import Room, fit
 from worker.heads import Head, heads_of, logit_names
 from worker.memory import Memory, memory_of
 from worker.models import reading
-from worker.models.anatomy import inspect
 from worker.models.families import default_rates, inner_config, known, position_limit
 from worker.models.head import dropout_of, set_dropout
 from worker.models.network import Blueprint, Network

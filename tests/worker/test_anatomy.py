@@ -9,10 +9,10 @@ import torch
 from tests.worker.tiny_models import save_base
 from tests.worker.toy_task import MakeSpec, Recording, toy_rows
 from tests.worker.training.small import wishes
+from worker.anatomy import MOST_LAYERS, inspect
 from worker.device import MIB
 from worker.events import Resolved
 from worker.models import encoder
-from worker.models.anatomy import MOST_LAYERS, inspect
 from worker.models.head import head_parameters
 from worker.narration import Narrator
 from worker.setup import set_up
