@@ -202,7 +202,7 @@ def shelf_client(shelf: Shelf) -> Iterator[httpx.Client]:
 
 
 def test_one_long_list_does_not_starve_single_texts(shelf: Shelf) -> None:
-    with serving(shelf, serve_queue_ms=60_000, max_predict_texts=200) as address:
+    with serving(shelf, serve_queue_ms=60_000, max_predict_texts=300) as address:
         ask(address, "good")
         done: dict[str, float] = {}
 
@@ -210,7 +210,7 @@ def test_one_long_list_does_not_starve_single_texts(shelf: Shelf) -> None:
             assert ask(address, texts).status_code == 200
             done[name] = time.monotonic()
 
-        lists = [threading.Thread(target=send, args=(f"list {n}", ["good film"] * 150)) for n in range(3)]
+        lists = [threading.Thread(target=send, args=(f"list {n}", ["good film"] * 300)) for n in range(3)]
         for thread in lists:
             thread.start()
         while metric(address, "tunesmith_predict_queue_items") < 100:
