@@ -82,7 +82,7 @@ def kill_during_swap(ground: Ground, ports: list[int], *, clients: int) -> Kille
     kept, victim = ports
     ground.move(kept, 1)
     for port in ports:
-        _wait_until_answered(port, 1)
+        wait_until_answered(port, 1)
     with Crowd([kept, victim], clients, MODEL, TEXTS, ground.expected) as crowd:
         ground.move(victim, 2)
         ground.kill(victim)
@@ -146,7 +146,8 @@ def many_models(ground: Ground, port: int, *, models: int, limit_mb: int, each_m
     return Crowded(models, wrong, float(line.split()[1]), limit_mb, before, peak)
 
 
-def _wait_until_answered(port: int, version: int) -> None:
+def wait_until_answered(port: int, version: int) -> None:
+    """Wait until a process answers with a version."""
     deadline = time.monotonic() + 10
     body = {"model": MODEL, "inputs": "the film"}
     while httpx.post(f"http://127.0.0.1:{port}/predict", json=body, timeout=30).json()["version"] != version:
