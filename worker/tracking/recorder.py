@@ -41,7 +41,9 @@ MOST_LABEL_CURVES = 100
 SHARE_OF_STEP_EVENTS = 0.005
 """Step events become rarer as a run grows older, so that a long run leaves thousands of them, not millions."""
 SCALARS = tuple(
-    name for name in TaskEvaluation.model_fields if name not in {"split", "examples", "per_class", "confusion_matrix"}
+    name
+    for name in TaskEvaluation.model_fields
+    if name not in {"split", "examples", "per_class", "confusion_matrix", "calibration"}
 )
 
 _GROWING = ("events", "points", "warnings")
