@@ -127,4 +127,6 @@ class RegistryView:
                 self.refresh()
             except AppError as error:  # what was known goes on being served
                 log.warning("The registry could not be read", code=error.code)
+            except Exception:  # the thread must outlive any fault: nobody would start it again
+                log.exception("The registry could not be read")
             self._renewed()

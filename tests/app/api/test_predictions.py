@@ -165,6 +165,27 @@ def test_a_damaged_version_is_never_served(client: TestClient, publish: Callable
     assert problem_of(client.post("/predict", json={"model": "mood", "inputs": "good"})) == (503, "damaged-bundle")
 
 
+def test_a_damaged_champion_leaves_the_one_before_answering_and_readiness_says_so(
+    client: TestClient, publish: Callable[..., int], data_dir: Path
+) -> None:
+    publish()
+    client.put("/models/mood/aliases/champion", json={"version": 1})
+    wait_until_served(client, 1)
+    publish()  # nobody has asked for this one, so that it is not in memory
+    assert client.get("/readyz").json()["checks"]["models"]["status"] == "ok"
+    for stored in (data_dir / "artifacts").rglob("model.onnx"):
+        stored.write_bytes(b"")
+    client.put("/models/mood/aliases/champion", json={"version": 2})
+    deadline = time.monotonic() + 10
+    while (found := client.get("/readyz").json())["checks"]["models"]["status"] == "ok":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert found["status"] == "degraded"
+    assert "version 2, which is refused (damaged-bundle); version 1 answers" in found["checks"]["models"]["detail"]
+    assert client.post("/predict", json={"model": "mood", "inputs": "good"}).json()["version"] == 1
+    assert 'tunesmith_model_names_behind{name="mood"} 1.0' in client.get("/metrics").text
+
+
 def test_calls_are_counted_by_models_that_exist(client: TestClient, publish: Callable[..., int]) -> None:
     publish()
     client.post("/predict", json={"model": "mood", "inputs": "good"})

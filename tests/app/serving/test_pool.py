@@ -142,6 +142,31 @@ def test_a_refused_version_leaves_the_old_one_answering_and_says_so(
     asyncio.run(scenario())
 
 
+def test_a_version_whose_int8_file_is_broken_is_refused_too(shelf: Shelf) -> None:
+    shelf.publish("mood", UP)
+    for harmed in (True, False):
+        number = shelf.publish_graph("mood", graph(word_scores(), UP), graph(word_scores(), DOWN), serve="onnx-int8")
+        if harmed:
+            truncate(shelf.stored(number, "model.int8.onnx"))
+    shelf.alias("mood", "champion", 1)
+
+    async def told(pool: Pool) -> bool:
+        return pool.standing().behind != []
+
+    async def scenario() -> None:
+        async with running(shelf) as pool:
+            await ask(pool, "mood")
+            shelf.alias("mood", "champion", 2)
+            await until(lambda: told(pool))
+            assert await ask(pool, "mood") == (1, "onnx", "positive")
+            assert await ask(pool, "mood:2", "accuracy") == (2, "onnx", "positive")  # its other file is whole
+            shelf.alias("mood", "champion", 3)
+            await until(lambda: answers(pool, "mood", 3))
+            assert await ask(pool, "mood") == (3, "onnx-int8", "negative")
+
+    asyncio.run(scenario())
+
+
 def test_a_version_that_answers_otherwise_than_where_it_was_trained_is_refused(shelf: Shelf) -> None:
     for recorded in (UP, DOWN, UP):
         shelf.publish_golden("mood", UP, recorded)
