@@ -81,6 +81,11 @@ class Lease:
                 self._fallen.set()
             return held
 
+    def forget(self) -> None:
+        """Drop what could not be written, also what the renewing thread has just tried to write."""
+        with self._writing:
+            self.recorder.take()
+
     def beat(self) -> None:
         """Renew once; a lease that was given up is not renewed. Raises Unavailable."""
         if self.lost():

@@ -263,7 +263,7 @@ class Slot:
                 log.exception("settling_refused")
                 if outcome is UNSETTLED:
                     return
-                lease.recorder.take()
+                lease.forget()
                 outcome = UNSETTLED
 
     def _tidy(self, claim: Claim, process: Process, *, keep_log: bool) -> None:

@@ -495,7 +495,7 @@ def test_an_end_that_the_database_refuses_frees_the_slot(world, monkeypatch):
     monkeypatch.setattr(Slot, "_prepare", say_what_cannot_be_stored)
     job_id = world.submit()
     world.supervisor()
-    job = world.wait(job_id, "succeeded", seconds=15.0)
+    job = world.wait(job_id, "succeeded")
     assert (job.attempt, job.crash_count) == (2, 1)
     assert "refused" in world.history(job_id, "status")[2][1]["reason"]
 
@@ -513,7 +513,7 @@ def test_a_slot_outlives_a_fault_of_its_own(world, monkeypatch):
     world.submit()
     other = world.submit()
     world.supervisor()
-    assert world.wait(other, "succeeded", seconds=15.0).attempt == 1
+    assert world.wait(other, "succeeded").attempt == 1
 
 
 def test_a_cancel_that_comes_first_keeps_the_version_from_existing(everywhere):
