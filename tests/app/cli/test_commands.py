@@ -284,12 +284,12 @@ def test_a_source_in_a_word(text: str, source: dict[str, str]) -> None:
 
 def test_a_batch_is_sent_followed_and_fetched(service: LiveService, run: Run, file: Path, tmp_path: Path) -> None:
     assert run("batches").out.startswith("No batch predictions yet")
-    refused = run("batch-predict", file, "--model", "mood")
-    assert (refused.status, "no model mood" in refused.err) == (4, True)
-    assert run("batch-predict", tmp_path / "none.csv", "--model", "mood").status == 2
+    refused = run("batch-predict", file, "--model", "batched")
+    assert (refused.status, "no model batched" in refused.err) == (4, True)
+    assert run("batch-predict", tmp_path / "none.csv", "--model", "batched").status == 2
     with Tunesmith(service.url) as client:
         dataset = client.upload_dataset(file)
-        service.publish(client.train("mood", dataset, base_model="minilm-l6").id, "mood")
+        service.publish(client.train("batched", dataset, base_model="minilm-l6").id, "batched")
 
     def work() -> None:
         while (claim := service.do(batches.claim_next, owner="wrk_1", lease_seconds=60)) is None:
@@ -298,12 +298,12 @@ def test_a_batch_is_sent_followed_and_fetched(service: LiveService, run: Run, fi
 
     worker = threading.Thread(target=work)
     worker.start()
-    ran = run("batch-predict", dataset.id, "--model", "mood", "--out", tmp_path / "answers.csv")
+    ran = run("batch-predict", dataset.id, "--model", "batched", "--out", tmp_path / "answers.csv")
     worker.join()
     assert ran.status == 1
     assert "The disk is full." in ran.err and "Free some space." in ran.err
     assert not (tmp_path / "answers.csv").exists()
-    assert "mood:1" in run("batches").out
+    assert "batched:1" in run("batches").out
 
 
 def test_promotion_from_the_command_line(
