@@ -1,6 +1,6 @@
 """Documents whose evidence lies behind what a base model reads: read in chunks, cut, and cut in the middle, in one run.
 
-    python bench/long_documents.py FILLER EVIDENCE
+    python -m bench.long_documents FILLER EVIDENCE
 
 FILLER is a JSON Lines file with long texts under ``text`` (their labels are not read), EVIDENCE one with short labelled
 texts (``text``, ``label``) about something else. Each document is the beginning of some filler, as many tokens as are

@@ -1,6 +1,6 @@
 """Train a task alone and together with a further one, and compare on its test rows.
 
-    python bench/multitask.py MAIN FURTHER --rows 300 --further-rows 600 --seeds 2
+    python -m bench.multitask MAIN FURTHER --rows 300 --further-rows 600 --seeds 2
 
 Each folder holds train.jsonl, validation.jsonl and test.jsonl with ``text`` and ``label``; a service runs beside it
 (``python -m app up``). Each seed draws other training rows. Together, training is as long in texts as alone, unless

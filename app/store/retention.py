@@ -10,7 +10,7 @@ from app.errors import Conflict, NotFound
 from app.schemas.jobs import TERMINAL
 from app.store import models, promotions
 from app.store.engine import clock, now_plus
-from app.store.tables import Dataset, DiscardedArtifact, Job, Model, ModelAlias, ModelVersion
+from app.store.tables import BatchPrediction, Dataset, DiscardedArtifact, Job, Model, ModelAlias, ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def delete_version(session: Session, name: str, number: int) -> ModelVersion:
         raise Conflict(
             f"Version {number} of {name} is in use: {', '.join(uses)}.",
             "in-use",
-            "Move or remove the alias, or wait for the job or cancel it; then delete the version.",
+            "Move or remove the alias, or wait for the job or batch or cancel it; then delete the version.",
             extra={"uses": uses},
         )
     _discard(session, model, row)
@@ -78,7 +78,7 @@ def _numbers(session: Session, name: str) -> list[int]:
 
 
 def _uses(session: Session, name: str) -> dict[int, list[str]]:
-    """Say what needs each version of a model: aliases that name it, unfinished jobs that start from it."""
+    """Say what needs each version of a model: aliases that name it, unfinished jobs and batches that work with it."""
     uses: dict[int, list[str]] = {}
     for alias in session.scalars(select(ModelAlias).where(ModelAlias.model_name == name).order_by(ModelAlias.alias)):
         uses.setdefault(alias.version, []).append(f"the alias {alias.alias} names it")
@@ -90,6 +90,11 @@ def _uses(session: Session, name: str) -> dict[int, list[str]]:
         for source, revision, how in starts:
             if _model_of(source) == name and str(revision or "").isdecimal():
                 uses.setdefault(int(revision), []).append(f"job {job_id} {how}")
+    answering = select(BatchPrediction).where(
+        BatchPrediction.model_name == name, BatchPrediction.status.in_(("queued", "running"))
+    )
+    for batch in session.scalars(answering.order_by(BatchPrediction.id)):
+        uses.setdefault(batch.version, []).append(f"batch {batch.id} is answered by it")
     return uses
 
 

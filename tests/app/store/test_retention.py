@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from app.errors import Conflict, NotFound
-from app.store import jobs, models, retention
+from app.schemas.batches import BatchOptions
+from app.store import batches, jobs, models, retention
 from app.store.promotions import Note
 
 
@@ -52,6 +53,19 @@ def test_what_an_alias_names_stays(mood: Any) -> None:
     mood.do(models.delete_alias, "mood", "champion")
     mood.do(retention.delete_version, "mood", 1)
     assert numbers(mood) == [4, 3, 2]
+
+
+def test_what_an_unfinished_batch_is_answered_by_stays(mood: Any) -> None:
+    batch_id = batches.new_batch_id()
+    texts = batches.Texts("batches/x/rows.jsonl", "0" * 64, 10)
+    version = mood.do(models.get_version, "mood", 2)
+    mood.do(batches.submit, batch_id, BatchOptions(model="mood:2"), version, texts)
+    with pytest.raises(Conflict) as caught:
+        mood.do(retention.delete_version, "mood", 2)
+    assert caught.value.extra["uses"] == [f"batch {batch_id} is answered by it"]
+    mood.do(batches.cancel, batch_id)
+    mood.do(retention.delete_version, "mood", 2)
+    assert numbers(mood) == [4, 3, 1]
 
 
 @pytest.mark.parametrize("how", ["starts from it", "learns from it"])
