@@ -12,7 +12,7 @@ from app.schemas.sources import HubSource
 from worker.data.hub.repository import Hub
 from worker.data.hub.table import HubTable, open_table
 from worker.data.sources.examples import SPLIT_WORDS, Drawn, Example
-from worker.data.sources.labels import LabelNamer
+from worker.data.sources.labels import LabelNamer, sets_of_labels
 
 
 def draw(wanted: HubSource, hub: Hub, scratch: Path) -> Drawn:
@@ -24,6 +24,7 @@ def draw(wanted: HubSource, hub: Hub, scratch: Path) -> Drawn:
     splits = _our_splits(table, wanted)
     for split in splits.values():
         _check_columns(wanted, split)
+        _check_labels(wanted, split)
     namer = LabelNamer(wanted.label_names, _class_names(wanted, next(iter(splits.values()))))
     return Drawn(
         examples=_examples(splits, wanted, namer),
@@ -60,6 +61,12 @@ def _check_columns(wanted: HubSource, split: datasets.Dataset) -> None:
             kind="user",
             errors=(FieldError(f"/{field}", "missing-column", "no such column", allowed=split.column_names[:30]),),
         )
+
+
+def _check_labels(wanted: HubSource, split: datasets.Dataset) -> None:
+    feature = split.features[wanted.label_column]
+    if isinstance(feature, datasets.List | datasets.LargeList | list):
+        raise sets_of_labels()
 
 
 def _class_names(wanted: HubSource, split: datasets.Dataset) -> list[str] | None:

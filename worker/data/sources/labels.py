@@ -75,6 +75,17 @@ class LabelNamer:
         return list(self._names if self._names is not None else self._class_names or ())
 
 
+def sets_of_labels() -> JobFailure:
+    """Give the error of a column that holds any number of labels in each row."""
+    return JobFailure(
+        detail="The label column holds lists, that is any number of labels a row; imports read one label a row.",
+        code="invalid-label",
+        remedy="Write the labels of a row into one cell, divided by a sign, and upload the file with label_delimiter.",
+        errors=(FieldError("/label_column", "invalid-label", "must hold one label a row"),),
+        kind="user",
+    )
+
+
 def _invalid(what: str) -> JobFailure:
     return JobFailure(
         detail=f"The label column holds {what}.",

@@ -242,8 +242,8 @@ def test_class_names_travel_in_the_parquet_file_and_can_be_renamed(load, loopbac
     assert failure.value.code == "unnamed-label"
 
 
-@pytest.mark.parametrize("values", [[0.5, 1.5], [True, False]])
-def test_scores_and_booleans_are_no_labels(load, loopback, make, values):
+@pytest.mark.parametrize("values", [[0.5, 1.5], [True, False], [["a", "b"], ["a"]]])
+def test_scores_booleans_and_lists_are_no_labels(load, loopback, make, values):
     rows = [{"text": f"t{number}", "label": value} for number, value in enumerate(values)]
     loopback.repos["scores"] = {"main": {"train.parquet": make.parquet(rows)}}
     with pytest.raises(JobFailure) as failure:
