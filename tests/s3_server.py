@@ -50,6 +50,7 @@ class S3Server:
             "s3.iam": "false",
             "s3.autoCreateBucket": "false",
             "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
             "master.volumeSizeLimitMB": 64,
             "master.telemetry": "false",
             "volume.max": 30,
