@@ -212,9 +212,6 @@ def roll_back_alias(
     once = Once(
         services.database, key, f"POST /models/{name}/aliases/{alias}/rollback", fingerprint([if_match, reason])
     )
-    earlier = once.earlier()
-    if earlier is not None:
-        return earlier.response()
 
     def work(session: Session) -> Answer:
         models.known(session, name)
@@ -224,7 +221,7 @@ def roll_back_alias(
         body = RolledBack(**describe_alias(row).model_dump(), rolled_back_from=before)
         return Answer(200, body.model_dump(mode="json"), {"ETag": _etag(row)})
 
-    return once.perform(work)[0].response()
+    return once.answer(work).response()
 
 
 @router.get(

@@ -1,7 +1,5 @@
 """Batch predictions over HTTP: ask for many answers at once, see how far they are, and fetch them as one file."""
 
-import asyncio
-import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
@@ -19,6 +17,7 @@ from app.api.idempotency import Answer, Once
 from app.api.problems import documented
 from app.api.request_bodies import BATCH
 from app.api.streaming import STREAM, stream, wants_stream
+from app.api.waiting import wait_for
 from app.artifacts.store import ArtifactStore
 from app.errors import (
     AppError,
@@ -48,7 +47,6 @@ from app.store.batches import Texts
 router = APIRouter(tags=["Batch predictions"], route_class=StrictRoute)
 
 MOST_WAITING = 100
-_POLL_SECONDS = 0.25
 _CSV, _JSON_LINES = "text/csv", "application/x-ndjson"
 
 BatchId = Annotated[str, Path(description="The `id` of the batch.", examples=["bat_019302f4c9a57d30b2c4e6f8a0b1c2d3"])]
@@ -85,13 +83,10 @@ async def create_batch(request: Request, services: ServicesDep, key: KeyDep) -> 
 
     def perform() -> Answer:
         once = Once(services.database, key, f"POST {HERE}", digest)
-        return (
-            once.earlier()
-            or once.perform(
-                lambda session: _submit(
-                    session, services, batches.new_batch_id(), options, batch_inputs.texts_of_dataset(session, body)
-                )
-            )[0]
+        return once.answer(
+            lambda session: _submit(
+                session, services, batches.new_batch_id(), options, batch_inputs.texts_of_dataset(session, body)
+            )
         )
 
     return (await run_in_threadpool(perform)).response()
@@ -165,13 +160,7 @@ async def get_batch(batch_id: BatchId, services: ServicesDep, response: Response
     """Give a batch and how far it is; with `Prefer: wait=N` answer when it has ended, or after N seconds."""
     if wait > 0:
         response.headers["Preference-Applied"] = f"wait={wait:.0f}"
-    deadline = time.monotonic() + wait
-    while True:
-        found = await run_in_threadpool(_read, services, batch_id)
-        left = deadline - time.monotonic()
-        if found.status in BATCH_ENDED or left <= 0:
-            return found
-        await asyncio.sleep(min(_POLL_SECONDS, left))
+    return await wait_for(lambda: _read(services, batch_id), lambda found: found.status in BATCH_ENDED, wait)
 
 
 @router.get(

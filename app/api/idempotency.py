@@ -51,6 +51,10 @@ class Once:
             )
         return Answer(found.status_code, found.body, dict(found.headers) | {"Idempotency-Replayed": "true"})
 
+    def answer(self, work: Callable[[Session], Answer]) -> Answer:
+        """Give the answer that an equal request has got, else that of ``work``."""
+        return self.earlier() or self.perform(work)[0]
+
     def perform(self, work: Callable[[Session], Answer]) -> tuple[Answer, bool]:
         """Do ``work`` and keep its answer in one transaction; False: here is the answer of an equal, faster request."""
         try:

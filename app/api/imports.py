@@ -1,18 +1,16 @@
 """Imports over HTTP: ask a worker to fetch a dataset, and see how far it is."""
 
-import asyncio
-import time
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Response
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from app.api import examples
 from app.api.body import StrictRoute
 from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
 from app.api.problems import documented
+from app.api.waiting import wait_for
 from app.errors import NotFound, Overloaded, Unavailable, Unprocessable
 from app.ids import is_id
 from app.preflight.imports import check
@@ -24,7 +22,6 @@ from app.store import imports, tables, workers
 router = APIRouter(tags=["Datasets"], route_class=StrictRoute)
 
 MOST_WAITING = 100
-_POLL_SECONDS = 0.25
 
 ImportId = Annotated[
     str, Path(description="The `id` of the import.", examples=["imp_019302f4c9a57d30b2c4e6f8a0b1c2d3"])
@@ -87,13 +84,7 @@ async def get_import(import_id: ImportId, services: ServicesDep, response: Respo
     """Give an import; with `Prefer: wait=N` answer when it has ended, or after N seconds."""
     if wait > 0:
         response.headers["Preference-Applied"] = f"wait={wait:.0f}"
-    deadline = time.monotonic() + wait
-    while True:
-        found = await run_in_threadpool(_read, services, import_id)
-        left = deadline - time.monotonic()
-        if found.status in IMPORT_ENDED or left <= 0:
-            return found
-        await asyncio.sleep(min(_POLL_SECONDS, left))
+    return await wait_for(lambda: _read(services, import_id), lambda found: found.status in IMPORT_ENDED, wait)
 
 
 def describe(session: Session, row: tables.Import, services: Services) -> Import:

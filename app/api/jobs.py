@@ -1,7 +1,6 @@
 """Jobs over HTTP: submit, look, wait, stop, cancel."""
 
-import asyncio
-import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from app.api.deps import Cursor, JobId, KeyDep, Limit, Services, ServicesDep, Wa
 from app.api.idempotency import Answer, Once
 from app.api.job_resource import allowed_actions, dataset_ref, describe, describe_all
 from app.api.problems import documented
+from app.api.waiting import wait_for
 from app.errors import Conflict, FieldError, NotFound, Overloaded, Unavailable, Unprocessable
 from app.ids import is_id
 from app.preflight.jobs import Prepared, dataset_not_found, fingerprint
@@ -26,8 +26,8 @@ from app.telemetry import JOBS_SUBMITTED
 
 router = APIRouter(tags=["Jobs"], route_class=StrictRoute)
 
-_POLL_SECONDS = 0.25
 _MOST_FILTERS = 16
+_GRANTED = ("cancelled", "cancelling", "stopping")
 
 RequestBody = Annotated[TrainJobRequest, Body(openapi_examples=examples.TRAIN)]
 
@@ -158,22 +158,7 @@ def cancel_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
     Cancelling a cancelled job again is fine and changes nothing. A job that has succeeded or failed cannot be
     cancelled any more: 409 `already-finished`, with its `allowed_actions`.
     """
-    once = Once(services.database, key, f"POST /jobs/{job_id}/cancel", fingerprint(None))
-    earlier = once.earlier()
-    if earlier is not None:
-        return earlier.response()
-
-    def cancel(session: Session) -> Answer:
-        outcome = jobs.cancel(session, job_id) if is_id(job_id, "job") else None
-        row = jobs.get(session, job_id)
-        if outcome is None or row is None:
-            raise job_not_found()
-        if outcome == "already-finished":
-            raise _already_finished(row)
-        job = describe(session, row, silence_seconds=services.silence_seconds)
-        return Answer(202, job.model_dump(mode="json"))
-
-    return once.perform(cancel)[0].response()
+    return _ask(services, key, job_id, "cancel", jobs.cancel, _cannot_cancel)
 
 
 @router.post(
@@ -190,22 +175,7 @@ def stop_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
     One step and one evaluation are made at least. A job that has not begun has nothing to keep: 409 `not-begun`. One
     that is evaluating or exporting already just goes on. 409 `already-finished` and `being-cancelled` say the rest.
     """
-    once = Once(services.database, key, f"POST /jobs/{job_id}/stop", fingerprint(None))
-    earlier = once.earlier()
-    if earlier is not None:
-        return earlier.response()
-
-    def stop(session: Session) -> Answer:
-        outcome = jobs.stop(session, job_id) if is_id(job_id, "job") else None
-        row = jobs.get(session, job_id)
-        if outcome is None or row is None:
-            raise job_not_found()
-        if outcome != "stopping":
-            raise _cannot_stop(row, outcome)
-        job = describe(session, row, silence_seconds=services.silence_seconds)
-        return Answer(202, job.model_dump(mode="json"))
-
-    return once.perform(stop)[0].response()
+    return _ask(services, key, job_id, "stop", jobs.stop, _cannot_stop)
 
 
 def job_not_found() -> NotFound:
@@ -259,15 +229,32 @@ def _refuse_when_full(session: Session, most: int) -> None:
         )
 
 
+def _ask(
+    services: Services,
+    key: str | None,
+    job_id: str,
+    what: str,
+    verb: Callable[[Session, str], str | None],
+    refusal: Callable[[tables.Job, str], Conflict],
+) -> Response:
+    """Ask something of a job once for a key, and answer with the job as it is then, or with why it cannot be."""
+
+    def work(session: Session) -> Answer:
+        outcome = verb(session, job_id) if is_id(job_id, "job") else None
+        row = jobs.get(session, job_id)
+        if outcome is None or row is None:
+            raise job_not_found()
+        if outcome not in _GRANTED:
+            raise refusal(row, outcome)
+        job = describe(session, row, silence_seconds=services.silence_seconds)
+        return Answer(202, job.model_dump(mode="json"))
+
+    once = Once(services.database, key, f"POST /jobs/{job_id}/{what}", fingerprint(None))
+    return once.answer(work).response()
+
+
 async def _wait(services: Services, job_id: str, seconds: float) -> Job:
-    """Read the job until it has finished or the time is over; no thread waits meanwhile."""
-    deadline = time.monotonic() + seconds
-    while True:
-        job = await run_in_threadpool(_read, services, job_id)
-        left = deadline - time.monotonic()
-        if job.status in TERMINAL or left <= 0:
-            return job
-        await asyncio.sleep(min(_POLL_SECONDS, left))
+    return await wait_for(lambda: _read(services, job_id), lambda job: job.status in TERMINAL, seconds)
 
 
 def _read(services: Services, job_id: str) -> Job:
@@ -283,7 +270,7 @@ def find(session: Session, job_id: str) -> tables.Job:
     return row
 
 
-def _already_finished(row: tables.Job) -> Conflict:
+def _cannot_cancel(row: tables.Job, _outcome: str) -> Conflict:
     return Conflict(
         f"The job has already {row.status}.",
         code="already-finished",
@@ -292,7 +279,7 @@ def _already_finished(row: tables.Job) -> Conflict:
     )
 
 
-def _cannot_stop(row: tables.Job, outcome: jobs.StopOutcome) -> Conflict:
+def _cannot_stop(row: tables.Job, outcome: str) -> Conflict:
     detail, remedy = {
         "not-begun": ("The job has not begun: there is nothing to keep.", "Cancel it, or wait until it runs."),
         "being-cancelled": ("The job is being cancelled.", "There is nothing left to stop."),
