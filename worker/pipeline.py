@@ -27,7 +27,8 @@ from worker.setup import Setup, set_up, token_folder
 from worker.teaching import Classroom, Taught, ask
 from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
-from worker.training.loop import Autocast, Evaluate, Source, Training
+from worker.training.loop import Autocast, Evaluate, Training
+from worker.training.source import Source
 from worker.weighing import weigh
 
 
@@ -71,6 +72,7 @@ class _Attempt:
         self._memory = memory
         self._clock = PhaseClock()
         self._saving: Saving | None = None
+        self._padding: float | None = None
 
     def run(self) -> None:
         """Go through the phases; whenever they are interrupted, what was learned is saved first if that is wanted."""
@@ -105,7 +107,9 @@ class _Attempt:
             warn=self._narrator.warn,
         )
         peak = machine.peak_memory_mb(setup.device)
-        self._narrator.say(Used(usage=self._clock.usage(on_gpu=setup.device.type == "cuda", peak_memory_mb=peak)))
+        on_gpu = setup.device.type == "cuda"
+        usage = self._clock.usage(on_gpu=on_gpu, peak_memory_mb=peak, padding_fraction=self._padding)
+        self._narrator.say(Used(usage=usage))
         self._narrator.say(BundleReady(manifest_sha256=digest))
 
     def _enter(self, phase: Phase) -> None:
@@ -148,6 +152,7 @@ class _Attempt:
                 saving.best = event.evaluation
             if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
                 saving.save_if_due(event)
+        self._padding = training.padding_fraction
         return saving.best
 
     def _source(self, setup: Setup, portion: Portion) -> Source:

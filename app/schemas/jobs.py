@@ -223,6 +223,9 @@ class Usage(Resource):
     """During which a GPU was held; null on a CPU."""
     peak_memory_mb: float | None = None
     """Most memory at any time, in MB."""
+    padding_fraction: float | None = None
+    """Share of the tokens that went through the model in training which only made texts equally long; batches of like
+    length keep it small. null when nothing was trained in the last attempt."""
     phases: dict[str, float] = {}
     """Seconds by phase."""
 

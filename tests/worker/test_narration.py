@@ -96,9 +96,11 @@ def test_clock_adds_up_to_the_wall() -> None:
     clock = PhaseClock()
     for phase in ("preparing", "training", "evaluating", "exporting"):
         clock.start(phase)
-    usage = clock.usage(on_gpu=True, peak_memory_mb=12.34)
+    usage = clock.usage(on_gpu=True, peak_memory_mb=12.34, padding_fraction=0.123456)
     assert list(usage.phases) == ["preparing", "training", "evaluating", "exporting"]
     assert usage.wall_seconds == pytest.approx(sum(usage.phases.values()), abs=0.01)
     assert usage.gpu_seconds == pytest.approx(usage.wall_seconds - usage.phases["preparing"], abs=0.01)
     assert (usage.train_seconds, usage.peak_memory_mb) == (usage.phases["training"], 12.3)
-    assert PhaseClock().usage(on_gpu=False, peak_memory_mb=0).gpu_seconds is None
+    assert usage.padding_fraction == 0.1235
+    cheap = PhaseClock().usage(on_gpu=False, peak_memory_mb=0, padding_fraction=None)
+    assert (cheap.gpu_seconds, cheap.padding_fraction) == (None, None)

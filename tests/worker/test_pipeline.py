@@ -152,6 +152,8 @@ def test_attempt_from_rows_to_bundle(finished: Finished) -> None:
     assert set(used.usage.phases) == {"preparing", "training", "evaluating", "exporting"}
     assert used.usage.peak_memory_mb > 50
     assert used.usage.gpu_seconds is None
+    assert used.usage.padding_fraction is not None
+    assert 0 <= used.usage.padding_fraction < 0.5
 
 
 def test_the_bundle_tells_how_sure_its_scores_are(finished: Finished) -> None:
