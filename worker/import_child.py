@@ -57,7 +57,13 @@ def _fetch(order: ImportOrder) -> Imported:
 
 def _checked(order: ImportOrder, record: ImportRecord) -> Accepted:
     """Put the rows through the checks of an upload, which also describe them."""
-    options = DatasetOptions(name=order.request.name, format="jsonl", label_names=record.labels)
+    options = DatasetOptions(
+        name=order.request.name,
+        format="jsonl",
+        label_column="label" if record.problem_type == "single_label" else "labels",
+        label_names=record.labels,
+        difficulty_column="difficulty" if record.has_difficulties else None,
+    )
     return parse(order.folder, Order(options=options, limits=order.limits))
 
 

@@ -7,7 +7,14 @@ from rich.markup import escape
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, errors, output, print_json
-from app.cli.datasets import PANEL, LabelNamesOption, label_names_of, tell_dataset
+from app.cli.datasets import (
+    PANEL,
+    DifficultyColumnOption,
+    LabelDelimiterOption,
+    LabelNamesOption,
+    label_names_of,
+    tell_dataset,
+)
 from app.cli.program import program
 from app.client import Tunesmith
 from app.schemas.sources import IMPORT_ENDED, Import
@@ -40,7 +47,9 @@ def import_dataset(
     label_column: Annotated[
         str | None, typer.Option(help="Column with the labels.", rich_help_panel=COLUMNS, show_default="label")
     ] = None,
+    label_delimiter: LabelDelimiterOption = None,
     label_names: LabelNamesOption = None,
+    difficulty_column: DifficultyColumnOption = None,
     files_per_split: Annotated[
         int | None, typer.Option(help="Read only so many files of each split.", rich_help_panel=COLUMNS)
     ] = None,
@@ -65,7 +74,9 @@ def import_dataset(
         "revision": revision,
         "text_column": text_column,
         "label_column": label_column,
+        "label_delimiter": label_delimiter,
         "label_names": label_names_of(label_names),
+        "difficulty_column": difficulty_column,
         "files_per_split": files_per_split,
         "rows_per_split": rows_per_split,
         "rows": rows,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.schemas.base import LabelName, Resource, StrictModel
-from app.schemas.datasets import SplitName, SplitPolicy
+from app.schemas.datasets import ProblemType, SplitName, SplitPolicy
 from app.schemas.provenance import Provenance
 
 TWITTER_DATASET = "cardiffnlp/tweet_sentiment_multilingual"
@@ -35,12 +35,16 @@ class TableColumns(StrictModel):
     text_column: Column = "text"
     """Column with the texts."""
     label_column: Column = "label"
-    """Column with the labels."""
+    """Column with the labels: one a row, or a list of them, which makes the dataset multi-label."""
+    label_delimiter: Annotated[str, Field(min_length=1, max_length=5)] | None = None
+    """What parts several labels of a row that are written as text, such as ``|``: then a row may have any number of
+    labels, and the dataset is multi-label. null: text is one label."""
     label_names: list[LabelName] | dict[str, LabelName] | None = None
     """Names for the label values: a list (names of 0, 1, 2, ...; also the label order) or a mapping from value or
     class name; null: the class names that the dataset brings along, else the values themselves."""
     difficulty_column: Column | None = None
-    """Column with a number a row for a curriculum; kept in the rows as ``difficulty``."""
+    """Column with a number a row for a curriculum; kept in the rows as ``difficulty``, and rows without a number are
+    left out."""
     split: SplitPolicy = SplitPolicy()
     """How training rows are divided where the source has no validation or test rows."""
 
@@ -155,6 +159,10 @@ class ImportRecord(Provenance):
     """Size of the canonical rows."""
     labels: list[str]
     """Label names, in the order of the source."""
+    problem_type: ProblemType
+    """multi_label: the rows have sets of labels."""
+    has_difficulties: bool
+    """Whether every row has a number that a curriculum can go by."""
     counts: dict[SplitName, dict[str, int]]
     """Rows by split and label."""
     skipped: dict[str, int]

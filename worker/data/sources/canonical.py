@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-import math
 import os
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import JobFailure
+from app.preflight.breaches import BrokenRule
+from app.preflight.difficulties import number_of
+from app.preflight.label_sets import LabelSets
 from app.preflight.messages import Limits
 from app.preflight.rows import NO_SPLIT, SPLITS, Examples
 from app.preflight.split import assign
@@ -23,30 +26,36 @@ from worker.data.sources.examples import Drawn, Example
 class _Collector:
     """Numbers of the rows in memory, the rows themselves on disk."""
 
-    def __init__(self, limits: Limits, seed: int) -> None:
+    def __init__(self, limits: Limits, seed: int, *, has_difficulties: bool) -> None:
         self.limits = limits
+        self.has_difficulties = has_difficulties
         self.seed = seed.to_bytes(8, "big")
         self.labels: dict[str, int] = {}
-        self.label_of, self.split, self.digest = array("i"), array("b"), array("Q")
+        self.label_of, self.sizes = array("i"), array("i")
+        self.split, self.digest = array("b"), array("Q")
+        self.several = False
+        """Whether any row has a set of labels; then all of them are written so."""
         self.skipped: Counter[str] = Counter()
 
     def add(self, example: Example) -> str | None:
-        """Take a row in and give the beginning of its line; None when it is left out."""
+        """Take a row in and give the parts of its line, divided by tabs; None when it is left out."""
         text, reason = example.text, self._reason(example)
         if reason is not None or not isinstance(text, str) or example.label is None:
             self.skipped[reason or "no-text"] += 1
             return None
-        if len(self.label_of) >= self.limits.max_rows:
+        if len(self.sizes) >= self.limits.max_rows:
             raise _too_many(f"more than {self.limits.max_rows} rows", "TUNESMITH_MAX_DATASET_ROWS")
-        self.label_of.append(self.labels.setdefault(example.label, len(self.labels)))
+        labels = (example.label,) if isinstance(example.label, str) else example.label
+        self.label_of.extend(self.labels.setdefault(label, len(self.labels)) for label in labels)
+        self.sizes.append(len(labels))
+        self.several = self.several or labels is example.label
         if len(self.labels) > self.limits.max_labels:
             raise _too_many(f"more than {self.limits.max_labels} labels", "TUNESMITH_MAX_LABELS")
         self.split.append(NO_SPLIT if example.split is None else SPLITS.index(example.split))
         digest = hashlib.blake2b(text.encode(), digest_size=8, key=self.seed).digest()
         self.digest.append(int.from_bytes(digest, "big"))
-        return (
-            f'{{"text":{json.dumps(text, ensure_ascii=False)},"label":{json.dumps(example.label, ensure_ascii=False)}'
-        )
+        names = ",".join(json.dumps(label, ensure_ascii=False) for label in labels)
+        return f"{json.dumps(text, ensure_ascii=False)}\t{names}\t{self._difficulty(example)}"
 
     def _reason(self, example: Example) -> str | None:
         if not isinstance(example.text, str) or not example.text.strip():
@@ -55,20 +64,27 @@ class _Collector:
             return "text-too-long"
         if not _is_encodable(example.text):
             return "invalid-text"
-        return "no-label" if example.label is None else None
+        if example.label is None:
+            return "no-label"
+        return "no-difficulty" if self.has_difficulties and not self._difficulty(example) else None
 
-    def splits(self, drawn: Drawn) -> NDArray[np.int8]:
-        """Give each row its split, by the one rule that uploads follow too."""
-        label_of = np.asarray(self.label_of, dtype=np.int32)
-        examples = Examples(
+    def _difficulty(self, example: Example) -> str:
+        try:
+            return repr(number_of(example.difficulty)) if self.has_difficulties else ""
+        except BrokenRule:
+            return ""
+
+    def examples(self) -> Examples:
+        """Give the rows as uploads have them, without their texts."""
+        return Examples(
             texts=Path(),
             keys=list(self.labels),
-            key_of=label_of,
+            key_of=np.asarray(self.label_of, dtype=np.int32),
             split=np.asarray(self.split, dtype=np.int8),
-            chars=np.zeros(len(label_of), dtype=np.int64),
+            chars=np.zeros(len(self.split), dtype=np.int64),
             digest=np.asarray(self.digest, dtype=np.uint64),
+            labels_per_row=np.asarray(self.sizes, dtype=np.int32) if self.several else None,
         )
-        return assign(examples, label_of, drawn.policy)
 
 
 def write_rows(drawn: Drawn, file: Path, limits: Limits) -> ImportRecord:
@@ -76,16 +92,18 @@ def write_rows(drawn: Drawn, file: Path, limits: Limits) -> ImportRecord:
 
     Raises JobFailure ``no-rows``, ``one-label``, ``no-training-rows``, ``dataset-too-large``.
     """
-    collector = _Collector(limits, drawn.policy.seed)
+    collector = _Collector(limits, drawn.policy.seed, has_difficulties=drawn.has_difficulties)
     begun, done = file.with_name(f".{file.name}.begun"), file.with_name(f".{file.name}.part")
     try:
         with begun.open("w", encoding="utf-8", newline="\n") as out:
             for example in drawn.examples:
                 if (line := collector.add(example)) is not None:
-                    out.write(f"{line}\t{_difficulty(example)}\n")
+                    out.write(f"{line}\n")
         _check(collector)
-        splits = collector.splits(drawn)
-        digest, size = _finish(begun, done, splits)
+        examples = collector.examples()
+        sets = LabelSets.of(examples, np.arange(len(collector.labels), dtype=np.int32))
+        splits = assign(examples, sets.strata(), drawn.policy)  # the one rule that uploads follow too
+        digest, size = _finish(begun, done, splits, several=sets.several)
         done.replace(file)
     finally:
         begun.unlink(missing_ok=True)
@@ -95,18 +113,22 @@ def write_rows(drawn: Drawn, file: Path, limits: Limits) -> ImportRecord:
         rows_sha256=digest,
         bytes=size,
         labels=[*drawn.labels, *(name for name in collector.labels if name not in set(drawn.labels))],
-        counts=_counts(collector, splits),
+        problem_type="multi_label" if sets.several else "single_label",
+        has_difficulties=drawn.has_difficulties,
+        counts=_counts(list(collector.labels), sets, splits),
         skipped=dict(collector.skipped),
     )
 
 
-def _finish(begun: Path, done: Path, splits: NDArray[np.int8]) -> tuple[str, int]:
-    """Complete each line with its split."""
+def _finish(begun: Path, done: Path, splits: NDArray[np.int8], *, several: bool) -> tuple[str, int]:
+    """Put each line together."""
     digest, size = hashlib.sha256(), 0
     with begun.open(encoding="utf-8", newline="\n") as lines, done.open("wb") as out:
         for begin, split in zip(lines, splits.tolist(), strict=True):
-            start, _, difficulty = begin[:-1].rpartition("\t")
-            line = f'{start},"split":"{SPLITS[split]}"{difficulty}}}\n'.encode()
+            text, names, number = begin[:-1].split("\t")  # in JSON a tab is written as an escape
+            label = f'"labels":[{names}]' if several else f'"label":{names}'
+            difficulty = f',"difficulty":{number}' if number else ""
+            line = f'{{"text":{text},{label},"split":"{SPLITS[split]}"{difficulty}}}\n'.encode()
             digest.update(line)
             size += out.write(line)
         out.flush()
@@ -114,32 +136,21 @@ def _finish(begun: Path, done: Path, splits: NDArray[np.int8]) -> tuple[str, int
     return digest.hexdigest(), size
 
 
-def _difficulty(example: Example) -> str:
-    value = example.difficulty
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return ""
-    return f',"difficulty":{json.dumps(value)}'
-
-
 def _is_encodable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _counts(collector: _Collector, splits: NDArray[np.int8]) -> dict[SplitName, dict[str, int]]:
+def _counts(labels: Sequence[str], sets: LabelSets, splits: NDArray[np.int8]) -> dict[SplitName, dict[str, int]]:
     names: tuple[SplitName, ...] = ("train", "validation", "test")
-    labels, label_of = list(collector.labels), np.asarray(collector.label_of)
     return {
-        name: {
-            label: int(count)
-            for label, count in zip(labels, np.bincount(label_of[splits == number], minlength=len(labels)), strict=True)
-        }
+        name: dict(zip(labels, sets.counts(len(labels), splits == number).tolist(), strict=True))
         for number, name in enumerate(names)
         if (splits == number).any()
     }
 
 
 def _check(collector: _Collector) -> None:
-    if not collector.label_of:
+    if not collector.split:
         raise JobFailure(
             detail=f"No row of the source can be used; {sum(collector.skipped.values())} were left out.",
             code="no-rows",

@@ -25,8 +25,8 @@ class Example:
     """One row as the source has it; what is not usable is left out when rows are written."""
 
     text: object
-    label: str | None
-    """Name of the class; None: not labelled."""
+    label: str | tuple[str, ...] | None
+    """Name of the class, or the names of any number of them; None: not labelled."""
     split: SplitName | None
     difficulty: object = None
 
@@ -41,3 +41,5 @@ class Drawn:
     provenance: Provenance
     policy: SplitPolicy
     """How training rows are divided where there are no validation or test rows."""
+    has_difficulties: bool = False
+    """Whether rows have a number that says how hard they are; those without one are then left out."""

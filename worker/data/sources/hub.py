@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.errors import FieldError, JobFailure, nearest
 from app.schemas.datasets import SplitName
@@ -12,7 +15,7 @@ from app.schemas.sources import HubSource
 from worker.data.hub.repository import Hub
 from worker.data.hub.table import HubTable, open_table
 from worker.data.sources.examples import SPLIT_WORDS, Drawn, Example
-from worker.data.sources.labels import LabelNamer, sets_of_labels
+from worker.data.sources.labels import LabelNamer
 
 
 def draw(wanted: HubSource, hub: Hub, scratch: Path) -> Drawn:
@@ -24,13 +27,14 @@ def draw(wanted: HubSource, hub: Hub, scratch: Path) -> Drawn:
     splits = _our_splits(table, wanted)
     for split in splits.values():
         _check_columns(wanted, split)
-        _check_labels(wanted, split)
-    namer = LabelNamer(wanted.label_names, _class_names(wanted, next(iter(splits.values()))))
+    names = _class_names(wanted, next(iter(splits.values())))
+    namer = LabelNamer(wanted.label_names, names, wanted.label_delimiter)
     return Drawn(
         examples=_examples(splits, wanted, namer),
         labels=namer.order(_seen(splits, wanted, namer)),
         provenance=table.provenance,
         policy=wanted.split,
+        has_difficulties=wanted.difficulty_column is not None,
     )
 
 
@@ -63,20 +67,32 @@ def _check_columns(wanted: HubSource, split: datasets.Dataset) -> None:
         )
 
 
-def _check_labels(wanted: HubSource, split: datasets.Dataset) -> None:
-    feature = split.features[wanted.label_column]
-    if isinstance(feature, datasets.List | datasets.LargeList | list):
-        raise sets_of_labels()
-
-
 def _class_names(wanted: HubSource, split: datasets.Dataset) -> list[str] | None:
     feature = split.features[wanted.label_column]
+    while _is_list(feature):
+        feature = feature.feature
     return list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
 
 
+def _is_list(feature: object) -> bool:
+    return isinstance(feature, datasets.List | datasets.LargeList)
+
+
 def _seen(splits: Mapping[SplitName, datasets.Dataset], wanted: HubSource, namer: LabelNamer) -> set[str]:
-    values = {value for split in splits.values() for value in split.unique(wanted.label_column)}
+    values = {value for split in splits.values() for value in _values(split, wanted.label_column, namer)}
     return {name for value in values if (name := namer.name(value)) is not None}
+
+
+def _values(split: datasets.Dataset, column: str, namer: LabelNamer) -> Iterator[Any]:
+    """Give the values of a column, those that stand in lists and in delimited text too."""
+    if not _is_list(split.features[column]):
+        for value in split.unique(column):
+            parts = namer.parts(value)
+            yield from [value] if parts is None else parts
+        return
+    flat = pc.list_flatten(split.data.column(column))
+    if not pa.types.is_nested(flat.type):  # what is nested deeper is refused when the rows are read
+        yield from pc.unique(flat).to_pylist()
 
 
 def _examples(splits: Mapping[SplitName, datasets.Dataset], wanted: HubSource, namer: LabelNamer) -> Iterator[Example]:
@@ -84,7 +100,7 @@ def _examples(splits: Mapping[SplitName, datasets.Dataset], wanted: HubSource, n
     for number, (name, split) in enumerate(splits.items()):
         for row in _subset(split.select_columns(columns), wanted, number):
             difficulty = row[wanted.difficulty_column] if wanted.difficulty_column else None
-            yield Example(row[wanted.text_column], namer.name(row[wanted.label_column]), name, difficulty)
+            yield Example(row[wanted.text_column], namer.label(row[wanted.label_column]), name, difficulty)
 
 
 def _subset(split: datasets.Dataset, wanted: HubSource, number: int) -> datasets.Dataset:

@@ -12,11 +12,45 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 
 
 class LabelNamer:
-    """Names the values of one label column; ``class_names`` are those that the dataset brings along."""
+    """Names the values of one label column.
 
-    def __init__(self, names: Sequence[str] | Mapping[str, str] | None, class_names: Sequence[str] | None) -> None:
+    ``class_names`` are those that the dataset brings along, ``delimiter`` is what parts several labels in one text.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] | Mapping[str, str] | None,
+        class_names: Sequence[str] | None,
+        delimiter: str | None = None,
+    ) -> None:
         self._names = names
         self._class_names = class_names
+        self._delimiter = delimiter
+
+    def label(self, value: object) -> str | tuple[str, ...] | None:
+        """Give the name of a row's label, or the names of its set of labels, which may be empty.
+
+        None for a row that nobody has labelled: nothing, class -1, or a set with one of these in it. Raises JobFailure
+        as ``name`` does.
+        """
+        values = self.parts(value)
+        if values is None:
+            return self.name(value)
+        if all(isinstance(part, int) for part in values) and len(set(values)) < len(values):
+            raise _repeated()  # most likely a nought or a one for each class
+        named = [self.name(part) for part in values]
+        known = tuple(dict.fromkeys(name for name in named if name is not None))
+        return None if None in named else known
+
+    def parts(self, value: object) -> Sequence[object] | None:
+        """Give the values in a set of labels; None where a row has only one, or none at all."""
+        if isinstance(value, list):
+            return value
+        if self._delimiter is None:
+            return None
+        if value is None or isinstance(value, str):
+            return [part for part in (value or "").split(self._delimiter) if part.strip()]
+        return [value]
 
     def name(self, value: object) -> str | None:
         """Give the name of a value; None for a row without label (nothing, or class -1).
@@ -75,13 +109,13 @@ class LabelNamer:
         return list(self._names if self._names is not None else self._class_names or ())
 
 
-def sets_of_labels() -> JobFailure:
-    """Give the error of a column that holds any number of labels in each row."""
+def _repeated() -> JobFailure:
     return JobFailure(
-        detail="The label column holds lists, that is any number of labels a row; imports read one label a row.",
+        detail="The label column holds lists of numbers that repeat themselves, so they are no numbers of classes.",
         code="invalid-label",
-        remedy="Write the labels of a row into one cell, divided by a sign, and upload the file with label_delimiter.",
-        errors=(FieldError("/label_column", "invalid-label", "must hold one label a row"),),
+        remedy="Is it a nought or a one for each class? Then write the numbers or the names of the classes that a row "
+        "has, and upload the file.",
+        errors=(FieldError("/label_column", "invalid-label", "must hold lists of different classes"),),
         kind="user",
     )
 

@@ -1,7 +1,7 @@
 """Source ``processed``: JSON Lines that are split already, from the folder that the operator set aside for them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ def draw(wanted: ProcessedSource, root: Path | None) -> Drawn:
     """
     place = _inside(wanted, root)
     files = _files(wanted, place)
-    namer = LabelNamer(wanted.label_names, None)
+    namer = LabelNamer(wanted.label_names, None, wanted.label_delimiter)
     declared = _declared(place) if wanted.label_names is None else None
     return Drawn(
         examples=_examples(files, wanted, namer),
-        labels=declared or namer.order({example.label for example in _examples(files, wanted, namer) if example.label}),
+        labels=declared or namer.order(_seen(_examples(files, wanted, namer))),
         provenance=Provenance(
             source=wanted.source,
             options=wanted.model_dump(mode="json"),
@@ -36,6 +36,7 @@ def draw(wanted: ProcessedSource, root: Path | None) -> Drawn:
             files=[SourceFile(path=file.name, bytes=file.stat().st_size, sha256=sha256_of(file)) for file, _ in files],
         ),
         policy=wanted.split,
+        has_difficulties=wanted.difficulty_column is not None,
     )
 
 
@@ -80,6 +81,11 @@ def _declared(place: Path) -> list[str] | None:
     return None
 
 
+def _seen(examples: Iterable[Example]) -> set[str]:
+    labels = (example.label for example in examples if example.label is not None)
+    return {name for label in labels for name in ((label,) if isinstance(label, str) else label)}
+
+
 def _examples(
     files: Sequence[tuple[Path, SplitName | None]], wanted: ProcessedSource, namer: LabelNamer
 ) -> Iterator[Example]:
@@ -89,7 +95,7 @@ def _examples(
                 if column not in row:
                     raise _missing(file, number, column, row)
             difficulty = row.get(wanted.difficulty_column) if wanted.difficulty_column else None
-            label = namer.name(row[wanted.label_column])
+            label = namer.label(row[wanted.label_column])
             yield Example(row[wanted.text_column], label, split or _said(file, number, row), difficulty)
 
 

@@ -2,8 +2,10 @@
 
 import dataclasses
 import hashlib
+import io
 from pathlib import Path
 
+import datasets
 import pytest
 
 from app.errors import JobFailure
@@ -242,13 +244,85 @@ def test_class_names_travel_in_the_parquet_file_and_can_be_renamed(load, loopbac
     assert failure.value.code == "unnamed-label"
 
 
-@pytest.mark.parametrize("values", [[0.5, 1.5], [True, False], [["a", "b"], ["a"]]])
-def test_scores_booleans_and_lists_are_no_labels(load, loopback, make, values):
+@pytest.mark.parametrize("values", [[0.5, 1.5], [True, False], [[["a"]], [["b"]]], [[0.5], [1.5]]])
+def test_scores_booleans_and_lists_of_lists_are_no_labels(load, loopback, make, values):
     rows = [{"text": f"t{number}", "label": value} for number, value in enumerate(values)]
     loopback.repos["scores"] = {"main": {"train.parquet": make.parquet(rows)}}
     with pytest.raises(JobFailure) as failure:
         load(dataset="scores")
     assert failure.value.code == "invalid-label"
+
+
+TOPICS = ["billing", "delivery", "praise"]
+SETS = [[], [0], [1, 0], [2], [0, 2], [1]]
+TOPIC_ROWS = [{"text": f"text {number}", "label": SETS[number % len(SETS)]} for number in range(36)]
+
+
+def as_sets(rows):
+    """Give the labels of each text."""
+    return {row["text"]: row["labels"] for row in rows}
+
+
+@pytest.mark.parametrize("form", ["numbers of named classes", "names", "numbers with names in the request"])
+def test_a_column_of_lists_becomes_sets_of_labels(load, loopback, form):
+    named = {f"text {number}": [TOPICS[topic] for topic in SETS[number % len(SETS)]] for number in range(36)}
+    rows = TOPIC_ROWS if "numbers" in form else [{"text": text, "label": names} for text, names in named.items()]
+    table = datasets.Dataset.from_list(rows)
+    if form == "numbers of named classes":
+        table = table.cast_column("label", datasets.List(datasets.ClassLabel(names=TOPICS)))
+    buffer = io.BytesIO()
+    table.to_parquet(buffer)
+    loopback.repos["acme/topics"] = {"main": {"train.parquet": buffer.getvalue()}}
+    options = {"label_names": TOPICS} if form == "numbers with names in the request" else {}
+    record, written = load(dataset="acme/topics", **options)
+    assert as_sets(written) == named
+    assert (record.problem_type, record.labels) == ("multi_label", TOPICS)
+    assert {label: sum(counts[label] for counts in record.counts.values()) for label in TOPICS} == {
+        "billing": 18,
+        "delivery": 12,
+        "praise": 12,
+    }
+    assert all(min(counts.values()) > 0 for counts in record.counts.values())  # divided by the rarest label of a row
+
+
+def test_delimited_text_becomes_sets_of_labels(load, loopback):
+    lines = [f"t{number},{'|'.join(TOPICS[topic] for topic in SETS[number % 6])}\n" for number in range(36)]
+    loopback.repos["acme/flat"] = {"main": {"train.csv": ("text,label\n" + "".join(lines)).encode()}}
+    record, written = load(dataset="acme/flat", label_delimiter="|")
+    assert as_sets(written)["t0"] == []
+    assert as_sets(written)["t2"] == ["delivery", "billing"]
+    assert (record.problem_type, record.labels, record.skipped) == ("multi_label", TOPICS, {})
+    names = {"billing": "Money", "delivery": "Parcels", "praise": "Money"}
+    record, written = load(dataset="acme/flat", label_delimiter="|", label_names=names)
+    assert as_sets(written)["t4"] == ["Money"]
+    assert record.labels == ["Money", "Parcels"]
+
+
+def test_sets_that_nobody_labelled_are_left_out(load, loopback, make):
+    rows = [*TOPIC_ROWS, {"text": "open", "label": None}, {"text": "half open", "label": [1, None]}]
+    loopback.repos["acme/open"] = {"main": {"train.jsonl": make.jsonl(rows)}}
+    record, written = load(dataset="acme/open", label_names=TOPICS)
+    assert len(written) == 36
+    assert record.skipped == {"no-label": 2}
+
+
+def test_a_nought_or_a_one_for_each_class_is_not_taken_for_numbers_of_classes(load, loopback, make):
+    rows = [{"text": f"t{number}", "label": [number % 2, 0, 1]} for number in range(10)]
+    loopback.repos["acme/hot"] = {"main": {"train.jsonl": make.jsonl(rows)}}
+    with pytest.raises(JobFailure) as failure:
+        load(dataset="acme/hot", label_names=TOPICS)
+    assert failure.value.code == "invalid-label"
+    assert "for each class" in failure.value.remedy
+
+
+def test_rows_without_a_difficulty_are_left_out_where_one_is_wanted(load, loopback, make):
+    rows = [row | {"hard": number / 2} for number, row in enumerate(ROWS)]
+    loopback.repos["acme/hard"] = {
+        "main": {"train.jsonl": make.jsonl([*rows, {"text": "x", "label": 0, "hard": None}])}
+    }
+    record, written = load(dataset="acme/hard", difficulty_column="hard")
+    assert {row["text"]: row["difficulty"] for row in written} == {row["text"]: row["hard"] for row in rows}
+    assert (record.has_difficulties, record.skipped) == (True, {"no-difficulty": 1})
 
 
 def test_a_repository_with_only_a_script_is_read_from_the_hubs_conversion(load, loopback, make):

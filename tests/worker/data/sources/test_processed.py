@@ -91,6 +91,20 @@ def test_a_labels_file_gives_the_order(load, prepared, make):
     assert load("mine")[0].labels == ["no", "yes"]
 
 
+def test_rows_with_any_number_of_labels(load, prepared, make):
+    labels = [[], ["b"], ["a", "b"], "a", ["c", "c"]]
+    rows = [{"text": f"text {number}", "label": labels[number % 5]} for number in range(30)]
+    (prepared / "all.jsonl").write_bytes(make.jsonl(rows))
+    record, written = load("all.jsonl")
+    assert [row["labels"] for row in written[:5]] == [[], ["b"], ["a", "b"], ["a"], ["c"]]
+    assert (record.problem_type, record.labels) == ("multi_label", ["a", "b", "c"])
+    rows = [{"text": f"text {number}", "label": ["0; 1", "", "1", None, 0][number % 5]} for number in range(30)]
+    (prepared / "all.jsonl").write_bytes(make.jsonl(rows))
+    record, written = load("all.jsonl", label_delimiter=";", label_names=["no", "yes"])
+    assert [row["labels"] for row in written[:5]] == [["no", "yes"], [], ["yes"], [], ["no"]]
+    assert record.labels == ["no", "yes"]
+
+
 @pytest.mark.parametrize("path", ["nothing", "empty"])
 def test_missing_data_names_the_files_that_were_expected(load, prepared, path):
     (prepared / "empty").mkdir()
