@@ -20,6 +20,7 @@ from app.preflight.inspection import Inspector
 from app.preflight.jobs import JobPreflight
 from app.preflight.messages import Limits
 from app.preflight.shapes import Shapes
+from app.preflight.stored_configs import StoredConfigs
 from app.queue.enqueue import Doorbell
 from app.queue.rescue import Reconciler
 from app.serving.pool import Pool
@@ -72,7 +73,9 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         database=database,
         artifacts=artifacts,
         doorbell=doorbell,
-        preflight=JobPreflight(database, BaseModels(settings, database), Shapes(settings)),
+        preflight=JobPreflight(
+            database, BaseModels(settings, database), Shapes(settings, StoredConfigs(database, artifacts))
+        ),
         inspector=Inspector(_limits(settings)),
         rows=RowReader(artifacts, settings.data_dir / "cache" / "datasets"),
         predictions=predictions,

@@ -11,13 +11,13 @@ from app.preflight.base_models import BaseModels
 from app.preflight.estimate import estimate
 from app.preflight.families import needs_base_model, unfit_options, unread_options
 from app.preflight.fields import problem
-from app.preflight.memory import Load, estimate_memory, length_in_tokens, load_of_documents
+from app.preflight.job_memory import memory_of
+from app.preflight.memory import length_in_tokens
 from app.preflight.problem_types import unfit_problem
 from app.preflight.profiles import fill
 from app.preflight.shapes import Shapes
 from app.preflight.strict_json import pointer
 from app.preflight.tasks import task_warnings, together, unfit_tasks
-from app.preflight.text_cnn import estimate_text_cnn
 from app.schemas.datasets import DatasetProfile
 from app.schemas.families import LONGEST_INPUT, FamilyOptions, HierarchicalOptions, MultitaskOptions, TextCNNOptions
 from app.schemas.hyperparameters import Hyperparameters, Resolution
@@ -134,21 +134,8 @@ class JobPreflight:
 
     def memory(self, prepared: Prepared) -> MemoryEstimate | None:
         """Say what training would take of a GPU; None when the shape of the base model is not known here."""
-        family, data, wishes = prepared.request.family, prepared.data, prepared.request.hyperparameters
-        shape, batch_size = self._shapes.of(prepared.base_model), prepared.estimate.batch_size
-        if isinstance(family, TextCNNOptions):
-            length = length_in_tokens(wishes, data.text_lengths.p99, LONGEST_INPUT)
-            own = family.vocab_size if prepared.base_model.source == "none" else None
-            vocabulary = own if shape is None else shape.vocabulary
-            load = Load(batch_size, length, len(data.labels))
-            return None if vocabulary is None else estimate_text_cnn(family, wishes, load, vocabulary=vocabulary)
-        if shape is None:
-            return None
-        if isinstance(family, HierarchicalOptions):
-            load = load_of_documents(family, wishes, data, batch_size, shape.positions)
-            return estimate_memory(shape.with_attention(family.attention_size), wishes, load)
-        length = length_in_tokens(wishes, data.text_lengths.p99, shape.positions)
-        return estimate_memory(shape, wishes, Load(batch_size, length, len(data.labels)))
+        batch_size = prepared.estimate.batch_size
+        return memory_of(prepared.request, prepared.base_model, prepared.data, batch_size, self._shapes)
 
     def _dataset(self, dataset_id: str) -> tables.Dataset:
         with self._database.transaction(read_only=True) as session:

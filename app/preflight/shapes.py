@@ -8,6 +8,7 @@ from typing import Any
 
 from app.errors import AppError
 from app.preflight.hub import Hub
+from app.preflight.stored_configs import StoredConfigs
 from app.schemas.jobs import PACKAGED_BASE_MODEL, BaseModelRef
 from app.settings import Settings
 
@@ -61,63 +62,76 @@ MINILM = Shape(layers=6, hidden=384, intermediate=1536, vocabulary=30_522, posit
 class Shapes:
     """Finds the shape of a pinned base model where its config can be read without a worker."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, versions: StoredConfigs) -> None:
         self._settings = settings
+        self._versions = versions
         self._hub = Hub(settings)
 
     def of(self, ref: BaseModelRef) -> Shape | None:
         """Give the shape; None when it is not known here, which is no reason to refuse anything."""
+        if ref.source == "package":
+            return MINILM if ref.id == PACKAGED_BASE_MODEL else None
+        return shape_of(self.config(ref))
+
+    def config(self, ref: BaseModelRef) -> Any:
+        """Give what its config.json holds; None when that cannot be read here."""
         match ref.source:
-            case "package":
-                return MINILM if ref.id == PACKAGED_BASE_MODEL else None
             case "folder":
                 folder = self._settings.base_models.get(ref.id)
                 return None if folder is None else _read(folder / "config.json")
+            case "version":
+                return self._versions.of(ref)
             case "hub" if ref.revision is not None:
                 return self._from_hub(ref.id, ref.revision)
         return None
 
-    def _from_hub(self, repository: str, commit: str) -> Shape | None:
+    def _from_hub(self, repository: str, commit: str) -> Any:
         cached = _read(self._hub.snapshot(repository, commit) / "config.json")
         if cached is not None or not self._settings.hub_enabled:
             return cached
         try:
-            return shape_of(self._hub.config_of(repository, commit))
+            return self._hub.config_of(repository, commit)
         except AppError:
             return None
 
 
-def _read(file: Path) -> Shape | None:
+def _read(file: Path) -> Any:
     try:
-        config = json.loads(file.read_bytes()) if file.stat().st_size < _LARGEST_CONFIG else None
+        return json.loads(file.read_bytes()) if file.stat().st_size < _LARGEST_CONFIG else None
     except (OSError, ValueError):
         return None
-    return shape_of(config)
 
 
 def shape_of(config: Any) -> Shape | None:
-    """Read the sizes by the names that transformers gives them; None for what is no plain encoder."""
+    """Read the sizes by the names that transformers gives them, or those of a hierarchical network of our own.
+
+    None for what is no encoder.
+    """
     if not isinstance(config, Mapping):
         return None
+    if config.get("model_type") == "hierarchical":
+        inner = shape_of(config.get("encoder"))
+        return None if inner is None else inner.with_attention(number_in(config, "attention_size"))
     # One set of weights for all layers, or a second encoder: the sum below would be wrong by far.
     if config.get("model_type") == "albert" or config.get("is_encoder_decoder"):
         return None
-    hidden = _number(config, "hidden_size", "dim", "d_model")
-    layers = _number(config, "num_hidden_layers", "n_layers", "num_layers")
-    vocabulary = _number(config, "vocab_size")
+    hidden = number_in(config, "hidden_size", "dim", "d_model")
+    layers = number_in(config, "num_hidden_layers", "n_layers", "num_layers")
+    vocabulary = number_in(config, "vocab_size")
     if not hidden or not layers or not vocabulary:
         return None
     return Shape(
         layers=layers,
         hidden=hidden,
-        intermediate=_number(config, "intermediate_size", "hidden_dim") or 4 * hidden,
+        intermediate=number_in(config, "intermediate_size", "hidden_dim") or 4 * hidden,
         vocabulary=vocabulary,
-        positions=_number(config, "max_position_embeddings"),
-        types=_number(config, "type_vocab_size"),
+        positions=number_in(config, "max_position_embeddings"),
+        types=number_in(config, "type_vocab_size"),
     )
 
 
-def _number(config: Mapping[str, Any], *names: str) -> int:
+def number_in(config: Mapping[str, Any], *names: str) -> int:
+    """Give the first of these that is a sensible size; 0: none is."""
     for name in names:
         value = config.get(name)
         if type(value) is int and 0 < value < 10**8:

@@ -1,5 +1,10 @@
 """What training a TextCNN takes of a GPU's memory, from its options: all of it is made for the job."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
 from app.preflight.memory import MIB, Load
 from app.schemas.families import TextCNNOptions
 from app.schemas.hyperparameters import Hyperparameters
@@ -7,6 +12,17 @@ from app.schemas.plans import MemoryEstimate
 
 INDEX_BYTES = 16
 """Of each token: its id and whether it is one."""
+
+
+def trained_before(options: TextCNNOptions, config: Any) -> TextCNNOptions | None:
+    """Give the options with the sizes of the version that training goes on from; None: ``config`` is of no TextCNN."""
+    if not isinstance(config, Mapping) or config.get("model_type") != "textcnn":
+        return None
+    sizes = {name: config.get(name) for name in ("vocab_size", "embed_size", "num_filters", "filter_sizes")}
+    try:
+        return TextCNNOptions.model_validate(options.model_dump() | sizes)
+    except ValidationError:
+        return None
 
 
 class Sizes:

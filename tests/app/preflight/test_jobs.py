@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from app.artifacts.file import FileStore
 from app.errors import AppError
 from app.preflight.base_models import BaseModels
 from app.preflight.jobs import JobPreflight, Prepared, fingerprint
 from app.preflight.shapes import Shapes
+from app.preflight.stored_configs import StoredConfigs
 from app.schemas.jobs import TrainJobRequest
 from app.settings import Settings
 from app.store import datasets, models
@@ -44,7 +46,9 @@ def prepare(sqlite_store, new_dataset, make_settings: Callable[..., Settings]) -
     empty = {"total": 0, "by_label": {"ham": 0, "spam": 0}}
     add("ds_3", PROFILE | {"splits": PROFILE["splits"] | {"validation": empty}})
     settings = make_settings()
-    preflight = JobPreflight(sqlite_store.database, BaseModels(settings, sqlite_store.database), Shapes(settings))
+    database, stored = sqlite_store.database, FileStore(settings.data_dir)
+    shapes = Shapes(settings, StoredConfigs(database, stored))
+    preflight = JobPreflight(database, BaseModels(settings, database), shapes)
 
     def run(
         dataset_id: str = "ds_2", family: Any = "encoder", base_model: str | None = "minilm-l6", **hyperparameters: Any

@@ -10,7 +10,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from app.artifacts.file import FileStore
 from app.preflight.shapes import MINILM, Shape, Shapes, shape_of
+from app.preflight.stored_configs import StoredConfigs
 from app.schemas.jobs import BaseModelRef
 from app.settings import Settings
 
@@ -59,24 +61,35 @@ def test_what_is_no_plain_encoder_has_no_shape(config: Any) -> None:
     assert shape_of(config) is None
 
 
-def test_shapes_are_found_in_folders_and_caches(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+@pytest.fixture
+def versions(sqlite_store, tmp_path: Path) -> StoredConfigs:
+    """No version is stored."""
+    return StoredConfigs(sqlite_store.database, FileStore(tmp_path / "artifacts"))
+
+
+def test_shapes_are_found_in_folders_and_caches(
+    make_settings: Callable[..., Settings], tmp_path: Path, versions: StoredConfigs
+) -> None:
     settings = make_settings(base_models={"house": tmp_path / "house", "gone": tmp_path / "gone"}, hub_enabled=False)
     cached = settings.hub_cache_dir / "models--org--bert" / "snapshots" / COMMIT
     sizes = {"hidden_size": 8, "num_hidden_layers": 2, "vocab_size": 100, "intermediate_size": 16}
     for folder in (tmp_path / "house", cached):
         folder.mkdir(parents=True)
         (folder / "config.json").write_text(json.dumps(sizes))
-    shapes, expected = Shapes(settings), Shape(2, 8, 16, 100, 0)
+    shapes, expected = Shapes(settings, versions), Shape(2, 8, 16, 100, 0)
     assert shapes.of(BaseModelRef(id="house", source="folder")) == expected
     assert shapes.of(BaseModelRef(id="org/bert", source="hub", revision=COMMIT)) == expected
     assert shapes.of(BaseModelRef(id="gone", source="folder")) is None
     assert shapes.of(BaseModelRef(id="org/other", source="hub", revision=COMMIT)) is None
     assert shapes.of(BaseModelRef(id="minilm-l6", source="package")) == MINILM
+    assert shapes.of(BaseModelRef(id="model:gone", source="version", revision="1")) is None
 
 
-def test_the_hub_is_asked_for_the_config_of_the_pinned_commit(make_settings: Callable[..., Settings], hub: Any) -> None:
+def test_the_hub_is_asked_for_the_config_of_the_pinned_commit(
+    make_settings: Callable[..., Settings], hub: Any, versions: StoredConfigs
+) -> None:
     sizes = {"hidden_size": 8, "num_hidden_layers": 2, "vocab_size": 100}
     hub.answers[f"/org/bert/resolve/{COMMIT}/config.json"] = (200, sizes)
-    shapes = Shapes(make_settings())
+    shapes = Shapes(make_settings(), versions)
     assert shapes.of(BaseModelRef(id="org/bert", source="hub", revision=COMMIT)) == Shape(2, 8, 32, 100, 0)
     assert shapes.of(BaseModelRef(id="org/none", source="hub", revision=COMMIT)) is None

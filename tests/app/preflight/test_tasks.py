@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from app.artifacts.file import FileStore
 from app.errors import AppError
 from app.preflight import fields
 from app.preflight.base_models import BaseModels
 from app.preflight.jobs import JobPreflight, Prepared
 from app.preflight.shapes import Shapes
+from app.preflight.stored_configs import StoredConfigs
 from app.schemas.jobs import TrainJobRequest
 from app.settings import Settings
 from app.store import datasets
@@ -50,7 +52,9 @@ def prepare(sqlite_store, new_dataset, make_settings: Callable[..., Settings]) -
         dataset.profile = known
         sqlite_store.do(datasets.insert, dataset)
     settings = make_settings()
-    preflight = JobPreflight(sqlite_store.database, BaseModels(settings, sqlite_store.database), Shapes(settings))
+    database, stored = sqlite_store.database, FileStore(settings.data_dir)
+    shapes = Shapes(settings, StoredConfigs(database, stored))
+    preflight = JobPreflight(database, BaseModels(settings, database), shapes)
 
     def run(options: dict[str, Any], **changes: Any) -> Prepared:
         body = {"model": "m", "dataset_id": "ds_tone", "base_model": "minilm-l6", "family": options} | changes
