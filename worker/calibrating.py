@@ -32,6 +32,8 @@ class Settled:
     validation: Evaluation | None
     answered: Answered | None = field(repr=False)
     """The answers to the validation split."""
+    task_answers: dict[str, Answered] = field(repr=False)
+    """The answers of the further tasks to the validation splits of their own datasets, by name."""
 
 
 def settle(spec: AttemptSpec, setup: Setup, judge: Judge, validation: Evaluation | None) -> Settled:
@@ -72,7 +74,7 @@ def settle(spec: AttemptSpec, setup: Setup, judge: Judge, validation: Evaluation
         abstain_below=bound,
         top_k=wishes.top_k,
     )
-    return Settled(main, further, decision, validation, answered)
+    return Settled(main, further, decision, validation, answered, task_answers)
 
 
 def calibrated(judge: Judge, answered: Answered, abstain_below: float | None) -> Evaluation:

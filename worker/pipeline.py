@@ -94,7 +94,7 @@ class _Attempt:
         self._enter("evaluating")
         settled = settle(self._spec, setup, judge, validation)
         tested = self._test(setup, settled)
-        look_at_data(self._spec, settled.judge, settled.answered, tested)
+        look_at_data(self._spec, settled, tested)
         certainty = weigh(self._spec, settled.judge, tested, settled.answered)
         self._enter("exporting")
         digest = hand_over(

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from app.reports.wording import count, percent
-from app.schemas.metrics import Evaluation
+from app.schemas.metrics import TaskEvaluation
 
 MOST_LABELS = 20
 """A larger matrix has no place in a page; the list of mistakes says it better."""
@@ -16,13 +16,13 @@ WHITE_FROM = 0.88
 """Share from which white is easier to read on a cell than the colour of the text."""
 
 
-def drawable(evaluation: Evaluation, most: int = MOST_LABELS) -> bool:
+def drawable(evaluation: TaskEvaluation, most: int = MOST_LABELS) -> bool:
     """Tell whether the matrix is complete and small enough to be read."""
     width = len(evaluation.per_class)
     return 2 <= width <= most and [len(row) for row in evaluation.confusion_matrix] == [width] * width
 
 
-def draw_matrix(evaluation: Evaluation) -> Markup:
+def draw_matrix(evaluation: TaskEvaluation) -> Markup:
     """Draw a drawable confusion matrix: true labels down, predicted labels across."""
     names = [_short(scores.label) for scores in evaluation.per_class]
     cell = 72 if len(names) <= 4 else 46 if len(names) <= 10 else 34 if len(names) <= MOST_LABELS else 15
@@ -44,7 +44,7 @@ def draw_matrix(evaluation: Evaluation) -> Markup:
 
 
 def _cell(
-    evaluation: Evaluation, row: int, column: int, number: int, total: int, place: tuple[float, float], cell: int
+    evaluation: TaskEvaluation, row: int, column: int, number: int, total: int, place: tuple[float, float], cell: int
 ) -> Markup:
     share = number / total if total else 0.0
     x, y = place

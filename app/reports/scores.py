@@ -1,7 +1,7 @@
 """The scores of a report: each split with its commonest mistakes."""
 
 from app.schemas.jobs import Job
-from app.schemas.metrics import Evaluation
+from app.schemas.metrics import TaskEvaluation
 from app.schemas.reports import Confusion, ScoreSection
 
 MOST_CONFUSIONS = 15
@@ -10,10 +10,17 @@ MOST_CONFUSIONS = 15
 def score_sections(job: Job) -> list[ScoreSection]:
     """Give validation, then test, as far as they were judged."""
     judged = [each for each in (job.metrics.validation, job.metrics.test) if each is not None]
-    return [ScoreSection(evaluation=each, confusions=confusions(each)) for each in judged]
+    return [
+        ScoreSection(
+            evaluation=each,
+            confusions=confusions(each),
+            task_confusions={name: confusions(task) for name, task in each.tasks.items()},
+        )
+        for each in judged
+    ]
 
 
-def confusions(evaluation: Evaluation) -> list[Confusion]:
+def confusions(evaluation: TaskEvaluation) -> list[Confusion]:
     """List which label is taken for which other one, the most frequent mistakes first."""
     names = [scores.label for scores in evaluation.per_class]
     mistakes = [

@@ -59,8 +59,8 @@ class Overlap(Resource):
     """The labels it carries; more than one contradict each other."""
 
 
-class DataIssues(Resource):
-    """What a trained model shows about its data."""
+class TaskIssues(Resource):
+    """What one head of a trained model shows about its data."""
 
     split: SplitName
     """The split that the model judged."""
@@ -76,6 +76,13 @@ class DataIssues(Resource):
     """Found in all."""
     leaked: dict[SplitName, int] = {}
     """Rows of a split whose text also occurs in the training split."""
+
+
+class DataIssues(TaskIssues):
+    """What a trained model shows about its data; of several tasks, about that of the main one."""
+
+    tasks: dict[str, TaskIssues] = {}
+    """The same of the further tasks by name, each about its own dataset."""
 
 
 class ReportLine(Resource):
@@ -197,6 +204,8 @@ class ScoreSection(Resource):
     """All scores of the split."""
     confusions: list[Confusion]
     """The commonest mistakes, most frequent first."""
+    task_confusions: dict[str, list[Confusion]] = {}
+    """The same of the further tasks, by name."""
 
 
 class Certainty(Resource):

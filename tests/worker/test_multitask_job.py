@@ -96,6 +96,8 @@ def test_two_tasks_from_request_to_predictions(
     assert re.search(r"\| mood \| 2 \| 20 \| [\d.]+ % \|", report)
     assert "mood test: accuracy=" in report and "loss weight 0.3" in report
     assert re.search(r"\| as served, temperature [\d.]+ \| [\d.]+ % \|", report)
+    assert "### Task mood, on its test split" in report
+    assert "## Task mood: Hardest rows of the validation split" in report
     assert "Further tasks" in client.get(f"/jobs/{job_id}/report", params={"format": "html"}).text
     the_card_is_true(client, tmp_path / "archive")
 

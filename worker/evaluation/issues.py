@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.schemas.datasets import SplitName
-from app.schemas.reports import DataIssues, HardExample, LabelSuspect
+from app.schemas.reports import HardExample, LabelSuspect, TaskIssues
 from app.text.excerpts import excerpt
 from worker.evaluation.overlaps import leaked_rows, overlapping_texts
 
@@ -27,14 +27,14 @@ def find_issues(
     split: SplitName,
     splits: Mapping[SplitName, Sequence[str]],
     split_labels: Mapping[SplitName, Indices],
-) -> DataIssues:
+) -> TaskIssues:
     """Look for everything this module knows: the model's ``probabilities`` for ``split``, the texts of all ``splits``.
 
     Shapes as in ``hardest_examples``. Raises ValueError when they do not fit together.
     """
     suspects = likely_label_errors(probabilities, labels, texts, names)
     overlaps = overlapping_texts(splits, split_labels, names)
-    return DataIssues(
+    return TaskIssues(
         split=split,
         hardest=hardest_examples(probabilities, labels, texts, names),
         label_suspects=suspects[:MOST_SUSPECTS],

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.schemas.datasets import SplitName
-from app.schemas.reports import DataIssues, HardExample, LabelSuspect
+from app.schemas.reports import HardExample, LabelSuspect, TaskIssues
 from app.text.excerpts import excerpt
 from worker.evaluation.issues import LEAST_PROBABILITY, MOST_HARD, MOST_OVERLAPS, MOST_SUSPECTS
 from worker.evaluation.overlaps import leaked_rows, overlapping_texts
@@ -27,7 +27,7 @@ def find_set_issues(
     split: SplitName,
     splits: Mapping[SplitName, Sequence[str]],
     split_sets: Mapping[SplitName, Sequence[Sequence[int]]],
-) -> DataIssues:
+) -> TaskIssues:
     """Look for hard rows, likely wrong labels and texts in more than one split.
 
     ``probabilities``, ``truth`` and ``given``, what the model answers, are (rows, labels); ``split_sets`` holds for
@@ -40,7 +40,7 @@ def find_set_issues(
         for name, sets in split_sets.items()
     }
     overlaps = overlapping_texts(splits, indices, [_named(one, names) for one in numbers])
-    return DataIssues(
+    return TaskIssues(
         split=split,
         hardest=hardest_sets(probabilities, truth, given, texts, names),
         label_suspects=suspects[:MOST_SUSPECTS],

@@ -12,8 +12,9 @@ from app.reports.assembly import build_report
 from app.reports.html import as_html, charts
 from app.reports.markdown import as_markdown, escaped
 from app.schemas.jobs import JobMetrics, JobWarning
+from app.schemas.metrics import TaskEvaluation
 from app.schemas.models import ExportVerdict
-from app.schemas.reports import Report
+from app.schemas.reports import Report, TaskIssues
 from app.store.metrics import Point
 
 Make = Callable[..., Any]
@@ -68,9 +69,12 @@ def nasty(make_job: Make, make_profile: Make, make_issues: Make, points: list[Po
             hyperparameters={text: text, "class_weights": {text: 1.0}},
         )
         curve = [Point(f"eval/f1:{text}", step, step / 100, 0.5) for step in (100, 200)]
-        return build_report(
-            job, [*points, *curve], profile=make_profile(names=names, warning=text), issues=make_issues(text, text)
-        )
+        assert job.metrics.test is not None
+        task = TaskEvaluation.model_validate(job.metrics.test.model_dump(exclude={"tasks"}))
+        job.metrics.test = job.metrics.test.model_copy(update={"tasks": {text: task}})
+        issues = make_issues(text, text)
+        issues.tasks = {text: TaskIssues.model_validate(issues.model_dump(exclude={"tasks"}))}
+        return build_report(job, [*points, *curve], profile=make_profile(names=names, warning=text), issues=issues)
 
     return made
 
@@ -123,6 +127,51 @@ def test_label_sets_have_no_confusion_but_thresholds_and_scores_of_their_own(
         assert "Guessing evenly" not in text
         assert "None were recorded" not in text
     assert "micro F1 0.750, and all labels are right for 40.0 % of the rows" in report.summary
+
+
+@pytest.fixture
+def two_tasks(
+    make_job: Make, make_profile: Make, make_issues: Make, make_evaluation: Make, points: list[Point]
+) -> Make:
+    """Make the report of a job with a further task, whose labels, name and rows are given."""
+
+    def made(name: str, labels: list[str], text: str) -> Report:
+        job = make_job()
+        further = make_evaluation("test", [[30, 5, 1], [2, 20, 4], [0, 3, 8]], labels)
+        task = TaskEvaluation.model_validate(further.model_dump(exclude={"tasks"}))
+        test = job.metrics.test.model_copy(update={"tasks": {name: task}})
+        metrics = job.metrics.model_copy(update={"test": test})
+        issues = make_issues("A hard text", "general")
+        issues.tasks = {name: TaskIssues.model_validate(make_issues(text, labels[0]).model_dump(exclude={"tasks"}))}
+        return build_report(make_job(metrics=metrics), points, profile=make_profile(), issues=issues)
+
+    return made
+
+
+def test_a_further_task_has_its_labels_its_confusions_and_its_hard_rows(two_tasks: Make) -> None:
+    report = two_tasks("mood", ["calm", "glad", "sad"], "A moody text")
+    html, markdown = as_html(report), as_markdown(report)
+    assert [(each.label, each.predicted, each.count) for each in report.scores[1].task_confusions["mood"]][:2] == [
+        ("calm", "glad", 5),
+        ("glad", "sad", 4),
+    ]
+    for words in (
+        "### Task mood, on its test split",
+        "| glad | 0.",
+        "| calm | 30 | 5 | 1 |",
+        "## Task mood: Hardest rows of the validation split",
+        "## Task mood: Labels that may be wrong",
+        "| 17 | A moody text | calm | teen | 97.0 % | 4.600 |",
+    ):
+        assert words in markdown
+    assert "\n\n\n" not in markdown
+    for words in (
+        "<h3>Task mood, test</h3>",
+        "<h3>Task mood: Hardest rows of the validation split</h3>",
+        "A moody text",
+    ):
+        assert words in html
+    assert html.count("<svg viewBox") - html.count('class="key"') == 7  # four charts, three heat maps
 
 
 def test_options_inside_of_options_are_shown_in_words(make_job: Make, hyperparameters: dict[str, Any]) -> None:
