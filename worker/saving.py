@@ -37,11 +37,9 @@ class Saving:
 
     def resume(self) -> None:
         """Go on from the spec's checkpoint, if it names one; a damaged one costs its time, not the job."""
-        if self._spec.resume_from is None:
-            return
         training = self._training
-        if training is None:
-            raise ValueError("training is over")
+        if self._spec.resume_from is None or training is None:
+            return
         try:
             notes = training.resume(self._spec.resume_from, fingerprint=self._spec.fingerprint)
         except JobFailure as failure:

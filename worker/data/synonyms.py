@@ -53,11 +53,6 @@ class Synonyms:
     def __init__(self, lists: Iterable[WordList]) -> None:
         self._lists = {words.language: words for words in lists}
 
-    @property
-    def languages(self) -> list[str]:
-        """Name the languages, sorted."""
-        return sorted(self._lists)
-
     def of(self, language: str) -> WordList | None:
         """Give the list of a language."""
         return self._lists.get(language)
