@@ -1,6 +1,6 @@
 """Everything that is decided before the first step: machine, model, data, and every ``auto``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from app.doctor.facts import GPU_UNUSED
+from app.queue.names import GPU_QUEUE
 from app.schemas.datasets import SplitName
 from app.schemas.families import FamilyOptions, HierarchicalOptions
 from app.schemas.hyperparameters import Resolution
@@ -95,7 +97,7 @@ def set_up(
     limit = memory(device)
     data = _fitted(spec, heads, network.model, data, None if limit is None else Room(device, limit))
     resolutions = [*told_of_tasks, *data.resolutions]
-    for warning in (*_warnings(network.model.config), *data.warnings):
+    for warning in (*_idle_gpu(spec, device), *_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
     inspection = inspect(network.model, data.hyperparameters, device)
     narrator.say(
@@ -183,6 +185,18 @@ def _chunking(family: FamilyOptions) -> Chunking | None:
     if not isinstance(family, HierarchicalOptions):
         return None
     return Chunking(length=family.chunk_length, max_chunks=family.max_chunks, overlap=family.overlap)
+
+
+def _idle_gpu(spec: AttemptSpec, device: torch.device) -> Iterator[JobWarning]:
+    """Say when the job computes on the processor although its worker has a GPU, or it was sent to those that have."""
+    if device.type == "cpu" and (spec.cuda_device is not None or spec.request.queue == GPU_QUEUE):
+        there = "This worker has a GPU" if spec.cuda_device is not None else "The job is in the queue of GPUs"
+        yield JobWarning(
+            code=GPU_UNUSED,
+            detail=f"{there}, but PyTorch sees none, so the job trains on the processor, many times slower.",
+            remedy="Run python -c 'import torch; print(torch.version.cuda, torch.cuda.is_available())' on the worker: "
+            "None wants a build of PyTorch for CUDA, False a newer driver, or a container that is given the device.",
+        )
 
 
 def _precision(spec: AttemptSpec, device: torch.device, narrator: Narrator) -> machine.PrecisionChoice:

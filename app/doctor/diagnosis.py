@@ -6,6 +6,7 @@ from app.doctor.case import Case
 from app.doctor.facts import Facts
 from app.doctor.history import History, Measured
 from app.doctor.rules.balance import imbalanced
+from app.doctor.rules.device import gpu_unused
 from app.doctor.rules.fit import overfitting, underfitting
 from app.doctor.rules.learning import not_learning, plateau, slow_convergence
 from app.doctor.rules.pace import slow_training
@@ -30,10 +31,11 @@ RULES: dict[DiagnosisCode, Rule] = {
     "metric_at_first_epoch": metric_at_first_epoch,
     "early_stop_too_early": early_stop_too_early,
     "slow_training": slow_training,
+    "gpu_unused": gpu_unused,
 }
 URGENCY: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
 
-_STILL_TRUE_OF_A_BROKEN_RUN: frozenset[DiagnosisCode] = frozenset({"imbalanced", "slow_training"})
+_STILL_TRUE_OF_A_BROKEN_RUN: frozenset[DiagnosisCode] = frozenset({"imbalanced", "slow_training", "gpu_unused"})
 EXPLAINS: dict[DiagnosisCode, frozenset[DiagnosisCode]] = {
     "diverged": frozenset(RULES) - _STILL_TRUE_OF_A_BROKEN_RUN,
     "exploding": frozenset(RULES) - _STILL_TRUE_OF_A_BROKEN_RUN,

@@ -10,6 +10,8 @@ from app.schemas.hyperparameters import in_one_name
 from app.schemas.jobs import TERMINAL, Job
 from app.schemas.metrics import Evaluation
 
+GPU_UNUSED = "gpu-unused"
+"""Code of the warning by which a worker tells that it computes on its processor although it should not."""
 LEAST_CHANCE_LOSS = 0.05
 """Where one label is nearly everything, even knowing nothing costs next to nothing; ratios to less would be noise."""
 
@@ -41,6 +43,11 @@ class Facts:
     rows: int | None = None
     """Rows of the training split, where each may have any number of labels; None: each has one."""
 
+    device: str | None = None
+    """What it computes on."""
+    gpu_unused: bool = False
+    """It computes on the processor where there is a GPU, or where one was asked for."""
+
     several_tasks: bool = False
     """The model learns further tasks beside the one that it is judged by."""
 
@@ -67,6 +74,8 @@ class Facts:
             finished=job.status in TERMINAL,
             total_steps=job.progress.total_steps,
             base_model=job.base_model.id,
+            device=job.worker.device if job.worker else None,
+            gpu_unused=any(warning.code == GPU_UNUSED for warning in job.warnings),
             several_tasks=job.family == "multitask",
             rows=train.total if train and has_label_sets(job.metrics.validation, profile) else None,
         )

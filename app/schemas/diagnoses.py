@@ -19,6 +19,7 @@ DiagnosisCode = Literal[
     "metric_at_first_epoch",
     "early_stop_too_early",
     "slow_training",
+    "gpu_unused",
 ]
 Severity = Literal["critical", "warning", "info"]
 ChangeValue = bool | int | float | str | dict[str, float] | None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.doctor.diagnosis import diagnose
-from app.doctor.facts import Facts
+from app.doctor.facts import GPU_UNUSED, Facts, has_label_sets
 from app.schemas.datasets import DatasetProfile
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.metrics import Evaluation
 from app.store.metrics import Point
-from worker.events import Evaluated, Event, Resolved, Stepped, Stopped
+from worker.events import Evaluated, Event, Resolved, Stepped, Stopped, Warned
 
 MOST_POINTS = 2000
 """Points of one curve that are kept; a longer one is thinned to half of them, then to every second of the new ones."""
@@ -28,6 +28,8 @@ class Examiner:
         self._profile: DatasetProfile | None = None
         self._validation: Evaluation | None = None
         self._stop_reason: str | None = None
+        self._device: str | None = None
+        self._gpu_unused = False
 
     def know(self, profile: DatasetProfile) -> None:
         """Take in what is known of the data."""
@@ -41,6 +43,9 @@ class Examiner:
             case Resolved():
                 self._hyperparameters = event.hyperparameters.model_dump(mode="json")
                 self._total_steps, self._base_model = event.total_steps, event.base_model.id
+                self._device = event.device
+            case Warned():
+                self._gpu_unused = self._gpu_unused or event.code == GPU_UNUSED
             case Evaluated() if event.evaluation.split == "validation":
                 if event.improved:
                     self._validation = event.evaluation
@@ -68,6 +73,10 @@ class Examiner:
             finished=finished,
             total_steps=self._total_steps,
             base_model=self._base_model,
+            device=self._device,
+            gpu_unused=self._gpu_unused,
+            several_tasks=self._validation is not None and bool(self._validation.tasks),
+            rows=train.total if train and has_label_sets(self._validation, self._profile) else None,
         )
         return diagnose((point for curve in self._curves.values() for point in curve.points), facts)
 
