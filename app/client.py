@@ -23,6 +23,7 @@ from app.schemas.artifacts import JobArtifact
 from app.schemas.batches import BatchPrediction, BatchRequest, ResultFormat
 from app.schemas.datasets import Dataset, FileFormat
 from app.schemas.diffs import VersionDiff
+from app.schemas.evaluations import EvaluationRequest, JudgedSplit, VersionEvaluation
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
 from app.schemas.models import Alias, Model, Version, VersionSummary
@@ -378,6 +379,24 @@ class Tunesmith:
     def cancel_batch(self, batch_id: str) -> BatchPrediction:
         """Ask a batch prediction to end; a running one ends within seconds."""
         return self._post(BatchPrediction, f"/batch-predictions/{batch_id}/cancel")
+
+    def evaluate(
+        self, model: str, version: int, dataset: Dataset | str, *, split: JudgedSplit = "test", task: str | None = None
+    ) -> VersionEvaluation:
+        """Have a worker judge a version on the rows of a stored dataset (or ``"ds_..."``)."""
+        dataset_id = dataset.id if isinstance(dataset, Dataset) else dataset
+        request = EvaluationRequest(dataset_id=dataset_id, split=split, task=task)
+        place = f"/models/{model}/versions/{version}/evaluations"
+        return self._post(VersionEvaluation, place, json=request.model_dump(mode="json"))
+
+    def evaluation(self, found: VersionEvaluation, *, seconds: float = 0.0) -> VersionEvaluation:
+        """Get an evaluation again, at once, or when it has ended or ``seconds`` are over, at most a minute."""
+        headers = {"Prefer": f"wait={math.ceil(seconds)}"} if seconds > 0 else {}
+        return self._get(VersionEvaluation, found.links["self"], headers=headers)
+
+    def evaluations(self, model: str, version: int, *, limit: int | None = None) -> Iterator[VersionEvaluation]:
+        """Go through the evaluations of a version, newest first."""
+        return self._pages(VersionEvaluation, f"/models/{model}/versions/{version}/evaluations", limit)
 
     def download_answers(self, batch_id: str, place: Path | str, *, format: ResultFormat = "jsonl") -> Path:
         """Write the answers of a batch prediction to a file, which is complete as soon as it exists."""

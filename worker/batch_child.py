@@ -13,12 +13,13 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from app.artifacts.bundle import TOKENIZER, Bundle
 from app.errors import AppError, Unprocessable
+from app.schemas.evaluations import Judgement
 from app.serving.predictor import Predictor
 from worker.batch_messages import BatchOrder, BatchSays
+from worker.batch_scores import Answer, Row, Tally
 from worker.child import die_with_parent, leave, volunteer_for_oom_killer
 from worker.failures import batch_crashed, from_app_error, is_disk_full, storage_full
 
@@ -30,17 +31,17 @@ MOST_AHEAD = 4
 """Chunks that may wait on the disk for a store that is slower than the model."""
 
 Tell = Callable[[BatchSays], None]
-Answer = dict[str, Any]
 
 
-def classify(order: BatchOrder, tell: Tell) -> None:
-    """Answer every row behind the start, in order, chunk by chunk."""
+def classify(order: BatchOrder, tell: Tell) -> Judgement | None:
+    """Answer every row behind the start, in order, chunk by chunk; give what an evaluation comes to."""
     bundle = Bundle.open(order.bundle, only=())
     Bundle.open(order.bundle, only=(bundle.manifest.served_file, TOKENIZER))
     predictor = Predictor.load(bundle)
-    ask = Asker(predictor, order)
+    tally = None if order.judging is None else Tally.going_on(bundle.manifest, order.judging, order.before)
+    ask = Asker(predictor, order, tally)
     with ThreadPoolExecutor(order.threads) as pool:
-        numbered = itertools.islice(enumerate(_texts(order.rows)), order.start, None)
+        numbered = itertools.islice(enumerate(_rows(order)), order.start, None)
         for number in itertools.count():
             _wait_for_room(order.folder)
             began = time.monotonic()
@@ -48,13 +49,14 @@ def classify(order: BatchOrder, tell: Tell) -> None:
             rows = _write_chunk(place, numbered, ask, pool, order, began)
             if rows == 0:
                 place.unlink()
-                return
+                break
             tell(BatchSays(chunk=place, rows=rows, seconds=time.monotonic() - began))
+    return None if tally is None else tally.judgement()
 
 
 def _write_chunk(
     place: Path,
-    numbered: Iterator[tuple[int, str]],
+    numbered: Iterator[tuple[int, Row]],
     ask: "Asker",
     pool: ThreadPoolExecutor,
     order: BatchOrder,
@@ -67,8 +69,9 @@ def _write_chunk(
             group = list(itertools.islice(numbered, min(GROUP, order.chunk_rows - rows)))
             if not group:
                 break
-            for (row, text), answer in zip(group, ask.all([text for _, text in group], pool), strict=True):
-                line = json.dumps({"row": row, "text": text} | answer, ensure_ascii=False, allow_nan=False)
+            for (number, row), answer in zip(group, ask.all([row for _, row in group], pool), strict=True):
+                told = {"row": number, "text": row["text"]} | answer
+                line = json.dumps(told, ensure_ascii=False, allow_nan=False)
                 file.write(line.encode() + b"\n")
             rows += len(group)
     return rows
@@ -77,13 +80,21 @@ def _write_chunk(
 class Asker:
     """Asks one version as the order wishes."""
 
-    def __init__(self, predictor: Predictor, order: BatchOrder) -> None:
+    def __init__(self, predictor: Predictor, order: BatchOrder, tally: Tally | None) -> None:
         self._predictor = predictor
         self._top_k = order.top_k
-        self._all = order.return_all_scores
+        self._all = order.return_all_scores or tally is not None
+        self._tally = tally
 
-    def all(self, texts: Sequence[str], pool: ThreadPoolExecutor) -> list[Answer]:
-        """Answer texts in their order; those of like length share a call of the model."""
+    def all(self, rows: Sequence[Row], pool: ThreadPoolExecutor) -> list[Answer]:
+        """Answer rows in their order, and where that is wanted judge the answers."""
+        answers = self._in_order([row["text"] for row in rows], pool)
+        if self._tally is None:
+            return answers
+        return [self._tally.judged(row, answer) for row, answer in zip(rows, answers, strict=True)]
+
+    def _in_order(self, texts: Sequence[str], pool: ThreadPoolExecutor) -> list[Answer]:
+        """Ask about texts; those of like length share a call of the model."""
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         answers: list[Answer] = [{}] * len(texts)
@@ -103,11 +114,14 @@ class Asker:
         return [prediction.model_dump(mode="json", exclude_none=True) for prediction in found]
 
 
-def _texts(rows: Path) -> Iterator[str]:
-    with rows.open("rb") as file:
+def _rows(order: BatchOrder) -> Iterator[Row]:
+    """Go through the rows that are to be answered; ``split`` of an evaluation says which."""
+    wanted = None if order.judging is None or order.judging.split == "all" else order.judging.split
+    with order.rows.open("rb") as file:
         for line in file:
-            text: str = json.loads(line)["text"]
-            yield text
+            row: Row = json.loads(line)
+            if wanted in (None, row.get("split")):
+                yield row
 
 
 def _wait_for_room(folder: Path) -> None:
@@ -118,7 +132,7 @@ def _wait_for_room(folder: Path) -> None:
 def answer(order: BatchOrder, tell: Tell) -> None:
     """Classify, and say how it ended."""
     try:
-        classify(order, tell)
+        judgement = classify(order, tell)
     except AppError as error:
         tell(BatchSays(error=from_app_error(error).as_dict(None)))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent turns it into words
@@ -126,7 +140,7 @@ def answer(order: BatchOrder, tell: Tell) -> None:
         failure = storage_full("the batch") if is_disk_full(error) else batch_crashed(type(error).__name__)
         tell(BatchSays(error=failure.as_dict(None)))
     else:
-        tell(BatchSays(done=True))
+        tell(BatchSays(done=True, judgement=judgement))
 
 
 def main() -> None:

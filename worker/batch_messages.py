@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from app.schemas.evaluations import Judgement, Judging
 from worker.events import Message
 
 
@@ -22,6 +23,10 @@ class BatchOrder(Message):
     threads: int
     top_k: int | None
     return_all_scores: bool
+    judging: Judging | None = None
+    """Of an evaluation: which rows, and what their answers are held against."""
+    before: list[Path] = []
+    """Of an evaluation that goes on: the chunks so far, in their order."""
 
 
 class BatchSays(Message):
@@ -34,5 +39,7 @@ class BatchSays(Message):
     seconds: float = 0.0
     """What they took."""
     done: bool = False
+    judgement: Judgement | None = None
+    """With ``done``: what came out of an evaluation."""
     error: dict[str, Any] | None = None
     """As ``JobFailure.as_dict`` gives it."""

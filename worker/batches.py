@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.errors import AppError, JobFailure, NotFound, Unavailable
 from app.logging import bound, get_logger
 from app.preflight.messages import ROWS
 from app.schemas.batches import BatchOptions
+from app.schemas.evaluations import Judging
 from app.settings import Settings
 from app.store import batches, models, tables
 from app.store.engine import Database
@@ -94,7 +96,9 @@ class BatchPredictor:
             ending = self._follow(held, process, first)
         finally:
             exit_code = process.bury()
-        claim = held.claim
+        claim, judgement = held.claim, None
+        if ending is not None and ending.judgement is not None:
+            judgement = ending.judgement.model_dump(mode="json")
         if ending is None:
             reason = "The worker shut down and gave it back; it goes on behind the last whole chunk."
             held.settle(lambda session: batches.release(session, claim, reason))
@@ -105,7 +109,7 @@ class BatchPredictor:
             log.warning("batch_crashed", exit_code=exit_code)
             reason = "The classifying process ended without a word, as it does when memory runs out."
             held.settle(lambda session: batches.release(session, claim, reason, lost=True))
-        elif held.settle(lambda session: batches.succeed(session, claim)):
+        elif held.settle(lambda session: batches.succeed(session, claim, judgement)):
             self._tidy(claim.id)
             log.info("batch_ended")
 
@@ -119,7 +123,7 @@ class BatchPredictor:
             if row is None:
                 raise LookupError(claim.id)
             version = models.get_version(session, row.model_name, row.version)
-            first = len(batches.chunks(session, claim.id))
+            chunks = batches.chunks(session, claim.id)
         if version is None:
             raise _gone(row)
         rows = folder / "rows.jsonl"
@@ -138,6 +142,7 @@ class BatchPredictor:
             manifest_sha256=version.manifest_sha256,
         )
         options = BatchOptions.model_validate(row.request)
+        judging = None if row.judging is None else Judging.model_validate(row.judging)
         (folder / "chunks").mkdir()
         order = BatchOrder(
             bundle=folder / "bundle",
@@ -149,8 +154,17 @@ class BatchPredictor:
             threads=self._settings.batch_threads or len(os.sched_getaffinity(0)),
             top_k=options.top_k,
             return_all_scores=options.return_all_scores,
+            judging=judging,
+            before=[] if judging is None else self._fetched(chunks, folder),
         )
-        return order, first
+        return order, len(chunks)
+
+    def _fetched(self, chunks: Sequence[tables.BatchChunk], folder: Path) -> list[Path]:
+        """Bring the answers of earlier attempts here, so that they are scored with the others."""
+        places = [folder / f"before-{chunk.number:06d}.jsonl" for chunk in chunks]
+        for chunk, place in zip(chunks, places, strict=True):
+            self._artifacts.fetch(chunk.artifact_key, place)
+        return places
 
     def _follow(self, held: Held, process: Process, number: int) -> BatchSays | None:
         """Store chunks as they come; gives the last word, an empty one if there was none, None if we must stop."""

@@ -51,6 +51,8 @@ _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "get_archive": ("ETag", "Content-Disposition"),
     "create_batch": ("Location", "Idempotency-Replayed"),
     "get_batch": ("Preference-Applied",),
+    "create_evaluation": ("Location", "Idempotency-Replayed"),
+    "get_evaluation": ("Preference-Applied",),
     "get_batch_results": ("Content-Disposition",),
     "oip_infer": ("X-Model-Version", "Inference-Header-Content-Length"),
     "oip_infer_version": ("X-Model-Version", "Inference-Header-Content-Length"),

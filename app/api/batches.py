@@ -1,16 +1,14 @@
 """Batch predictions over HTTP: ask for many answers at once, see how far they are, and fetch them as one file."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
 
 from app.api import batch_inputs, uploads
-from app.api.batch_resource import HERE, describe, find
+from app.api.batch_resource import HERE, BatchId, describe, find
 from app.api.body import StrictRoute
 from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
@@ -18,7 +16,6 @@ from app.api.problems import documented
 from app.api.request_bodies import BATCH
 from app.api.streaming import STREAM, stream, wants_stream
 from app.api.waiting import wait_for
-from app.artifacts.store import ArtifactStore
 from app.errors import (
     AppError,
     Conflict,
@@ -31,25 +28,19 @@ from app.errors import (
     Unprocessable,
     UnsupportedMediaType,
 )
-from app.records.batch_table import as_csv
 from app.schemas.batches import (
     BATCH_ENDED,
-    BatchColumns,
     BatchEvent,
     BatchOptions,
     BatchPrediction,
-    ResultFormat,
 )
 from app.schemas.pages import Page
-from app.store import batches, tables
+from app.store import batches
 from app.store.batches import Texts
 
 router = APIRouter(tags=["Batch predictions"], route_class=StrictRoute)
 
 MOST_WAITING = 100
-_CSV, _JSON_LINES = "text/csv", "application/x-ndjson"
-
-BatchId = Annotated[str, Path(description="The `id` of the batch.", examples=["bat_019302f4c9a57d30b2c4e6f8a0b1c2d3"])]
 
 
 @router.post(
@@ -120,17 +111,18 @@ def _check(services: Services, wanted: BatchOptions) -> None:
     """Refuse before anything is stored what would be refused afterwards."""
     with services.database.transaction(read_only=True) as session:
         batch_inputs.resolve(session, wanted.model)
-        _refuse_crowd(session)
+        refuse_crowd(session)
 
 
 def _submit(session: Session, services: Services, batch_id: str, options: BatchOptions, texts: Texts) -> Answer:
-    _refuse_crowd(session)
+    refuse_crowd(session)
     row = batches.submit(session, batch_id, options, batch_inputs.resolve(session, options.model), texts)
     body = describe(session, row, services).model_dump(mode="json")
     return Answer(202, body, {"Location": f"{HERE}/{row.id}"})
 
 
-def _refuse_crowd(session: Session) -> None:
+def refuse_crowd(session: Session) -> None:
+    """Raise Overloaded when too many batches wait already."""
     if batches.waiting(session) >= MOST_WAITING:
         raise Overloaded(
             f"{MOST_WAITING} batch predictions are waiting already.",
@@ -238,66 +230,6 @@ def delete_batch(batch_id: BatchId, services: ServicesDep) -> Response:
         raise Conflict("The batch has not ended.", code="batch-not-finished", remedy="Cancel it first.")
     services.artifacts.remove(f"batches/{batch_id}")
     return Response(status_code=204)
-
-
-@router.get(
-    f"{HERE}/{{batch_id}}/results",
-    summary="Fetch the answers of a batch prediction",
-    response_class=StreamingResponse,
-    response_description="One line for each row, in their order.",
-    responses={
-        **documented(NotFound, Conflict, Unavailable),
-        200: {
-            "content": {
-                _JSON_LINES: {
-                    "schema": {"type": "string"},
-                    "example": '{"row": 0, "text": "Where is my parcel?", "label": "delivery", "score": 0.97, '
-                    '"tokens": 7, "truncated": false}\n',
-                },
-                _CSV: {
-                    "schema": {"type": "string"},
-                    "example": "row,text,label,score,truncated,error\r\n0,Where is my parcel?,delivery,0.97,False,\r\n",
-                },
-            }
-        },
-    },
-)
-def get_batch_results(
-    batch_id: BatchId,
-    services: ServicesDep,
-    format: Annotated[ResultFormat, Query(description="JSON Lines, or CSV for spreadsheets.")] = "jsonl",
-    partial: Annotated[
-        bool, Query(description="Give what is stored so far; else a batch that has not succeeded is refused.")
-    ] = False,
-) -> Response:
-    """Give the answers: `row` counts from 0 in the order of the input.
-
-    A text that the version refuses, for being too long, has an `error` in place of a label. In CSV a text that a
-    spreadsheet would take for a formula gets an apostrophe in front.
-    """
-    with services.database.transaction(read_only=True) as session:
-        row = find(session, batch_id)
-        chunks = batches.chunks(session, batch_id)
-    if row.status != "succeeded" and not partial:
-        raise Conflict(
-            f"The batch is {row.status}: {row.rows_done} of {row.rows} rows are classified.",
-            code="batch-not-finished",
-            remedy="Wait for it with GET /batch-predictions/{id} and Prefer: wait=60, or ask with partial=true.",
-        )
-    headers = {"Content-Disposition": f'attachment; filename="{batch_id}.{format}"'}
-    blocks = _blocks(services.artifacts, chunks)
-    if format == "csv":
-        options = BatchOptions.model_validate(row.request)
-        columns = BatchColumns.model_validate(row.columns)
-        table = as_csv(blocks, columns, scores=options.return_all_scores or options.top_k is not None)
-        return StreamingResponse(table, media_type=f"{_CSV}; charset=utf-8", headers=headers)
-    headers["Content-Length"] = str(sum(chunk.bytes for chunk in chunks))
-    return StreamingResponse(blocks, media_type=_JSON_LINES, headers=headers)
-
-
-def _blocks(artifacts: ArtifactStore, chunks: list[tables.BatchChunk]) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield from artifacts.read(chunk.artifact_key)
 
 
 def _events(services: Services, batch_id: str, after: int, limit: int) -> tuple[list[BatchEvent], bool]:

@@ -226,3 +226,11 @@ BATCH: dict[str, Any] = {
         "value": {"model": "customer-messages", "dataset_id": "ds_019302f4c8d27c31a3b1f0e4d5c6b7a8", "top_k": 3},
     },
 }
+
+EVALUATION: dict[str, Any] = {
+    "test": {"summary": "The test rows", "value": {"dataset_id": "ds_019302f4c8d27c31a3b1f0e4d5c6b7a8"}},
+    "all": {
+        "summary": "Every row of a file of test rows",
+        "value": {"dataset_id": "ds_019302f4c8d27c31a3b1f0e4d5c6b7a8", "split": "all"},
+    },
+}

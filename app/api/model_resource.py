@@ -103,6 +103,7 @@ def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias])
                 "job": f"/jobs/{row.job_id}",
                 "dataset": f"/datasets/{manifest.dataset.id}",
                 "archive": f"/models/{row.model_name}/versions/{row.version}/archive",
+                "evaluations": f"/models/{row.model_name}/versions/{row.version}/evaluations",
                 "predict": f"/models/{row.model_name}:{row.version}/predict",
             },
         }

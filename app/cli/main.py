@@ -56,6 +56,7 @@ COMMANDS = {
     "alias rollback": Command("promotion", "rollback", MODELS, "Point an alias at the version it named before."),
     "predict": Command("predict", "predict", MODELS, "Classify texts with a model."),
     "batch-predict": Command("batches", "batch_predict", MODELS, "Have a worker classify a file; fetch the answers."),
+    "evaluate": Command("evaluate", "evaluate", MODELS, "Judge a version on labelled rows."),
     "batches": Command("batches", "batches", MODELS, "List batch predictions, newest first."),
 }
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}

@@ -12,13 +12,17 @@ _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LINES = 1000
 
 
-def as_csv(blocks: Iterable[bytes], columns: BatchColumns, *, scores: bool) -> Iterator[bytes]:
-    """Turn JSON Lines into CSV, piece by piece; ``scores`` says whether the answers have them."""
+def as_csv(blocks: Iterable[bytes], columns: BatchColumns, *, scores: bool, judged: bool = False) -> Iterator[bytes]:
+    """Turn JSON Lines into CSV, piece by piece.
+
+    ``scores`` says whether the answers have them, ``judged`` whether they stand beside what was expected.
+    """
+    columns = columns.model_copy(update={"tasks": []}) if judged else columns
     sink = io.StringIO()
     table = csv.writer(sink, lineterminator="\r\n")
-    table.writerow([harmless(name) for name in _header(columns, scores=scores)])
+    table.writerow([harmless(name) for name in _header(columns, scores=scores, judged=judged)])
     for number, line in enumerate(_lines(blocks), start=1):
-        table.writerow([harmless(cell) for cell in _cells(json.loads(line), columns, scores=scores)])
+        table.writerow([harmless(cell) for cell in _cells(json.loads(line), columns, scores=scores, judged=judged)])
         if number % _LINES == 0:
             yield _taken(sink)
     yield _taken(sink)
@@ -29,16 +33,20 @@ def harmless(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_BEGINS_FORMULA) else cell
 
 
-def _header(columns: BatchColumns, *, scores: bool) -> list[str]:
-    named = ["row", "text", "label", "score", "truncated", "error"]
+def _header(columns: BatchColumns, *, scores: bool, judged: bool) -> list[str]:
+    named = ["row", "text", "label", "score", "truncated", "error", *(["expected", "loss"] if judged else [])]
     several = ["labels"] if columns.several else []
     tasks = [f"{task}.{part}" for task in columns.tasks for part in ("label", "score")]
     return [*named, *several, *tasks, *([f"score.{label}" for label in columns.labels] if scores else [])]
 
 
-def _cells(answer: dict[str, Any], columns: BatchColumns, *, scores: bool) -> list[Any]:
+def _cells(answer: dict[str, Any], columns: BatchColumns, *, scores: bool, judged: bool) -> list[Any]:
     cells = [answer["row"], answer["text"], answer.get("label"), answer.get("score"), answer.get("truncated")]
     cells.append((answer.get("error") or {}).get("code"))
+    if judged:
+        expected = answer["expected"]
+        cells.append(json.dumps(expected, ensure_ascii=False) if isinstance(expected, list) else expected)
+        cells.append(answer.get("loss"))
     if columns.several:
         cells.append(json.dumps(answer.get("labels", []), ensure_ascii=False))
     for task in columns.tasks:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.ids import new_id
 from app.schemas.batches import BATCH_ENDED, BatchColumns, BatchOptions
+from app.schemas.evaluations import Judging
 from app.store import tables
 from app.store.engine import clock, now_plus
 from app.store.errands import MOST_LOSSES, ErrandClaim, Errands, ended, queued
@@ -46,9 +47,14 @@ class Beat:
 
 
 def submit(
-    session: Session, batch_id: str, options: BatchOptions, version: tables.ModelVersion, texts: Texts
+    session: Session,
+    batch_id: str,
+    options: BatchOptions,
+    version: tables.ModelVersion,
+    texts: Texts,
+    judging: Judging | None = None,
 ) -> BatchPrediction:
-    """Put a batch into the queue; it exists once the transaction commits."""
+    """Put a batch into the queue; it exists once the transaction commits. ``judging`` makes it an evaluation."""
     row = BatchPrediction(
         id=batch_id,
         status="queued",
@@ -65,11 +71,22 @@ def submit(
         rows_done=0,
         lost_count=0,
         columns=columns_of(version).model_dump(mode="json"),
+        judging=None if judging is None else judging.model_dump(mode="json"),
     )
     session.add(row)
     session.flush()
     _tell_status(session, row, None, CLIENT)
     return row
+
+
+def judgings(
+    session: Session, name: str, version: int, limit: int, cursor: str | None = None
+) -> tuple[list[BatchPrediction], str | None]:
+    """List the evaluations of a version, newest first, as ``page`` does."""
+    table = BatchPrediction
+    return _QUEUE.page(
+        session, limit, cursor, table.model_name == name, table.version == version, table.judging.is_not(None)
+    )
 
 
 def new_batch_id() -> str:
@@ -159,11 +176,12 @@ def fail(session: Session, claim: ErrandClaim, error: Mapping[str, Any]) -> bool
     return True
 
 
-def succeed(session: Session, claim: ErrandClaim) -> bool:
+def succeed(session: Session, claim: ErrandClaim, judgement: Mapping[str, Any] | None = None) -> bool:
     """End the batch as ``succeeded``; False when the claim has fallen or rows are missing."""
     row = _QUEUE.held(session, claim)
     if row is None or row.rows_done != row.rows:
         return False
+    row.judgement = None if judgement is None else dict(judgement)
     _end(session, row, "succeeded", f"All {row.rows} rows are classified.", actor=str(row.lease_owner))
     return True
 

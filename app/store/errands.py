@@ -37,10 +37,12 @@ class Errands(Generic[RowT]):
         """Find an errand."""
         return session.get(self._table, errand_id)
 
-    def page(self, session: Session, limit: int, cursor: str | None = None) -> tuple[list[RowT], str | None]:
+    def page(
+        self, session: Session, limit: int, cursor: str | None = None, *wanted: ColumnElement[bool]
+    ) -> tuple[list[RowT], str | None]:
         """List errands, newest first, and the cursor of the next page; raises Unprocessable ``invalid-cursor``."""
         table = self._table
-        query = select(table).order_by(table.created_at.desc(), table.id.desc())
+        query = select(table).where(*wanted).order_by(table.created_at.desc(), table.id.desc())
         if cursor is not None:
             query = query.where(cursors.older(table.created_at, table.id, cursor))
         rows = list(session.scalars(query.limit(limit + 1)))

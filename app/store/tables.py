@@ -132,6 +132,8 @@ class BatchPrediction(Errand, Base):
     lost_count: Mapped[int] = mapped_column(default=0)  # workers lost in a row without a chunk between
     cancel_requested_at: Mapped[datetime | None]
     columns: Mapped[dict[str, Any]]  # BatchColumns: what the version's answers have, for CSV
+    judging: Mapped[dict[str, Any] | None]  # Judging: of an evaluation, what its answers are judged by
+    judgement: Mapped[dict[str, Any] | None]  # Judgement: what came out of it
 
     __table_args__ = (
         CheckConstraint("status in ('queued','running','succeeded','failed','cancelled')", name="status"),

@@ -220,6 +220,7 @@ def test_a_row_that_is_refused_does_not_cost_the_others() -> None:
         top_k, return_all_scores = None, False
 
     with ThreadPoolExecutor(2) as pool:
-        answers = batch_child.Asker(Strict(), Order()).all(["a", "too long", "b"], pool)  # type: ignore[arg-type]
+        rows = [{"text": text} for text in ("a", "too long", "b")]
+        answers = batch_child.Asker(Strict(), Order(), None).all(rows, pool)  # type: ignore[arg-type]
     assert [answer.get("label") for answer in answers] == ["a", None, "a"]
     assert answers[1]["error"]["code"] == "too-many-tokens"

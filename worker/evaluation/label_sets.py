@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from app.schemas.metrics import ClassScores, Evaluation
+from app.schemas.metrics import Evaluation
 from app.serving.decision import EVEN, Logits, each_probability
 from worker.batch import Batch
+from worker.evaluation.marks import MarkCounts, score_marks
 
 Truth = NDArray[np.bool_]
 
@@ -51,38 +52,9 @@ def score_sets(
     cross-entropy, the mean over all labels of all rows, whatever the temperature.
     """
     given = each_probability(logits, temperature) >= np.asarray(thresholds)  # (rows, labels)
-    hits, given_rows, support = (given & truth).sum(axis=0), given.sum(axis=0), truth.sum(axis=0)
-    precision, recall = _ratio(hits, given_rows), _ratio(hits, support)
-    f1 = _ratio(2 * hits, given_rows + support)
     exact = logits.astype(np.float64)
     loss = float((np.logaddexp(0.0, exact) - exact * truth).mean())
-    return Evaluation(
-        split=split,
-        examples=len(truth),
-        loss=loss,
-        accuracy=float((given == truth).all(axis=1).mean()),
-        hamming_loss=float((given != truth).mean()),
-        f1_micro=float(_ratio(2 * hits.sum(), given_rows.sum() + support.sum())),
-        precision_micro=float(_ratio(hits.sum(), given_rows.sum())),
-        recall_micro=float(_ratio(hits.sum(), support.sum())),
-        f1_macro=float(f1.mean()),
-        f1_weighted=_weighted(f1, support),
-        precision_macro=float(precision.mean()),
-        precision_weighted=_weighted(precision, support),
-        recall_macro=float(recall.mean()),
-        recall_weighted=_weighted(recall, support),
-        per_class=[
-            ClassScores(
-                label=label,
-                precision=float(precision[index]),
-                recall=float(recall[index]),
-                f1=float(f1[index]),
-                support=int(support[index]),
-            )
-            for index, label in enumerate(labels)
-        ],
-        confusion_matrix=[],
-    )
+    return score_marks(MarkCounts.of_marks(truth, given), labels, split=split, loss=loss)
 
 
 def best_thresholds(logits: Logits, truth: Truth, temperature: float = 1.0) -> list[float]:
@@ -107,13 +79,3 @@ def _best_threshold(scores: NDArray[np.float64], truth: Truth) -> float:
     best = cuts[f1[cuts] >= f1[cuts].max() - 1e-12]
     middles = (ranked[best] + below[best]) / 2
     return float(middles[np.argmin(np.abs(middles - EVEN))])
-
-
-def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    numbers = np.asarray(part, dtype=np.float64)
-    return np.divide(numbers, whole, out=np.zeros_like(numbers), where=np.asarray(whole) > 0)
-
-
-def _weighted(values: NDArray[np.float64], support: NDArray[np.int64]) -> float:
-    total = int(support.sum())
-    return float(values @ support / total) if total else 0.0

@@ -1,6 +1,7 @@
 """The API in this process, on a database of its own, with requests that go through every layer."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 
 from app.api.datasets import dataset_row
 from app.artifacts.bundle import Manifest, TokenizerSettings
-from app.artifacts.store import ArtifactStore, put_bundle
+from app.artifacts.store import ArtifactStore, put_bundle, store_of
 from app.main import create_app
 from app.preflight.messages import UPLOAD, Limits, Order
 from app.preflight.parse import parse
@@ -25,6 +26,9 @@ from app.significance.answers import Answers
 from app.store import datasets, jobs, models, tables
 from app.store.engine import Database, clock
 from tests.app.api import tiny_bundle
+from worker.batches import BatchPredictor
+from worker.process import Spawner
+from worker.workspace import Workspace
 
 ROWS = [{"text": f"message {number}", "label": "ab"[number % 2]} for number in range(40)]
 BASE = "http://127.0.0.1:8000"
@@ -75,6 +79,30 @@ def dataset_id(client: TestClient, db: Database, tmp_path: Path) -> str:
     client.app.state.services.artifacts.put(key, tmp_path / "rows.jsonl")
     row = dataset_row("ds_00000000000000000000000000000001", key, accepted)
     return str(db.run(lambda session: datasets.insert(session, row)).id)
+
+
+@pytest.fixture
+def batch_worker(client: TestClient, db: Database, data_dir: Path) -> Iterator[Callable[[], None]]:
+    """How to start the part of a worker that takes batches, which really classifies."""
+    settings: Settings = client.app.state.settings.model_copy(
+        update={"poll_seconds": 0.05, "batch_chunk_rows": 2, "batch_threads": 1}
+    )
+    spawner, draining = Spawner(), threading.Event()
+    workspace = Workspace(data_dir / "work", data_dir / "logs")
+    part = BatchPredictor(
+        "wrk_1", settings, db, store_of(settings), spawner=spawner, workspace=workspace, draining=draining
+    )
+
+    def start() -> None:
+        workspace.open()
+        part.thread.start()
+
+    yield start
+    draining.set()
+    if part.thread.is_alive():
+        part.thread.join()
+        workspace.close()
+    spawner.close()
 
 
 @pytest.fixture

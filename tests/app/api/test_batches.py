@@ -3,47 +3,15 @@
 import csv
 import io
 import json
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from app.artifacts.store import store_of
-from app.settings import Settings
-from app.store.engine import Database
 from tests.app.api.problem import problem_of
-from worker.batches import BatchPredictor
-from worker.process import Spawner
-from worker.workspace import Workspace
 
 TEXTS = ["good", "=bad()", "good, good", "bad\nbad", "+good"]
-
-
-@pytest.fixture
-def worker(client: TestClient, db: Database, data_dir: Path) -> Iterator[Callable[[], None]]:
-    """How to start the part of a worker that takes batches."""
-    settings: Settings = client.app.state.settings.model_copy(
-        update={"poll_seconds": 0.05, "batch_chunk_rows": 2, "batch_threads": 1}
-    )
-    spawner, draining = Spawner(), threading.Event()
-    workspace = Workspace(data_dir / "work", data_dir / "logs")
-    part = BatchPredictor(
-        "wrk_1", settings, db, store_of(settings), spawner=spawner, workspace=workspace, draining=draining
-    )
-
-    def start() -> None:
-        workspace.open()
-        part.thread.start()
-
-    yield start
-    draining.set()
-    if part.thread.is_alive():
-        part.thread.join()
-        workspace.close()
-    spawner.close()
 
 
 @pytest.fixture
@@ -66,7 +34,7 @@ def ended(client: TestClient, batch_id: str) -> dict[str, Any]:
 
 
 def test_a_file_is_classified_row_by_row(
-    client: TestClient, send: Callable[..., Any], worker: Callable[[], None]
+    client: TestClient, send: Callable[..., Any], batch_worker: Callable[[], None]
 ) -> None:
     accepted = send(TEXTS, return_all_scores="true")
     assert accepted.status_code == 202, accepted.text
@@ -82,7 +50,7 @@ def test_a_file_is_classified_row_by_row(
     }
     early = client.get(f"/batch-predictions/{batch['id']}/results")
     assert problem_of(early) == (409, "batch-not-finished")
-    worker()
+    batch_worker()
     found = ended(client, batch["id"])
     assert (found["status"], found["progress"]["rows_done"]) == ("succeeded", 5)
 
@@ -109,7 +77,7 @@ def test_a_file_is_classified_row_by_row(
 
 
 def test_a_dataset_is_classified_by_the_version_of_that_moment(
-    client: TestClient, publish: Callable[..., int], dataset_id: str, worker: Callable[[], None]
+    client: TestClient, publish: Callable[..., int], dataset_id: str, batch_worker: Callable[[], None]
 ) -> None:
     publish(), publish()
     client.put("/models/mood/aliases/champion", json={"version": 1})
@@ -119,7 +87,7 @@ def test_a_dataset_is_classified_by_the_version_of_that_moment(
     again = client.post("/batch-predictions", json=body, headers=key)
     assert first.json()["id"] == again.json()["id"] and again.headers["idempotency-replayed"] == "true"
     client.put("/models/mood/aliases/champion", json={"version": 2})
-    worker()
+    batch_worker()
     found = ended(client, first.json()["id"])
     assert (found["status"], found["version"], found["dataset_id"]) == ("succeeded", 1, dataset_id)
     lines = client.get(found["links"]["results"]).text.splitlines()

@@ -7,6 +7,7 @@ import threading
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cli.imports import source_of
@@ -14,11 +15,15 @@ from app.cli.main import COMMANDS
 from app.cli.run import parser_of
 from app.client import Tunesmith
 from app.schemas.datasets import Dataset
+from app.schemas.evaluations import Judgement, ScoreIntervals
 from app.schemas.jobs import Job
+from app.schemas.judgements import Interval
+from app.schemas.metrics import TaskEvaluation
 from app.schemas.sources import ImportRequest
-from app.store import batches, imports
+from app.store import batches, imports, tables
 from tests.app.cli.conftest import Run
 from tests.app.live_service import LiveService, training_events
+from worker.evaluation.metrics import confusion_matrix, score
 
 
 @pytest.fixture
@@ -304,6 +309,42 @@ def test_a_batch_is_sent_followed_and_fetched(service: LiveService, run: Run, fi
     assert "The disk is full." in ran.err and "Free some space." in ran.err
     assert not (tmp_path / "answers.csv").exists()
     assert "batched:1" in run("batches").out
+
+
+def test_a_version_is_judged_on_a_dataset_and_the_scores_are_told(
+    service: LiveService, run: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    with Tunesmith(service.url) as client:
+        service.publish(client.train("judged", dataset, base_model="minilm-l6").id, "judged")
+    interval = Interval(low=0.25, high=1.0)
+    matrix = confusion_matrix(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), 2)
+    found = Judgement(
+        scores=TaskEvaluation.model_validate(
+            score(matrix, ["a", "b"], split="test", loss=0.5).model_dump(exclude={"tasks"})
+        ),
+        intervals=ScoreIntervals(resamples=1000, accuracy=interval, f1_macro=interval),
+        refused=2,
+    )
+
+    def work() -> None:
+        while (claim := service.do(batches.claim_next, owner="wrk_1", lease_seconds=60)) is None:
+            pass
+        chunk = {"batch_id": claim.id, "number": 0, "attempt": 1, "bytes": 1, "sha256": "", "artifact_key": "k"}
+        service.do(batches.commit_chunk, claim, tables.BatchChunk(rows=4, **chunk), rows_per_second=1.0)
+        assert service.do(batches.succeed, claim, found.model_dump(mode="json"))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    ran = run("evaluate", "judged", dataset.id)
+    worker.join()
+    assert ran.status == 0, ran.err
+    assert "judged:1" in ran.out and "4 rows, split test" in ran.out
+    assert "accuracy 0.750 (95 %: 0.250 to 1.000)" in ran.out
+    assert "2 rows are too long" in ran.out
+    assert run("evaluate", "judged@nobody", dataset.id).status == 2
+    assert run("evaluate", "judged", tmp_path / "none.csv").status == 2
+    assert run("evaluate", "judged", dataset.id, "--split", "dev").status == 2
+    assert run("evaluate", "judged:7", dataset.id).status == 4
 
 
 def test_promotion_from_the_command_line(
