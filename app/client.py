@@ -33,6 +33,7 @@ from app.schemas.predictions import PredictRequest, PredictResponse, Prefer
 from app.schemas.promotions import AliasMoved, AliasPolicy, Promotion, PromotionPolicy, RolledBack
 from app.schemas.retention import PruneResult
 from app.schemas.sources import Import, ImportRequest
+from app.schemas.traffic import AliasTraffic, TrafficWish
 from app.transport import ApiError, ClientError, Misconfigured, Transport, Unreachable, pauses
 
 __all__ = ["ApiError", "ClientError", "Misconfigured", "Tunesmith", "Unreachable"]
@@ -319,6 +320,21 @@ class Tunesmith:
         answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}/policy", json=wish)
         return AliasPolicy.model_validate_json(answer.content)
 
+    def traffic(self, name: str, alias: str) -> AliasTraffic:
+        """Get how the calls of an alias are split; raises ApiError ``traffic-not-found`` where they are not."""
+        return self._get(AliasTraffic, f"/models/{name}/aliases/{alias}/traffic")
+
+    def set_traffic(self, name: str, alias: str, wish: TrafficWish | Mapping[str, Any]) -> AliasTraffic:
+        """Split the calls of an alias; what was said before is replaced."""
+        body = TrafficWish.model_validate(wish).model_dump(mode="json", exclude_unset=True)
+        answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}/traffic", json=body)
+        return AliasTraffic.model_validate_json(answer.content)
+
+    def clear_traffic(self, name: str, alias: str, *, reason: str | None = None) -> None:
+        """Let the version that an alias names answer all its calls again."""
+        params = {} if reason is None else {"reason": reason}
+        self._transport.send("DELETE", f"/models/{name}/aliases/{alias}/traffic", params=params)
+
     def delete_policy(self, name: str, alias: str) -> None:
         """Let an alias name any version again."""
         self._transport.send("DELETE", f"/models/{name}/aliases/{alias}/policy")
@@ -331,11 +347,20 @@ class Tunesmith:
         top_k: int | None = None,
         return_all_scores: bool = False,
         prefer: Prefer | None = None,
+        routing_key: str | None = None,
     ) -> PredictResponse:
-        """Classify texts with NAME, NAME@ALIAS or NAME:VERSION."""
+        """Classify texts with NAME, NAME@ALIAS or NAME:VERSION.
+
+        Where an alias has a canary, the same ``routing_key`` is answered by the same version.
+        """
         texts = inputs if isinstance(inputs, str) else list(inputs)
         request = PredictRequest(
-            model=model, inputs=texts, top_k=top_k, return_all_scores=return_all_scores, prefer=prefer
+            model=model,
+            inputs=texts,
+            top_k=top_k,
+            return_all_scores=return_all_scores,
+            prefer=prefer,
+            routing_key=routing_key,
         )
         # Asking twice changes nothing, so there is nothing for the service to remember.
         answer = self._transport.send(

@@ -65,6 +65,11 @@ MODEL_NAMES_BEHIND = Gauge(
     "1 for each name that means a refused version and is answered by an older.",
     ["name"],
 )
+CANARY_CALLS = Counter(
+    "tunesmith_canary_calls_total",
+    "Calls that fell to a canary: answered by it, or by what the alias names as it is not loaded (fallback).",
+    ["model", "alias", "version", "outcome"],
+)
 MODEL_LOAD_SECONDS = Histogram(
     "tunesmith_model_load_seconds", "Fetch, check, load and warm-up of one version.", buckets=_REQUEST_BUCKETS
 )

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from app.api import examples
@@ -11,6 +11,7 @@ from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep
 from app.api.idempotency import Answer, Once
 from app.api.model_resource import describe_alias, describe_move, describe_policy
 from app.api.models import Name
+from app.api.preconditions import IfMatch, IfNoneMatch, etag, expected_revision
 from app.api.problems import documented
 from app.errors import Conflict, NotFound, PreconditionFailed, Unavailable, Unprocessable
 from app.preflight.jobs import fingerprint
@@ -25,18 +26,6 @@ from app.store.promotions import ANONYMOUS, Note
 router = APIRouter(tags=["Models"], route_class=StrictRoute)
 
 AliasOf = Annotated[str, Path(description="The alias.", examples=["champion"])]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        max_length=100,
-        description="The ETag you have seen: the move happens only if nobody moved the alias since; else 412.",
-        examples=['"7"'],
-    ),
-]
-IfNoneMatch = Annotated[
-    str | None, Header(alias="If-None-Match", max_length=100, description="`*`: only if the alias is not set yet.")
-]
 
 
 @router.get(
@@ -62,7 +51,7 @@ def get_alias(name: Name, alias: AliasOf, services: ServicesDep, response: Respo
         row = models.get_alias(session, name, alias)
     if row is None:
         raise _alias_not_found(name)
-    response.headers["ETag"] = _etag(row)
+    response.headers["ETag"] = etag(row.revision)
     return describe_alias(row)
 
 
@@ -87,9 +76,9 @@ def put_alias(
     with a `reason` moves all the same, and the history tells so. With `If-Match` the move is a compare-and-set: of two
     that move at once, one gets 412.
     """
-    expected = _expected(if_match, if_none_match)
+    expected = expected_revision(if_match, if_none_match)
     row = _mover(services).move(name, alias, move, expected_revision=expected, actor=actor_of(services))
-    response.headers["ETag"] = _etag(row)
+    response.headers["ETag"] = etag(row.revision)
     return describe_alias(row)
 
 
@@ -102,7 +91,7 @@ def put_alias(
 )
 def delete_alias(name: Name, alias: AliasOf, services: ServicesDep, if_match: IfMatch = None) -> None:
     """Remove an alias; the version it named stays."""
-    expected = _expected(if_match, None)
+    expected = expected_revision(if_match, None)
     note = Note(actor=actor_of(services), kind="remove")
     removed = services.database.run(lambda session: models.delete_alias(session, name, alias, expected, note))
     if not removed:
@@ -208,7 +197,7 @@ def roll_back_alias(
 
     With `If-Match` only if nobody moved it since, so that two who roll back at once go back once.
     """
-    expected = _expected(if_match, None)
+    expected = expected_revision(if_match, None)
     once = Once(
         services.database, key, f"POST /models/{name}/aliases/{alias}/rollback", fingerprint([if_match, reason])
     )
@@ -219,7 +208,7 @@ def roll_back_alias(
             session, name, alias, expected_revision=expected, actor=actor_of(services), reason=reason
         )
         body = RolledBack(**describe_alias(row).model_dump(), rolled_back_from=before)
-        return Answer(200, body.model_dump(mode="json"), {"ETag": _etag(row)})
+        return Answer(200, body.model_dump(mode="json"), {"ETag": etag(row.revision)})
 
     return once.answer(work).response()
 
@@ -258,30 +247,6 @@ def _no_policy(name: str, alias: str) -> NotFound:
         code="policy-not-found",
         remedy="Set one with PUT /models/{name}/aliases/{alias}/policy.",
     )
-
-
-def _expected(if_match: str | None, if_none_match: str | None) -> int | None:
-    """Read the precondition: a revision, 0 for an alias that must not exist, or None for no condition."""
-    if if_none_match is not None:
-        if if_none_match.strip() != "*":
-            raise _bad_precondition("If-None-Match", "Only If-None-Match: * makes sense here.")
-        return 0
-    if if_match is None:
-        return None
-    if if_match.strip() == "*":
-        return models.ANY_REVISION
-    revision = if_match.strip().removeprefix("W/").strip('"')
-    if not revision.isdecimal() or len(revision) > 9:
-        raise _bad_precondition("If-Match", "Send the ETag as it was answered.")
-    return int(revision)
-
-
-def _bad_precondition(header: str, remedy: str) -> PreconditionFailed:
-    return PreconditionFailed(f"{header} is not an ETag of this alias.", code="invalid-precondition", remedy=remedy)
-
-
-def _etag(row: tables.ModelAlias) -> str:
-    return f'"{row.revision}"'
 
 
 def _alias_not_found(name: str) -> NotFound:

@@ -18,7 +18,10 @@ HEADERS: dict[str, Document] = {
         "description": "The address of what was made.",
         "example": "/jobs/job_019302f4c8d27c31a3b1f0e4d5c6b7a8",
     },
-    "ETag": {"description": "The revision of the alias, for `If-Match`; the hash of an archive.", "example": '"7"'},
+    "ETag": {
+        "description": "The revision of the alias or its traffic, for `If-Match`; the hash of an archive.",
+        "example": '"7"',
+    },
     "Content-Disposition": {
         "description": "The name to save it under.",
         "example": 'attachment; filename="customer-messages-v1.zip"',
@@ -58,6 +61,8 @@ _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "oip_infer_version": ("X-Model-Version", "Inference-Header-Content-Length"),
     "get_alias": ("ETag",),
     "put_alias": ("ETag",),
+    "get_traffic": ("ETag",),
+    "put_traffic": ("ETag", "Idempotency-Replayed"),
     "roll_back_alias": ("ETag", "Idempotency-Replayed"),
     "predict": ("X-Model-Version", "Server-Timing"),
     "predict_with_model": ("X-Model-Version", "Server-Timing"),

@@ -120,6 +120,14 @@ PRUNE: dict[str, Any] = {
     "do": {"summary": "Keep the newest five", "value": {"keep_last": 5}},
 }
 
+TRAFFIC: dict[str, Any] = {
+    "canary": {"summary": "Let version 4 answer a tenth", "value": {"canary": {"version": 4, "percent": 10}}},
+    "more": {
+        "summary": "More of them, and why",
+        "value": {"canary": {"version": 4, "percent": 50}, "reason": "Nobody complained in a week."},
+    },
+}
+
 CHECK: dict[str, Any] = {"version": {"summary": "May version 3 serve?", "value": {"version": 3}}}
 
 POLICY: dict[str, Any] = {

@@ -64,6 +64,7 @@ def describe_move(row: tables.AliasMove) -> AliasMoved:
             "forced": row.forced,
             "reason": row.reason,
             "checks": row.checks,
+            "traffic": row.traffic,
         }
     )
 

@@ -1,6 +1,7 @@
 """Predictions over HTTP; the hot path: one parse, one validation, no SQL, no thread of its own."""
 
 import time
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request, Response
@@ -11,6 +12,7 @@ from app.api.deadline import DeadlineMs, arrival_of, deadline_of
 from app.api.departure import unless_gone
 from app.api.deps import Services, ServicesDep
 from app.api.problems import documented
+from app.api.routing import RoutingKeyHeader, caller_of
 from app.errors import (
     AppError,
     DeadlineExceeded,
@@ -67,6 +69,7 @@ async def predict(
     body: Annotated[PredictRequest, Body(openapi_examples=examples.PREDICT)],
     services: ServicesDep,
     _deadline: DeadlineMs = None,
+    _key: RoutingKeyHeader = None,
 ) -> Response:
     """Classify one text or several with a version of a model: `name`, `name@alias` or `name:version`.
 
@@ -96,6 +99,7 @@ async def predict_with_model(
     body: Annotated[PredictInputs, Body(openapi_examples=examples.PREDICT_NAMED)],
     services: ServicesDep,
     _deadline: DeadlineMs = None,
+    _key: RoutingKeyHeader = None,
 ) -> Response:
     """Do as `POST /predict` does, with the model in the path."""
     named = PredictRequest.model_construct(
@@ -104,6 +108,7 @@ async def predict_with_model(
         top_k=body.top_k,
         return_all_scores=body.return_all_scores,
         prefer=body.prefer,
+        routing_key=body.routing_key,
     )
     return await _predict(request, services, named)
 
@@ -113,7 +118,9 @@ async def answered(request: Request, services: Services, wanted: PredictRequest)
     try:
         deadline = deadline_of(request)
         _check_size(wanted.inputs, services.settings)
-        asked = services.predictions.predict(wanted, arrived=arrival_of(request), deadline=deadline)
+        asked = services.predictions.predict(
+            wanted, arrived=arrival_of(request), deadline=deadline, caller=partial(caller_of, request, wanted)
+        )
         return await unless_gone(request, asked)
     except AppError as error:
         # The reference is a client's word: only names that exist may become label values.

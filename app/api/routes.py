@@ -21,6 +21,7 @@ from app.api import (
     predictions,
     reports,
     serving,
+    traffic,
 )
 from app.api.body import Handler
 from app.api.facades import hugging_face, open_inference, tei
@@ -36,6 +37,7 @@ PARTS: tuple[APIRouter, ...] = (
     artifacts.router,
     models.router,
     aliases.router,
+    traffic.router,
     diffs.router,
     archives.router,
     evaluations.router,

@@ -4,7 +4,8 @@ from fastapi import APIRouter
 
 from app.api.body import StrictRoute
 from app.api.deps import ServicesDep
-from app.schemas.serving import Batching, BatchTrial, LoadedModel, Queue, Serving
+from app.schemas.serving import Batching, BatchTrial, LoadedModel, Queue, ServedSplit, Serving
+from app.serving.canaries import Split
 from app.serving.loaded import LoadedVersion
 
 router = APIRouter(tags=["Service"], route_class=StrictRoute)
@@ -25,7 +26,26 @@ async def get_serving(services: ServicesDep) -> Serving:
         longest_seconds=settings.serve_queue_ms / 1000,
         most_texts=settings.serve_queue_items,
     )
-    return Serving(threads=batcher.threads, queue=queue, versions=[_loaded(held) for held in services.pool.loaded()])
+    return Serving(
+        threads=batcher.threads,
+        queue=queue,
+        versions=[_loaded(held) for held in services.pool.loaded()],
+        splits=[_split(split) for split in services.pool.canaries.standing()],
+    )
+
+
+def _split(split: Split) -> ServedSplit:
+    waiting = "waiting" if split.refused is None else "refused"
+    return ServedSplit(
+        model=split.model,
+        alias=split.alias,
+        version=split.version,
+        tried=split.canary,
+        role="canary",
+        percent=split.percent,
+        state="loaded" if split.is_loaded else waiting,
+        code=None if split.is_loaded else split.refused,
+    )
 
 
 def _loaded(held: LoadedVersion) -> LoadedModel:

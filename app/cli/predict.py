@@ -24,6 +24,10 @@ def predict(
         Prefer | None,
         typer.Option(help="Which format is to answer: speed or accuracy; by default the one that the job chose."),
     ] = None,
+    routing_key: Annotated[
+        str | None,
+        typer.Option(help="Who asks: an alias with a canary answers the same key by the same version."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Classify texts with a model."""
@@ -31,7 +35,7 @@ def predict(
     if not inputs:
         raise typer.BadParameter("there is no text to classify")
     with connect(context) as service:
-        answer = service.predict(model, inputs, return_all_scores=all_scores, prefer=prefer)
+        answer = service.predict(model, inputs, return_all_scores=all_scores, prefer=prefer, routing_key=routing_key)
     if as_json:
         print_json(answer)
     else:

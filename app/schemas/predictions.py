@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.schemas.base import Resource, StrictModel
 from app.schemas.jobs import ServedFormat
+from app.schemas.traffic import RoutingKey
 
 Prefer = Literal["speed", "accuracy"]
 
@@ -26,6 +27,9 @@ class PredictInputs(StrictModel):
     """Which format of the version is to answer. speed: the fastest that passed its accuracy gate; accuracy: onnx, which
     computes in fp32 as the trained model does; null: the one that its job chose. A format that cannot be loaded is
     replaced by the one its job chose."""
+    routing_key: RoutingKey | None = None
+    """Who asks, in a word of your own, such as the id of an account: where an alias has a canary, the same key is
+    answered by the same version. It is hashed and not kept. null: the header ``X-Routing-Key``, else chance decides."""
 
 
 class PredictRequest(PredictInputs):

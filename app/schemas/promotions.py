@@ -8,6 +8,7 @@ from pydantic import Field
 from app.schemas.base import LabelName, Resource, StrictModel
 from app.schemas.judgements import BaselineName, PairedComparison
 from app.schemas.models import Alias
+from app.schemas.traffic import Traffic
 
 Metric = Literal[
     "accuracy",
@@ -25,7 +26,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 CheckName = Literal[
     "metric-floor", "class-floor", "not-worse-than-current", "beats-baseline", "export-verified", "latency"
 ]
-MoveKind = Literal["move", "rollback", "remove"]
+MoveKind = Literal["move", "rollback", "remove", "traffic"]
 
 
 class MetricFloor(StrictModel):
@@ -171,7 +172,8 @@ class AliasMoved(Resource):
     at: datetime
     """When."""
     kind: MoveKind
-    """move: it was pointed at a version. rollback: back at an earlier one, unchecked. remove: it was deleted."""
+    """move: it was pointed at a version. rollback: back at an earlier one, unchecked. remove: it was deleted.
+    traffic: it stayed, and its calls were split in another way."""
     from_version: int | None
     """What it named before; null: nothing."""
     to_version: int | None
@@ -184,3 +186,5 @@ class AliasMoved(Resource):
     """Why, if that was said."""
     checks: list[Check]
     """What the policy found then."""
+    traffic: Traffic | None = None
+    """How its calls have been split since, where this changed that; null: as before."""

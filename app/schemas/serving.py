@@ -1,5 +1,7 @@
 """How this process serves: what waits, what is loaded, and how its batches were chosen."""
 
+from typing import Literal
+
 from app.schemas.base import Resource
 from app.schemas.jobs import ServedFormat
 
@@ -60,6 +62,28 @@ class LoadedModel(Resource):
     """How its texts are put into batches."""
 
 
+class ServedSplit(Resource):
+    """How the calls of an alias are split in this process."""
+
+    model: str
+    """The model."""
+    alias: str
+    """The alias."""
+    version: int
+    """The version that it names."""
+    tried: int
+    """The version that is tried beside it."""
+    role: Literal["canary"]
+    """canary: it answers a part of the calls."""
+    percent: float
+    """How much of the calls."""
+    state: Literal["loaded", "waiting", "refused"]
+    """loaded: it has its part of the calls. waiting: it is not loaded, here or not yet, and ``version`` answers alone.
+    refused: it cannot be loaded, and ``version`` answers alone."""
+    code: str | None
+    """Why it is refused."""
+
+
 class Serving(Resource):
     """How one API process serves."""
 
@@ -69,3 +93,5 @@ class Serving(Resource):
     """What waits for them."""
     versions: list[LoadedModel]
     """What is in memory, the longest unused first."""
+    splits: list[ServedSplit]
+    """How the calls of aliases with a canary are split."""

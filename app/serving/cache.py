@@ -1,7 +1,7 @@
 """The versions in memory under a limit of bytes: the longest unused ones go first, one in use never."""
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Set
 
 from app.errors import Unavailable
 from app.logging import get_logger
@@ -24,7 +24,7 @@ class Cache:
         self._held: OrderedDict[Key, LoadedVersion] = OrderedDict()
         self.bytes = 0
         """Of all formats of all versions together."""
-        self.pinned: Collection[tuple[str, int]] = frozenset()
+        self.pinned: Set[tuple[str, int]] = frozenset()
         """Versions that go last: only when nothing else is left to go."""
 
     def __contains__(self, key: Key) -> bool:

@@ -16,10 +16,12 @@ from app.errors import AppError, JobFailure, NotFound, Unavailable
 from app.logging import get_logger
 from app.schemas.predictions import Prefer
 from app.serving.cache import Cache, Key
+from app.serving.canaries import Caller, Canaries
 from app.serving.loaded import LoadedVersion
 from app.serving.loader import Loader, Source
 from app.serving.memory import trim_memory
 from app.serving.registry import Meaning, RegistryView
+from app.serving.trials import Trials
 from app.settings import MIB, Settings
 from app.store.engine import Database
 from app.telemetry import MODEL_CACHE_LOADS, MODEL_LOAD_SECONDS, MODEL_NAMES_BEHIND
@@ -79,6 +81,7 @@ class Pool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._preload_until = 0.0
         self._registry = RegistryView(database, settings.registry_refresh_seconds, self._tell_loop)
+        self.canaries = Canaries(self._registry, Trials(self._at_hand, self._get, self._spawn), self._is_loaded)
 
     def start(self) -> None:
         """Begin to load the versions that pinned aliases name, and to follow names that move."""
@@ -96,13 +99,22 @@ class Pool:
         self._cache.clear()
 
     @asynccontextmanager
-    async def use(self, reference: str, prefer: Prefer | None = None) -> AsyncIterator[LoadedVersion]:
+    async def use(
+        self, reference: str, prefer: Prefer | None = None, caller: Caller | None = None
+    ) -> AsyncIterator[LoadedVersion]:
         """Hold the version that ``reference`` means for the time of one call, in the format that ``prefer`` asks for.
+
+        Where calls are split, it may be the canary for a ``caller``; without one it is what the alias names.
 
         Raises NotFound for a name, alias or number that does not exist, Unavailable ``damaged-bundle``,
         ``unloadable-model``, ``golden-mismatch`` or ``model-too-large`` when no version can answer.
         """
-        version = await self._answering(await self._meaning(reference), prefer)
+        meaning = await self._meaning(reference)
+        version = None
+        if meaning.traffic is not None and caller is not None:
+            version = self.canaries.choose(meaning, prefer, caller)
+        if version is None:
+            version = await self._answering(meaning, prefer)
         version.users += 1
         try:
             yield version
@@ -120,12 +132,24 @@ class Pool:
             if holder.refused is not None
         ]
         behind += [f"{name} is pinned and not loaded ({reason})" for name, reason in list(self._unpinned.items())]
+        behind += self.canaries.behind()
         preloading = time.monotonic() < self._preload_until
         return Standing(len(self._cache), self._cache.bytes, self._limit, preloading, behind)
 
     def loaded(self) -> list[LoadedVersion]:
         """Give what is loaded, the longest unused first; may be asked from any thread."""
         return self._cache.versions()
+
+    def _at_hand(self, model: str, number: int, prefer: Prefer | None) -> tuple[LoadedVersion | None, bool]:
+        """Give a version if it is loaded, and whether it is so in the format that ``prefer`` asks for."""
+        source = self._loader.known(model, number)
+        if source is None:
+            return None, False
+        wanted, usual = ((model, number, source.formats[wish]) for wish in (prefer, None))
+        version = self._cache.get(wanted)
+        if version is not None:
+            return version, True
+        return self._cache.get(usual), wanted != usual and self._refusal(wanted) is not None
 
     async def _meaning(self, reference: str) -> Meaning:
         try:
@@ -313,7 +337,8 @@ class Pool:
                 self._move(name, meaning, holder)
         names = {meaning.name for meaning in pinned}
         self._unpinned = {name: reason for name, reason in self._unpinned.items() if name in names}
-        self._cache.pinned = {(holder.model, holder.version) for name, holder in self._holders.items() if name in names}
+        pins = {(holder.model, holder.version) for name, holder in self._holders.items() if name in names}
+        self._cache.pinned = pins | self.canaries.follow(self._holders, names)
         new = [meaning for meaning in pinned if meaning.name not in self._holders]
         if new and time.monotonic() >= self._preload_until and "preload" not in self._under_way:
             self._spawn(self._once("preload", lambda: self._preload(new)))

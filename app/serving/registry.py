@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from app.errors import AppError, NotFound, nearest
 from app.logging import get_logger
+from app.schemas.traffic import Traffic
 from app.store import models
 from app.store.engine import Database
 
@@ -28,6 +29,10 @@ class Meaning:
     version: int
     name: str | None
     """The reference, where it is one that may mean another version later; None for NAME:VERSION."""
+    alias: str = ""
+    """The alias, where its calls are split."""
+    traffic: Traffic | None = None
+    """How its calls are split; None: they are not."""
 
 
 class RegistryView:
@@ -76,8 +81,14 @@ class RegistryView:
         for name, entry in sorted(self._entries.items()):
             for alias, version in entry["aliases"].items():
                 if alias in aliases:
-                    # A plain name means its champion: one and the same.
-                    yield Meaning(name, version, name if alias == CHAMPION else f"{name}@{alias}")
+                    yield Meaning(name, version, _name_of(name, alias))
+
+    def splits(self) -> Iterator[Meaning]:
+        """Give what those aliases mean whose calls are split."""
+        for name, entry in sorted(self._entries.items()):
+            for alias, split in entry["traffic"].items():
+                if alias in entry["aliases"]:
+                    yield Meaning(name, entry["aliases"][alias], _name_of(name, alias), alias, split)
 
     def resolve(self, reference: str) -> Meaning:
         """Give the model and version that NAME, NAME@ALIAS or NAME:VERSION means. Raises NotFound.
@@ -100,10 +111,14 @@ class RegistryView:
                 )
             return Meaning(name, number, None)
         if match["alias"] is None:
-            return Meaning(name, entry["aliases"].get(CHAMPION, entry["newest"]), name)
+            # A split without its alias is what was read between two changes: the alias has just been removed.
+            split = entry["traffic"].get(CHAMPION)
+            return Meaning(name, entry["aliases"].get(CHAMPION, entry["newest"]), name, CHAMPION, split)
         if match["alias"] not in entry["aliases"]:
             raise self._unknown_alias(name, match["alias"], entry)
-        return Meaning(name, entry["aliases"][match["alias"]], name if match["alias"] == CHAMPION else reference)
+        alias = match["alias"]
+        split = entry["traffic"].get(alias)
+        return Meaning(name, entry["aliases"][alias], name if alias == CHAMPION else reference, alias, split)
 
     def _unknown_model(self, reference: str) -> NotFound:
         meant = nearest(reference.partition("@")[0].partition(":")[0], self._entries)
@@ -130,3 +145,8 @@ class RegistryView:
             except Exception:  # the thread must outlive any fault: nobody would start it again
                 log.exception("The registry could not be read")
             self._renewed()
+
+
+def _name_of(model: str, alias: str) -> str:
+    """Name what an alias is called by; a plain name means its champion: one and the same."""
+    return model if alias == CHAMPION else f"{model}@{alias}"

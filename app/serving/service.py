@@ -9,6 +9,7 @@ import numpy as np
 
 from app.schemas.predictions import PredictRequest, PredictResponse, Timing
 from app.serving.batcher import Batcher
+from app.serving.canaries import Caller, nobody
 from app.serving.loaded import LoadedVersion
 from app.serving.long_texts import refuse_long
 from app.serving.pool import Pool
@@ -39,16 +40,22 @@ class PredictionService:
         self._tokenizing.shutdown()
 
     async def predict(
-        self, request: PredictRequest, *, arrived: float | None = None, deadline: float | None = None
+        self,
+        request: PredictRequest,
+        *,
+        arrived: float | None = None,
+        deadline: float | None = None,
+        caller: Caller = nobody,
     ) -> PredictResponse:
         """Classify the texts of a request, in their order.
 
-        It arrived and is to be answered until ``deadline`` by ``time.perf_counter``. Raises NotFound, Unprocessable,
+        It arrived and is to be answered until ``deadline`` by ``time.perf_counter``. ``caller`` tells who asks, where
+        calls are split. Raises NotFound, Unprocessable,
         Overloaded, DeadlineExceeded, Unavailable.
         """
         arrived = time.perf_counter() if arrived is None else arrived
         texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
-        async with self._pool.use(request.model, request.prefer) as version:
+        async with self._pool.use(request.model, request.prefer, caller) as version:
             begun = time.perf_counter()
             encoded = await self._encode(version, texts)
             refuse_long(encoded, version.predictor.encoder, alone=isinstance(request.inputs, str))

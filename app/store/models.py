@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from app.errors import NotFound, PreconditionFailed, nearest
 from app.ids import new_id
 from app.schemas.base import Resource
-from app.store import attempts, claims, cursors, promotions
+from app.schemas.traffic import Traffic
+from app.store import attempts, claims, cursors, promotions, traffic
 from app.store.attempts import LeaseLost
 from app.store.claims import Claim
 from app.store.engine import clock, upsert
@@ -30,6 +31,8 @@ class Entry(TypedDict):
     aliases: dict[str, int]
     deleted: set[int]
     """Numbers below ``newest`` whose versions are gone."""
+    traffic: dict[str, Traffic]
+    """How calls are split, by alias; those that are not split are absent."""
 
 
 def register_version(
@@ -155,7 +158,7 @@ def set_alias(
 ) -> ModelAlias:
     """Point an alias at a version; with ``expected_revision`` (0: not set yet) only if nobody moved it meanwhile.
 
-    A move is recorded with ``note``; to name the same version again is no move.
+    A move is recorded with ``note``; to name the same version again is no move. It ends what is tried beside the alias.
     Raises NotFound ``model-not-found`` or ``version-not-found``, PreconditionFailed ``alias-moved``.
     """
     model, row = _locked_alias(session, name, alias, expected_revision)
@@ -165,7 +168,9 @@ def set_alias(
         return row
     at = model.updated_at = clock(session)
     model.revision += 1
-    promotions.record(session, model, alias, note, before=None if row is None else row.version, after=version)
+    left = traffic.follow_move(session, model, alias, note.actor)
+    before = None if row is None else row.version
+    promotions.record(session, model, alias, note, before=before, after=version, traffic=left)
     if row is None:
         row = ModelAlias(model_name=name, alias=alias)
         session.add(row)
@@ -181,10 +186,11 @@ def delete_alias(
     model, row = _locked_alias(session, name, alias, expected_revision)
     if row is None:
         return False
-    session.execute(delete(ModelAlias).where(ModelAlias.model_name == name, ModelAlias.alias == alias))
     model.revision += 1
     model.updated_at = clock(session)
-    promotions.record(session, model, alias, note, before=row.version, after=None)
+    left = traffic.remove(session, model, alias)
+    session.execute(delete(ModelAlias).where(ModelAlias.model_name == name, ModelAlias.alias == alias))
+    promotions.record(session, model, alias, note, before=row.version, after=None, traffic=left)
     return True
 
 
@@ -216,10 +222,12 @@ def expect(session: Session, name: str, alias: str, expected_revision: int | Non
 
 
 def registry_snapshot(session: Session) -> dict[str, Entry]:
-    """Read what serving needs of all models, in two queries; a third one where versions were deleted."""
+    """Read what serving needs of all models, in three queries; a fourth one where versions were deleted."""
     name, number = ModelVersion.model_name, ModelVersion.version
     numbers = session.execute(select(name, func.max(number), func.count()).group_by(name)).all()
-    snapshot: dict[str, Entry] = {row[0]: {"newest": row[1], "aliases": {}, "deleted": set()} for row in numbers}
+    snapshot: dict[str, Entry] = {
+        row[0]: {"newest": row[1], "aliases": {}, "deleted": set(), "traffic": {}} for row in numbers
+    }
     thinned = [row[0] for row in numbers if row[2] < row[1]]
     for model in thinned:
         snapshot[model]["deleted"] = set(range(1, snapshot[model]["newest"]))
@@ -229,4 +237,7 @@ def registry_snapshot(session: Session) -> dict[str, Entry]:
     for row in session.execute(select(ModelAlias.model_name, ModelAlias.alias, ModelAlias.version)):
         if row.model_name in snapshot:
             snapshot[row.model_name]["aliases"][row.alias] = row.version
+    for (model, alias), split in traffic.of_all(session).items():
+        if model in snapshot:
+            snapshot[model]["traffic"][alias] = split
     return snapshot

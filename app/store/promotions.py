@@ -12,7 +12,7 @@ from app.store import cursors
 from app.store.engine import clock, upsert
 from app.store.tables import AliasMove, AliasPolicy, Model, ModelVersion
 
-Kind = Literal["move", "rollback", "remove"]
+Kind = Literal["move", "rollback", "remove", "traffic"]
 ANONYMOUS = "anonymous"
 
 
@@ -27,8 +27,20 @@ class Note:
     checks: Sequence[dict[str, Any]] = field(default_factory=tuple)
 
 
-def record(session: Session, model: Model, alias: str, note: Note, *, before: int | None, after: int | None) -> None:
-    """Append a move to the history; the caller holds the row of the model, so moves have an order."""
+def record(
+    session: Session,
+    model: Model,
+    alias: str,
+    note: Note,
+    *,
+    before: int | None,
+    after: int | None,
+    traffic: dict[str, Any] | None = None,
+) -> None:
+    """Append a move to the history; the caller holds the row of the model, so moves have an order.
+
+    ``traffic`` is how the calls are split from now on, where the move changes that.
+    """
     session.add(
         AliasMove(
             model_name=model.name,
@@ -40,6 +52,7 @@ def record(session: Session, model: Model, alias: str, note: Note, *, before: in
             forced=note.forced,
             reason=note.reason,
             checks=list(note.checks),
+            traffic=traffic,
             at=model.updated_at,
         )
     )
@@ -73,7 +86,9 @@ def previous(session: Session, name: str, alias: str) -> int | None:
 
     Moves pile up, rollbacks take off; versions that were deleted are passed over. None: there is nothing below.
     """
-    query = select(AliasMove.kind, AliasMove.to_version).where(AliasMove.model_name == name, AliasMove.alias == alias)
+    query = select(AliasMove.kind, AliasMove.to_version).where(
+        AliasMove.model_name == name, AliasMove.alias == alias, AliasMove.kind != "traffic"
+    )
     pile: list[int] = []
     for kind, version in session.execute(query.order_by(AliasMove.id)):
         if kind == "remove" or version is None:

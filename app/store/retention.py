@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotFound
 from app.schemas.jobs import TERMINAL
-from app.store import models, promotions
+from app.store import models, promotions, traffic
 from app.store.engine import clock, now_plus
 from app.store.tables import BatchPrediction, Dataset, DiscardedArtifact, Job, Model, ModelAlias, ModelVersion
 
@@ -37,7 +37,7 @@ def delete_version(session: Session, name: str, number: int) -> ModelVersion:
         raise Conflict(
             f"Version {number} of {name} is in use: {', '.join(uses)}.",
             "in-use",
-            "Move or remove the alias, or wait for the job or batch or cancel it; then delete the version.",
+            "Move or remove the alias or end its canary, or wait for the job or batch or cancel it; then delete it.",
             extra={"uses": uses},
         )
     _discard(session, model, row)
@@ -82,6 +82,8 @@ def _uses(session: Session, name: str) -> dict[int, list[str]]:
     uses: dict[int, list[str]] = {}
     for alias in session.scalars(select(ModelAlias).where(ModelAlias.model_name == name).order_by(ModelAlias.alias)):
         uses.setdefault(alias.version, []).append(f"the alias {alias.alias} names it")
+    for number, use in traffic.uses(session, name):
+        uses.setdefault(number, []).append(use)
     unfinished = select(Job.id, Job.base_model, Job.request).where(Job.status.not_in(TERMINAL)).order_by(Job.id)
     for job_id, base_model, request in session.execute(unfinished):
         teacher = (request.get("hyperparameters") or {}).get("distillation") or {}

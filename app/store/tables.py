@@ -350,6 +350,30 @@ class AliasPolicy(Base):
     updated_by: Mapped[str]
 
 
+class AliasTraffic(Base):
+    """How the calls of an alias are split; ``revision`` is the model's at its last change, and the ETag.
+
+    The versions stand in columns of their own too: the database lets none of them be deleted.
+    """
+
+    __tablename__ = "alias_traffic"
+
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    traffic: Mapped[dict[str, Any]]  # Traffic
+    canary_version: Mapped[int | None]
+    shadow_version: Mapped[int | None]
+    revision: Mapped[int]
+    updated_at: Mapped[datetime]
+    updated_by: Mapped[str]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["model_name", "alias"], ["model_aliases.model_name", "model_aliases.alias"]),
+        ForeignKeyConstraint(["model_name", "canary_version"], ["model_versions.model_name", "model_versions.version"]),
+        ForeignKeyConstraint(["model_name", "shadow_version"], ["model_versions.model_name", "model_versions.version"]),
+    )
+
+
 class AliasMove(Base):
     """Append-only history of an alias, written in the transaction of the move itself."""
 
@@ -365,10 +389,11 @@ class AliasMove(Base):
     forced: Mapped[bool]
     reason: Mapped[str | None]
     checks: Mapped[list[Any]]
+    traffic: Mapped[dict[str, Any] | None]  # Traffic since then; null: as before
     at: Mapped[datetime]
 
     __table_args__ = (
-        CheckConstraint("kind in ('move','rollback','remove')", name="kind"),
+        CheckConstraint("kind in ('move','rollback','remove','traffic')", name="kind"),
         Index("ix_alias_moves_model_name_alias_id", "model_name", "alias", "id"),
     )
 

@@ -9,6 +9,7 @@ from app.api.body import StrictRoute
 from app.api.deps import ServicesDep
 from app.api.facades.asking import Reference, ask
 from app.api.problems import documented
+from app.api.routing import RoutingKeyHeader
 from app.errors import FieldError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
 from app.schemas.facades import ClassificationRequest, LabelScore
 
@@ -27,6 +28,7 @@ async def hugging_face_classify(
     reference: Reference,
     body: Annotated[ClassificationRequest, Body(openapi_examples=examples.HUGGING_FACE)],
     services: ServicesDep,
+    _key: RoutingKeyHeader = None,
 ) -> list[list[LabelScore]]:
     """Answer the text-classification task of Hugging Face's inference API; `function_to_apply: none` is refused."""
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs

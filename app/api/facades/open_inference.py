@@ -11,6 +11,7 @@ from app.api.deps import Services, ServicesDep
 from app.api.facades.asking import Reference, ask, manifest_of
 from app.api.facades.tensors import BINARY_SIZE, invalid, numbers, texts_of, words
 from app.api.problems import documented
+from app.api.routing import RoutingKeyHeader
 from app.artifacts.bundle import Manifest
 from app.errors import AppError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
 from app.preflight import fields, strict_json
@@ -116,7 +117,11 @@ async def oip_version_ready(name: Reference, version: Number, services: Services
 
 @router.post("/models/{reference}/infer", summary="Classify texts as Triton or KServe do", **_INFER)
 async def oip_infer(
-    request: Request, reference: Reference, services: ServicesDep, json_length: JsonLength = None
+    request: Request,
+    reference: Reference,
+    services: ServicesDep,
+    json_length: JsonLength = None,
+    _key: RoutingKeyHeader = None,
 ) -> Response:
     """Classify the texts of the input `text`; outputs are `label`, `score` and `probabilities` of all labels."""
     return await _infer(request, services, reference, json_length)

@@ -10,6 +10,7 @@ from app.api.body import StrictRoute
 from app.api.deps import Services, ServicesDep
 from app.api.facades.asking import Reference, ask, manifest_of
 from app.api.problems import documented
+from app.api.routing import RoutingKeyHeader
 from app.errors import AppError, FieldError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
 from app.release import release
 from app.schemas.facades import LabelScore, TeiClassifier, TeiInfo, TeiModelType, TeiRequest
@@ -34,6 +35,7 @@ async def tei_predict(
     reference: Reference,
     body: Annotated[TeiRequest, Body(openapi_examples=examples.TEI)],
     services: ServicesDep,
+    _key: RoutingKeyHeader = None,
 ) -> list[LabelScore] | list[list[LabelScore]]:
     """Answer as the `/predict` of Text Embeddings Inference; `raw_scores` and pairs of texts are refused."""
     texts, is_alone = _texts(body.inputs)

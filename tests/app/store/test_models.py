@@ -104,8 +104,8 @@ def test_the_snapshot_tells_serving_all_it_needs(mood: Any) -> None:
     mood.publish(mood.running(model="topic"))
     mood.do(models.set_alias, "mood", "champion", 2)
     assert mood.do(models.registry_snapshot) == {
-        "mood": {"newest": 3, "aliases": {"champion": 2}, "deleted": set()},
-        "topic": {"newest": 1, "aliases": {}, "deleted": set()},
+        "mood": {"newest": 3, "aliases": {"champion": 2}, "deleted": set(), "traffic": {}},
+        "topic": {"newest": 1, "aliases": {}, "deleted": set(), "traffic": {}},
     }
 
 

@@ -27,7 +27,7 @@ def test_a_deleted_version_is_gone_and_its_number_never_comes_back(mood: Any) ->
     mood.do(retention.delete_version, "mood", 4)
     mood.do(retention.delete_version, "mood", 2)
     assert numbers(mood) == [3, 1]
-    assert mood.do(models.registry_snapshot) == {"mood": {"newest": 3, "aliases": {}, "deleted": {2}}}
+    assert mood.do(models.registry_snapshot) == {"mood": {"newest": 3, "aliases": {}, "deleted": {2}, "traffic": {}}}
     assert mood.publish(mood.running()).version == 5
     assert prefix in {row.prefix for row in mood.do(retention.discarded, 0.0)}
     assert mood.do(retention.discarded, 60.0) == [], "not before the grace is over"

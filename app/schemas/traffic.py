@@ -1,0 +1,74 @@
+"""Traffic: how the calls of an alias are split between the version it names and one that is tried."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from app.schemas.base import Resource, StrictModel
+from app.schemas.models import Reason
+
+Percent = Annotated[float, Field(gt=0, le=100)]
+VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+RoutingKey = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Canary(StrictModel):
+    """A version that answers a part of the calls."""
+
+    version: VersionNumber
+    """The number of an existing version, another one than the alias names."""
+    percent: Percent
+    """How much of the calls it answers, more than 0 and at most 100. To raise it moves callers with a routing key only
+    towards the canary, to lower it only back."""
+
+
+class Traffic(StrictModel):
+    """What happens to the calls of an alias besides being answered by the version that it names."""
+
+    canary: Canary | None = None
+    """A version that answers a part of them; null: none does."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but the version that the alias names."""
+        return self == Traffic()
+
+
+class TrafficWish(Traffic):
+    """How the calls of an alias are to be split from now on; it replaces all that was said before."""
+
+    force: bool = False
+    """Split even if the policy of the alias says no; the history tells who did and why."""
+    reason: Reason | None = None
+    """Why, for the history; needed to force."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.force and self.reason is None:
+            raise ValueError("force needs reason; say why the policy is overruled")
+        if self.traffic.is_plain:
+            raise ValueError("canary is missing; to end the traffic of an alias, DELETE it")
+        return self
+
+    @property
+    def traffic(self) -> Traffic:
+        """Give what is kept of it."""
+        return Traffic.model_validate(self.model_dump(include=set(Traffic.model_fields)))
+
+
+class AliasTraffic(Resource):
+    """How the calls of an alias are split now."""
+
+    alias: str
+    """The alias."""
+    version: int
+    """The version that it names: it answers whatever is not said to go elsewhere."""
+    traffic: Traffic
+    """How its calls are split."""
+    revision: int
+    """Grows with each change; the ETag that ``If-Match`` wants."""
+    updated_at: datetime
+    """When it was last changed."""
+    updated_by: str
+    """Who changed it: ``api-key``, or ``anonymous`` where the service has no key."""
