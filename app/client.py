@@ -33,7 +33,7 @@ from app.schemas.predictions import PredictRequest, PredictResponse, Prefer
 from app.schemas.promotions import AliasMoved, AliasPolicy, Promotion, PromotionPolicy, RolledBack
 from app.schemas.retention import PruneResult
 from app.schemas.sources import Import, ImportRequest
-from app.schemas.traffic import AliasTraffic, TrafficWish
+from app.schemas.traffic import AliasTraffic, TrafficReport, TrafficWish
 from app.transport import ApiError, ClientError, Misconfigured, Transport, Unreachable, pauses
 
 __all__ = ["ApiError", "ClientError", "Misconfigured", "Tunesmith", "Unreachable"]
@@ -329,6 +329,10 @@ class Tunesmith:
         body = TrafficWish.model_validate(wish).model_dump(mode="json", exclude_unset=True)
         answer = self._transport.send("PUT", f"/models/{name}/aliases/{alias}/traffic", json=body)
         return AliasTraffic.model_validate_json(answer.content)
+
+    def traffic_report(self, name: str, alias: str) -> TrafficReport:
+        """Get what the shadows of an alias would have said."""
+        return self._get(TrafficReport, f"/models/{name}/aliases/{alias}/traffic/report")
 
     def clear_traffic(self, name: str, alias: str, *, reason: str | None = None) -> None:
         """Let the version that an alias names answer all its calls again."""

@@ -67,7 +67,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     doorbell = Doorbell(settings)
     reconciler = Reconciler(database, doorbell, settings)
     pool = Pool(database, artifacts, settings)
-    predictions = PredictionService(pool, settings)
+    predictions = PredictionService(pool, settings, database)
     app.state.services = Services(
         settings=settings,
         database=database,

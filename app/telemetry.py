@@ -70,6 +70,11 @@ CANARY_CALLS = Counter(
     "Calls that fell to a canary: answered by it, or by what the alias names as it is not loaded (fallback).",
     ["model", "alias", "version", "outcome"],
 )
+SHADOW_TEXTS = Counter(
+    "tunesmith_shadow_texts_total",
+    "Texts for shadows: compared, or dropped (busy, not-loaded, failed).",
+    ["model", "alias", "version", "outcome"],
+)
 MODEL_LOAD_SECONDS = Histogram(
     "tunesmith_model_load_seconds", "Fetch, check, load and warm-up of one version.", buckets=_REQUEST_BUCKETS
 )

@@ -50,7 +50,7 @@ def get_alias(name: Name, alias: AliasOf, services: ServicesDep, response: Respo
         models.known(session, name)
         row = models.get_alias(session, name, alias)
     if row is None:
-        raise _alias_not_found(name)
+        raise alias_not_found(name)
     response.headers["ETag"] = etag(row.revision)
     return describe_alias(row)
 
@@ -95,7 +95,7 @@ def delete_alias(name: Name, alias: AliasOf, services: ServicesDep, if_match: If
     note = Note(actor=actor_of(services), kind="remove")
     removed = services.database.run(lambda session: models.delete_alias(session, name, alias, expected, note))
     if not removed:
-        raise _alias_not_found(name)
+        raise alias_not_found(name)
 
 
 Reason = Annotated[
@@ -249,7 +249,8 @@ def _no_policy(name: str, alias: str) -> NotFound:
     )
 
 
-def _alias_not_found(name: str) -> NotFound:
+def alias_not_found(name: str) -> NotFound:
+    """Make the error for an alias that is not set."""
     return NotFound(
         f"{name} has no such alias.", code="alias-not-found", remedy=f"List them with GET /models/{name}/aliases."
     )

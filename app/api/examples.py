@@ -122,6 +122,10 @@ PRUNE: dict[str, Any] = {
 
 TRAFFIC: dict[str, Any] = {
     "canary": {"summary": "Let version 4 answer a tenth", "value": {"canary": {"version": 4, "percent": 10}}},
+    "shadow": {
+        "summary": "Compare version 5 with what answers, on a fifth of the calls",
+        "value": {"canary": {"version": 4, "percent": 10}, "shadow": {"version": 5, "percent": 20}},
+    },
     "more": {
         "summary": "More of them, and why",
         "value": {"canary": {"version": 4, "percent": 50}, "reason": "Nobody complained in a week."},

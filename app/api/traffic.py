@@ -6,19 +6,20 @@ from fastapi import APIRouter, Body, Response
 from sqlalchemy.orm import Session
 
 from app.api import examples
-from app.api.aliases import AliasOf, Reason, actor_of
+from app.api.aliases import AliasOf, Reason, actor_of, alias_not_found
 from app.api.body import StrictRoute
 from app.api.deps import KeyDep, ServicesDep
 from app.api.idempotency import Answer, Once
 from app.api.models import Name
 from app.api.preconditions import IfMatch, IfNoneMatch, etag, expected_revision
 from app.api.problems import documented
+from app.api.traffic_report import traffic_report
 from app.errors import Conflict, NotFound, PreconditionFailed, Unprocessable
 from app.preflight.jobs import fingerprint
 from app.promotion import splitting
 from app.promotion.splitting import Order
-from app.schemas.traffic import AliasTraffic, Traffic, TrafficWish
-from app.store import models, tables, traffic
+from app.schemas.traffic import AliasTraffic, Traffic, TrafficReport, TrafficWish
+from app.store import models, shadows, tables, traffic
 
 router = APIRouter(tags=["Models"], route_class=StrictRoute)
 
@@ -56,8 +57,9 @@ def put_traffic(
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Let a canary answer a part of an alias's calls; servers follow within seconds, and no request fails for it.
+    """Let a canary answer a part of an alias's calls, or a shadow be asked them again after the answer.
 
+    Servers follow within seconds, and no request fails or waits for it.
     Callers with the same `routing_key` are answered by the same version. Of the policy of the alias, `export_verified`
     and `latency` must hold for a canary; floors and comparisons are what the canary is to be tried for. A move of the
     alias ends the canary.
@@ -72,6 +74,25 @@ def put_traffic(
         return Answer(200, _described(row, holder).model_dump(mode="json"), {"ETag": etag(row.revision)})
 
     return once.answer(work).response()
+
+
+@router.get(
+    "/models/{name}/aliases/{alias}/traffic/report",
+    summary="Compare versions on real calls",
+    response_description="What the shadows of the alias would have said.",
+    responses=documented(NotFound),
+)
+def get_traffic_report(name: Name, alias: AliasOf, services: ServicesDep) -> TrafficReport:
+    """Tell how often a shadow agreed with the version that answered, where they differ, and what was not compared.
+
+    All processes that serve add to it every two seconds. It stays when the comparison has ended, and begins anew when
+    the version becomes a shadow of this alias again.
+    """
+    with services.database.transaction(read_only=True) as session:
+        models.known(session, name)
+        if models.get_alias(session, name, alias) is None:
+            raise alias_not_found(name)
+        return traffic_report(alias, shadows.of_alias(session, name, alias))
 
 
 @router.delete(

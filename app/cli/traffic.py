@@ -1,14 +1,15 @@
 """``python -m app traffic``: which version answers which part of the calls of an alias."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from app.cli.connection import connect
-from app.cli.console import JsonFlag, ago, output, print_json
+from app.cli.console import JsonFlag, ago, output, print_json, table_of
 from app.client import ApiError, Tunesmith
-from app.schemas.traffic import AliasTraffic, Canary, Traffic, TrafficWish
+from app.schemas.traffic import AliasTraffic, Canary, ShadowReport, Traffic, TrafficWish
 
 Name = Annotated[str, typer.Argument(help="The model.")]
 Alias = Annotated[str, typer.Argument(help="The alias, champion for one.")]
@@ -19,26 +20,32 @@ def traffic(
     name: Name,
     alias: Alias,
     canary: Annotated[
-        int | None,
-        typer.Option(min=1, help="The version that is to answer --percent of the calls.", show_default=False),
+        str | None,
+        typer.Option(metavar="VERSION:PERCENT", help="Let a version answer so much of the calls.", show_default=False),
     ] = None,
-    percent: Annotated[
-        float | None, typer.Option(min=0, max=100, help="How much of them, more than 0.", show_default=False)
+    shadow: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION:PERCENT", help="Ask a version so much of them again.", show_default=False),
     ] = None,
     end: Annotated[bool, typer.Option("--end", help="Let the version that the alias names answer all calls.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Split although its policy says no; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the history.", show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show how the calls of an alias are split; with --canary and --percent split them, with --end end that."""
-    if (canary is None) != (percent is None) or (end and canary is not None):
-        raise typer.BadParameter("--canary needs --percent and the other way round, and --end excludes both")
+    """Show how the calls of an alias are split; --canary and --shadow change that each for itself, --end ends all.
+
+    See also traffic report.
+    """
+    parts = {word: part_of(text) for word, text in (("canary", canary), ("shadow", shadow)) if text is not None}
+    if end and parts:
+        raise typer.BadParameter("--end excludes --canary and --shadow")
     with connect(context) as service:
         if end:
             service.clear_traffic(name, alias, reason=reason)
-        elif canary is not None and percent is not None:
-            wish = TrafficWish(canary=Canary(version=canary, percent=percent), force=force, reason=reason)
-            service.set_traffic(name, alias, wish)
+        elif parts:
+            now = _found(service, name, alias)
+            kept = {} if now is None else now.traffic.model_dump(exclude_none=True)
+            service.set_traffic(name, alias, TrafficWish.model_validate(kept | parts | _why(force, reason)))
         found = _found(service, name, alias)
     if as_json:
         print_json(Traffic() if found is None else found)
@@ -46,11 +53,52 @@ def traffic(
         _show(name, alias, found)
 
 
+def part_of(text: str) -> dict[str, Any]:
+    """Read VERSION:PERCENT; raises BadParameter."""
+    version, _, percent = text.partition(":")
+    try:
+        part = Canary(version=int(version), percent=float(percent))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not VERSION:PERCENT, such as 4:10; a percentage is more than 0 and at most 100"
+        ) from None
+    return part.model_dump()
+
+
+def _why(force: bool, reason: str | None) -> dict[str, Any]:
+    return ({"force": True} if force else {}) | ({} if reason is None else {"reason": reason})
+
+
+def report(context: typer.Context, name: Name, alias: Alias, as_json: JsonFlag = False) -> None:
+    """Show what the shadows of an alias would have said."""
+    with connect(context) as service:
+        found = service.traffic_report(name, alias)
+    if as_json:
+        print_json(found)
+        return
+    if not found.pairs:
+        output.print(f"Nothing of {escape(name)}@{escape(alias)} was compared.")
+    for pair in found.pairs:
+        output.print(_pair(pair))
+
+
+def _pair(pair: ShadowReport) -> Table:
+    table = table_of(f"version {pair.answered_version} said", f"version {pair.shadow_version} would say", "texts")
+    agreement = "-" if pair.agreement is None else f"{pair.agreement:.2%}"
+    difference = "-" if pair.mean_difference is None else f"{pair.mean_difference:.4f}"
+    dropped = ", ".join(f"{reason} {texts}" for reason, texts in sorted(pair.dropped.items())) or "none"
+    table.title = f"{pair.compared} texts compared since {ago(pair.since)}: {agreement} agree"
+    table.caption = f"mean difference of probability {difference}; dropped: {dropped}"
+    for item in pair.differing[:20]:
+        table.add_row(escape(item.answered or "-"), escape(item.shadow or "-"), str(item.texts))
+    return table
+
+
 def _found(service: Tunesmith, name: str, alias: str) -> AliasTraffic | None:
     try:
         return service.traffic(name, alias)
     except ApiError as error:
-        if error.problem.code != "traffic-not-found":
+        if error.code != "traffic-not-found":
             raise
         return None
 
@@ -64,3 +112,6 @@ def _show(name: str, alias: str, found: AliasTraffic | None) -> None:
     canary = found.traffic.canary
     if canary is not None:
         output.print(f"Version {canary.version} answers {canary.percent:g} % of its calls as a canary.")
+    shadow = found.traffic.shadow
+    if shadow is not None:
+        output.print(f"Version {shadow.version} is asked {shadow.percent:g} % of them again as a shadow.")

@@ -38,6 +38,8 @@ def split(
     found: list[Check] = []
     if wish.canary is not None:
         found = _checks(session, order, _other(session, alias, wish.canary.version), artifacts)
+    if wish.shadow is not None:
+        _other(session, alias, wish.shadow.version)
     allowed = all(check.passed for check in found)
     if not allowed and not wish.force:
         raise _blocked(order, found)

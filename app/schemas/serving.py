@@ -73,13 +73,13 @@ class ServedSplit(Resource):
     """The version that it names."""
     tried: int
     """The version that is tried beside it."""
-    role: Literal["canary"]
-    """canary: it answers a part of the calls."""
+    role: Literal["canary", "shadow"]
+    """canary: it answers a part of the calls. shadow: it is asked a part of them again, after the answer."""
     percent: float
     """How much of the calls."""
     state: Literal["loaded", "waiting", "refused"]
-    """loaded: it has its part of the calls. waiting: it is not loaded, here or not yet, and ``version`` answers alone.
-    refused: it cannot be loaded, and ``version`` answers alone."""
+    """loaded: it has its part of the calls. waiting: it is not loaded, here or not yet. refused: it cannot be loaded.
+    Until it is, ``version`` answers a canary's calls, and a shadow's are dropped."""
     code: str | None
     """Why it is refused."""
 
@@ -94,4 +94,4 @@ class Serving(Resource):
     versions: list[LoadedModel]
     """What is in memory, the longest unused first."""
     splits: list[ServedSplit]
-    """How the calls of aliases with a canary are split."""
+    """How the calls of aliases with a canary or a shadow are split."""

@@ -23,11 +23,22 @@ class Canary(StrictModel):
     towards the canary, to lower it only back."""
 
 
+class Shadow(StrictModel):
+    """A version that answers nobody, and is asked what was asked of the alias, after the answer."""
+
+    version: VersionNumber
+    """The number of an existing version, another one than the alias names."""
+    percent: Percent
+    """How much of the calls it is asked again, more than 0 and at most 100."""
+
+
 class Traffic(StrictModel):
     """What happens to the calls of an alias besides being answered by the version that it names."""
 
     canary: Canary | None = None
     """A version that answers a part of them; null: none does."""
+    shadow: Shadow | None = None
+    """A version that is compared with those that answer; null: none is."""
 
     @property
     def is_plain(self) -> bool:
@@ -48,7 +59,7 @@ class TrafficWish(Traffic):
         if self.force and self.reason is None:
             raise ValueError("force needs reason; say why the policy is overruled")
         if self.traffic.is_plain:
-            raise ValueError("canary is missing; to end the traffic of an alias, DELETE it")
+            raise ValueError("canary or shadow is missing; to end the traffic of an alias, DELETE it")
         return self
 
     @property
@@ -72,3 +83,51 @@ class AliasTraffic(Resource):
     """When it was last changed."""
     updated_by: str
     """Who changed it: ``api-key``, or ``anonymous`` where the service has no key."""
+
+
+class LabelPair(Resource):
+    """How often one label was answered and the shadow would have said another."""
+
+    answered: str | None
+    """What was answered; null: a label of the shadow's set that was not in the answer's."""
+    shadow: str | None
+    """What the shadow would have said; null: a label of the answer's set that was not in the shadow's."""
+    texts: int
+    """On how many texts."""
+
+
+class ShadowReport(Resource):
+    """How two versions compare on what was asked of an alias."""
+
+    answered_version: int
+    """The version that answered: what the alias named, or its canary."""
+    shadow_version: int
+    """The version that was asked after it."""
+    since: datetime
+    """When the first of these was counted."""
+    until: datetime
+    """When the last of these was counted."""
+    compared: int
+    """Texts that both were asked."""
+    agreed: int
+    """Texts on which both say the same label; of multi_label, the same set of labels."""
+    agreement: float | None
+    """The share of them, 0 to 1; null: nothing was compared."""
+    mean_difference: float | None
+    """How far the probabilities are apart that both give to the label that was answered, on the average, 0 to 1."""
+    dropped: dict[str, int]
+    """Texts that were to be compared and were not, by reason. busy: the server had to answer others. not-loaded: the
+    shadow was not in memory. failed: it could not answer."""
+    differing: list[LabelPair]
+    """Where they differ, the most frequent first, 100 at most; of multi_label, label by label."""
+    same: dict[str, int]
+    """Texts on which both say a label, by label, the most frequent first."""
+
+
+class TrafficReport(Resource):
+    """What the shadows of an alias would have said."""
+
+    alias: str
+    """The alias."""
+    pairs: list[ShadowReport]
+    """One for each two versions that were compared, the newest shadow first."""

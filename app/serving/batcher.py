@@ -79,6 +79,11 @@ class Batcher:
                 timer.cancel()
         return call
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no text waits and a thread rests."""
+        return not len(self._waiting) and self._resting > 0
+
     def estimated_wait(self) -> float:
         """Estimate the seconds that a new text would wait now."""
         return self._waiting.seconds / self.threads

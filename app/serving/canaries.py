@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from app.schemas.predictions import Prefer
+from app.schemas.traffic import Canary, Shadow
 from app.serving.loaded import LoadedVersion
 from app.serving.registry import Meaning, RegistryView
 from app.serving.split import falls_to
 from app.serving.trials import Number, Trials
 from app.telemetry import CANARY_CALLS
 
+Role = Literal["canary", "shadow"]
 Caller = Callable[[], str | None]
 """Gives the routing key of a caller, if there is one; asked only where calls are split."""
 
@@ -26,20 +29,23 @@ class Split:
     alias: str
     version: int
     """What the alias names."""
-    canary: int
+    tried: int
+    role: Role
     percent: float
     is_loaded: bool
-    """Whether the canary is."""
+    """Whether the tried version is."""
     refused: str | None
     """The code of the reason why it cannot be."""
 
 
 class Canaries:
-    """Chooses the calls of canaries; used from one event loop."""
+    """Chooses the calls of canaries, and knows how it stands with all that is tried; used from one event loop."""
 
-    def __init__(self, registry: RegistryView, trials: Trials, is_loaded: Callable[[str, int], bool]) -> None:
+    def __init__(
+        self, registry: RegistryView, trials: Trials, shadows: Trials, is_loaded: Callable[[str, int], bool]
+    ) -> None:
         self._registry = registry
-        self._trials = trials
+        self._trials: dict[Role, Trials] = {"canary": trials, "shadow": shadows}
         self._is_loaded = is_loaded
 
     def choose(self, meaning: Meaning, prefer: Prefer | None, caller: Caller) -> LoadedVersion | None:
@@ -47,21 +53,24 @@ class Canaries:
         canary = None if meaning.traffic is None else meaning.traffic.canary
         if canary is None or not falls_to(canary, meaning.model, meaning.alias, caller()):
             return None
-        version = self._trials.get(meaning.model, canary.version, prefer)
+        version = self._trials["canary"].get(meaning.model, canary.version, prefer)
         outcome = "fallback" if version is None else "canary"
         CANARY_CALLS.labels(meaning.model, meaning.alias, str(canary.version), outcome).inc()
         return version
 
     def follow(self, in_use: Collection[str | None], pinned: Collection[str | None]) -> set[Number]:
         """Load the canaries of names that are in use, and give those of pinned names, which are to be pinned too."""
-        tried, kept = set(), set()
-        for meaning, number, _ in self._all():
-            tried.add(number)
-            if meaning.name in pinned:
+        tried: dict[Role, set[Number]] = {"canary": set(), "shadow": set()}
+        kept = set()
+        for meaning, role, part in self._all():
+            number = (meaning.model, part.version)
+            tried[role].add(number)
+            if role == "canary" and meaning.name in pinned:
                 kept.add(number)
-            if meaning.name in in_use:
-                self._trials.get(*number)
-        self._trials.keep(tried)
+            if role == "canary" and meaning.name in in_use:
+                self._trials[role].get(*number)
+        for role, numbers in tried.items():
+            self._trials[role].keep(numbers)
         return kept
 
     def standing(self) -> list[Split]:
@@ -71,25 +80,29 @@ class Canaries:
                 meaning.model,
                 meaning.alias,
                 meaning.version,
-                number[1],
-                percent,
-                self._is_loaded(*number),
-                self._trials.refusal(*number),
+                part.version,
+                role,
+                part.percent,
+                self._is_loaded(meaning.model, part.version),
+                self._trials[role].refusal(meaning.model, part.version),
             )
-            for meaning, number, percent in self._all()
+            for meaning, role, part in self._all()
         ]
 
     def behind(self) -> list[str]:
         """Tell in words which canaries cannot answer; may be asked from any thread."""
         return [
-            f"{split.model}@{split.alias} has version {split.canary} for a canary, which is refused ({split.refused}); "
+            f"{split.model}@{split.alias} has version {split.tried} for a canary, which is refused ({split.refused}); "
             f"version {split.version} answers all calls"
             for split in self.standing()
-            if split.refused is not None
+            if split.role == "canary" and split.refused is not None
         ]
 
-    def _all(self) -> Iterator[tuple[Meaning, Number, float]]:
+    def _all(self) -> Iterator[tuple[Meaning, Role, Canary | Shadow]]:
         for meaning in self._registry.splits():
-            canary = None if meaning.traffic is None else meaning.traffic.canary
-            if canary is not None:
-                yield meaning, (meaning.model, canary.version), canary.percent
+            if meaning.traffic is None:
+                continue
+            if meaning.traffic.canary is not None:
+                yield meaning, "canary", meaning.traffic.canary
+            if meaning.traffic.shadow is not None:
+                yield meaning, "shadow", meaning.traffic.shadow

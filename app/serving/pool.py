@@ -81,13 +81,16 @@ class Pool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._preload_until = 0.0
         self._registry = RegistryView(database, settings.registry_refresh_seconds, self._tell_loop)
-        self.canaries = Canaries(self._registry, Trials(self._at_hand, self._get, self._spawn), self._is_loaded)
+        self.shadows = Trials(self._at_hand, self._get_if_room, self.spawn)
+        self.canaries = Canaries(
+            self._registry, Trials(self._at_hand, self._get, self.spawn), self.shadows, self._is_loaded
+        )
 
     def start(self) -> None:
         """Begin to load the versions that pinned aliases name, and to follow names that move."""
         self._loop = asyncio.get_running_loop()
         self._preload_until = time.monotonic() + self._longest_preload
-        self._spawn(self._begin())
+        self.spawn(self._begin())
 
     async def close(self) -> None:
         """Stop following the registry and let every version go."""
@@ -99,17 +102,23 @@ class Pool:
         self._cache.clear()
 
     @asynccontextmanager
-    async def use(
-        self, reference: str, prefer: Prefer | None = None, caller: Caller | None = None
-    ) -> AsyncIterator[LoadedVersion]:
+    async def use(self, reference: str, prefer: Prefer | None = None) -> AsyncIterator[LoadedVersion]:
         """Hold the version that ``reference`` means for the time of one call, in the format that ``prefer`` asks for.
-
-        Where calls are split, it may be the canary for a ``caller``; without one it is what the alias names.
 
         Raises NotFound for a name, alias or number that does not exist, Unavailable ``damaged-bundle``,
         ``unloadable-model``, ``golden-mismatch`` or ``model-too-large`` when no version can answer.
         """
-        meaning = await self._meaning(reference)
+        async with self.hold(await self.meaning(reference), prefer) as version:
+            yield version
+
+    @asynccontextmanager
+    async def hold(
+        self, meaning: Meaning, prefer: Prefer | None = None, caller: Caller | None = None
+    ) -> AsyncIterator[LoadedVersion]:
+        """Hold the version that answers for the time of one call; where calls are split, that may be the canary.
+
+        Without a ``caller`` it is what the alias names. Raises Unavailable as ``use`` does.
+        """
         version = None
         if meaning.traffic is not None and caller is not None:
             version = self.canaries.choose(meaning, prefer, caller)
@@ -151,7 +160,8 @@ class Pool:
             return version, True
         return self._cache.get(usual), wanted != usual and self._refusal(wanted) is not None
 
-    async def _meaning(self, reference: str) -> Meaning:
+    async def meaning(self, reference: str) -> Meaning:
+        """Tell what a reference means now. Raises NotFound."""
         try:
             return self._registry.resolve(reference)
         except NotFound:  # perhaps it is new
@@ -181,7 +191,7 @@ class Pool:
     def _move(self, name: str, meaning: Meaning, holder: Holder) -> None:
         """Begin to load what a name means now, unless that is going on or was refused a moment ago."""
         if holder.moving is None and not self._is_refused(meaning.model, meaning.version):
-            holder.moving = self._spawn(self._move_now(name, meaning, holder))
+            holder.moving = self.spawn(self._move_now(name, meaning, holder))
 
     async def _move_now(self, name: str, meaning: Meaning, holder: Holder) -> None:
         try:
@@ -239,6 +249,17 @@ class Pool:
             if wanted == usual:
                 raise
             return await self._format(source, (model, number, usual))  # a preference is no demand
+
+    async def _get_if_room(self, model: str, number: int, prefer: Prefer | None) -> LoadedVersion:
+        """Load a version that answers nobody, if none that may answer has to go for it."""
+        source = await self._source(model, number)
+        if self._cache.bytes + source.bytes.get(source.formats[prefer], 0) > self._limit:
+            raise Unavailable(
+                f"TUNESMITH_SERVE_CACHE_MB leaves no room for {model}:{number}, which is only compared.",
+                "no-room",
+                "Raise it, or end the shadow.",
+            )
+        return await self._get(model, number, prefer)
 
     async def _source(self, model: str, number: int) -> Source:
         source = self._loader.known(model, number)
@@ -300,7 +321,8 @@ class Pool:
 
     # Following the registry
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Let something go on beside the calls; it is cancelled at the end."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -341,7 +363,7 @@ class Pool:
         self._cache.pinned = pins | self.canaries.follow(self._holders, names)
         new = [meaning for meaning in pinned if meaning.name not in self._holders]
         if new and time.monotonic() >= self._preload_until and "preload" not in self._under_way:
-            self._spawn(self._once("preload", lambda: self._preload(new)))
+            self.spawn(self._once("preload", lambda: self._preload(new)))
 
     async def _preload(self, pinned: Iterable[Meaning]) -> None:
         """Load what pinned aliases name, as far as there is room."""

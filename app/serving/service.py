@@ -12,8 +12,10 @@ from app.serving.batcher import Batcher
 from app.serving.canaries import Caller, nobody
 from app.serving.loaded import LoadedVersion
 from app.serving.long_texts import refuse_long
+from app.serving.observer import Observer
 from app.serving.pool import Pool
 from app.settings import Settings
+from app.store.engine import Database
 from app.telemetry import meters_of
 from app.text.tokenizer import Encoded
 
@@ -24,18 +26,20 @@ SHORT_CHARS, FEW_TEXTS = 4_000, 8
 class PredictionService:
     """Answers predict requests; used from one event loop."""
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
+    def __init__(self, pool: Pool, settings: Settings, database: Database) -> None:
         self._pool = pool
         self.batcher = Batcher(
             threads=settings.serve_threads or len(os.sched_getaffinity(0)),
             longest_wait_ms=settings.serve_queue_ms,
             most_items=settings.serve_queue_items,
         )
+        self.observer = Observer(pool, database, lambda: self.batcher.is_idle)
         # One thread: it tokenizes the next long request while the others compute, and takes no more than a core.
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenize")
 
     def close(self) -> None:
         """Answer what waits, then end the threads."""
+        self.observer.close()
         self.batcher.close()
         self._tokenizing.shutdown()
 
@@ -55,7 +59,8 @@ class PredictionService:
         """
         arrived = time.perf_counter() if arrived is None else arrived
         texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
-        async with self._pool.use(request.model, request.prefer, caller) as version:
+        meaning = await self._pool.meaning(request.model)
+        async with self._pool.hold(meaning, request.prefer, caller) as version:
             begun = time.perf_counter()
             encoded = await self._encode(version, texts)
             refuse_long(encoded, version.predictor.encoder, alone=isinstance(request.inputs, str))
@@ -66,6 +71,8 @@ class PredictionService:
         meters_of(version.model, version.version).answered(
             len(texts), **timing.model_dump(), total_ms=(time.perf_counter() - arrived) * 1e3
         )
+        if meaning.traffic is not None:
+            self.observer.answered(meaning, version, texts, predictions)
         return PredictResponse(
             model=version.model,
             version=version.version,

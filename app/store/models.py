@@ -168,7 +168,7 @@ def set_alias(
         return row
     at = model.updated_at = clock(session)
     model.revision += 1
-    left = traffic.follow_move(session, model, alias, note.actor)
+    left = traffic.follow_move(session, model, alias, version, note.actor)
     before = None if row is None else row.version
     promotions.record(session, model, alias, note, before=before, after=version, traffic=left)
     if row is None:

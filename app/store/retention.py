@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotFound
 from app.schemas.jobs import TERMINAL
-from app.store import models, promotions, traffic
+from app.store import models, promotions, shadows, traffic
 from app.store.engine import clock, now_plus
 from app.store.tables import BatchPrediction, Dataset, DiscardedArtifact, Job, Model, ModelAlias, ModelVersion
 
@@ -37,7 +37,7 @@ def delete_version(session: Session, name: str, number: int) -> ModelVersion:
         raise Conflict(
             f"Version {number} of {name} is in use: {', '.join(uses)}.",
             "in-use",
-            "Move or remove the alias or end its canary, or wait for the job or batch or cancel it; then delete it.",
+            "Move or remove the alias or end what it tries, or wait for the job or batch or cancel it; then delete it.",
             extra={"uses": uses},
         )
     _discard(session, model, row)
@@ -69,6 +69,7 @@ def prune(session: Session, name: str, keep_last: int, *, dry_run: bool) -> Prun
 def _discard(session: Session, model: Model, row: ModelVersion) -> None:
     model.last_version = max(model.last_version or 0, row.version, *_numbers(session, model.name))
     session.add(DiscardedArtifact(prefix=row.artifact_prefix, bytes=row.bytes, discarded_at=clock(session)))
+    shadows.forget(session, model.name, row.version)
     session.delete(row)
     session.flush()
 

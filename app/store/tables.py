@@ -374,6 +374,29 @@ class AliasTraffic(Base):
     )
 
 
+class ShadowCount(Base):
+    """Texts that two versions were compared on, or not, added up over all processes; see app.store.shadows.
+
+    The versions may be gone: what a process counts of them meanwhile harms nothing.
+    """
+
+    __tablename__ = "shadow_counts"
+
+    model_name: Mapped[str] = mapped_column(ForeignKey("models.name"), primary_key=True)
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    answered_version: Mapped[int] = mapped_column(primary_key=True)
+    shadow_version: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    one: Mapped[str] = mapped_column(primary_key=True)
+    other: Mapped[str] = mapped_column(primary_key=True)
+    texts: Mapped[int] = mapped_column(BigInteger)
+    total: Mapped[float]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+
+    __table_args__ = (CheckConstraint("kind in ('compared','agreed','labels','dropped')", name="kind"),)
+
+
 class AliasMove(Base):
     """Append-only history of an alias, written in the transaction of the move itself."""
 

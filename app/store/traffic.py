@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.schemas.traffic import Traffic
-from app.store import promotions
+from app.store import promotions, shadows
 from app.store.engine import clock
 from app.store.promotions import Note
 from app.store.tables import AliasTraffic, Model, ModelAlias
@@ -21,6 +21,8 @@ def get(session: Session, name: str, alias: str) -> AliasTraffic | None:
 def put(session: Session, model: Model, alias: ModelAlias, wish: Traffic, note: Note) -> AliasTraffic:
     """Split the calls of an alias and record that; the same again is no change. The row of the model is held."""
     row = get(session, model.name, alias.alias)
+    if wish.shadow is not None and (row is None or row.shadow_version != wish.shadow.version):
+        shadows.forget(session, model.name, wish.shadow.version, alias.alias)  # a new comparison begins at nothing
     if row is not None and Traffic.model_validate(row.traffic) == wish:
         return row
     model.revision += 1
@@ -45,17 +47,19 @@ def clear(session: Session, model: Model, alias: ModelAlias, note: Note) -> bool
     return True
 
 
-def follow_move(session: Session, model: Model, alias: str, actor: str) -> dict[str, Any] | None:
+def follow_move(session: Session, model: Model, alias: str, version: int, actor: str) -> dict[str, Any] | None:
     """End what a move of the alias ends, and give what is left for the history; None where nothing changes.
 
     A canary was tried against the version that the alias named, so whatever it names now, the trial is over: it has
-    become the version itself, or all callers are to be answered by another one.
+    become the version itself, or all callers are to be answered by another one. A shadow goes on, unless it is what the
+    alias names now.
     """
     row = get(session, model.name, alias)
     if row is None:
         return None
     before = Traffic.model_validate(row.traffic)
-    left = before.model_copy(update={"canary": None})
+    shadow = None if before.shadow is None or before.shadow.version == version else before.shadow
+    left = before.model_copy(update={"canary": None, "shadow": shadow})
     if left == before:
         return None
     if left.is_plain:
@@ -82,6 +86,8 @@ def uses(session: Session, name: str) -> Iterator[tuple[int, str]]:
     ):
         if row.canary_version is not None:
             yield row.canary_version, f"it is the canary of the alias {row.alias}"
+        if row.shadow_version is not None:
+            yield row.shadow_version, f"it is the shadow of the alias {row.alias}"
 
 
 def of_all(session: Session) -> dict[tuple[str, str], Traffic]:
@@ -93,6 +99,7 @@ def of_all(session: Session) -> dict[tuple[str, str], Traffic]:
 def _write(row: AliasTraffic, model: Model, traffic: Traffic, actor: str) -> None:
     row.traffic = _dump(traffic)
     row.canary_version = None if traffic.canary is None else traffic.canary.version
+    row.shadow_version = None if traffic.shadow is None else traffic.shadow.version
     row.revision, row.updated_at, row.updated_by = model.revision, model.updated_at, actor
 
 

@@ -38,7 +38,7 @@ def split(shelf: Shelf, version: int, percent: float = 50) -> None:
 
 
 async def answerer(pool: Pool, key: str | None, reference: str = "mood") -> int:
-    async with pool.use(reference, None, lambda: key) as version:
+    async with pool.hold(await pool.meaning(reference), None, lambda: key) as version:
         return version.version
 
 
