@@ -24,6 +24,7 @@ from app.schemas.batches import BatchPrediction, BatchRequest, ResultFormat
 from app.schemas.datasets import Dataset, FileFormat
 from app.schemas.diffs import VersionDiff
 from app.schemas.evaluations import EvaluationRequest, JudgedSplit, VersionEvaluation
+from app.schemas.feedback import LoggedPrediction
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
 from app.schemas.models import Alias, Model, Version, VersionSummary
@@ -371,6 +372,21 @@ class Tunesmith:
             "POST", "/predict", json=request.model_dump(exclude_defaults=True), idempotent=False
         )
         return PredictResponse.model_validate_json(answer.content)
+
+    def feedback(
+        self, prediction_id: str, *, label: str | None = None, labels: Sequence[str] | None = None
+    ) -> LoggedPrediction:
+        """Say what the right label, or of a multi-label version all right labels, of a logged answer was."""
+        said = {"label": label} if labels is None else {"labels": list(labels)}
+        return self._post(LoggedPrediction, f"/predictions/{prediction_id}/feedback", json=said)
+
+    def predictions(
+        self, name: str, *, version: int | None = None, judged: bool | None = None, limit: int | None = None
+    ) -> Iterator[LoggedPrediction]:
+        """Go through the logged answers of a model, newest first; ``judged``: only those with, or without, feedback."""
+        wishes = {"version": version, "judged": None if judged is None else str(judged).lower()}
+        params = {key: str(value) for key, value in wishes.items() if value is not None}
+        return self._pages(LoggedPrediction, f"/models/{name}/predictions", limit, params)
 
     # Batch predictions
 

@@ -75,6 +75,11 @@ SHADOW_TEXTS = Counter(
     "Texts for shadows: compared, or dropped (busy, not-loaded, failed).",
     ["model", "alias", "version", "outcome"],
 )
+PREDICTIONS_LOGGED = Counter(
+    "tunesmith_predictions_logged_total",
+    "Answers for the log of an alias: written, or dropped while the database was away.",
+    ["model", "alias", "outcome"],
+)
 MODEL_LOAD_SECONDS = Histogram(
     "tunesmith_model_load_seconds", "Fetch, check, load and warm-up of one version.", buckets=_REQUEST_BUCKETS
 )

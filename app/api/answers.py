@@ -61,6 +61,7 @@ _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "oip_infer_version": ("X-Model-Version", "Inference-Header-Content-Length"),
     "get_alias": ("ETag",),
     "put_alias": ("ETag",),
+    "give_feedback": ("Idempotency-Replayed",),
     "get_traffic": ("ETag",),
     "put_traffic": ("ETag", "Idempotency-Replayed"),
     "roll_back_alias": ("ETag", "Idempotency-Replayed"),

@@ -126,10 +126,19 @@ TRAFFIC: dict[str, Any] = {
         "summary": "Compare version 5 with what answers, on a fifth of the calls",
         "value": {"canary": {"version": 4, "percent": 10}, "shadow": {"version": 5, "percent": 20}},
     },
+    "log": {
+        "summary": "Keep a tenth of the answers for feedback, with their redacted texts, for 90 days",
+        "value": {"log": {"percent": 10, "keep_text": True, "retention_days": 90}},
+    },
     "more": {
         "summary": "More of them, and why",
         "value": {"canary": {"version": 4, "percent": 50}, "reason": "Nobody complained in a week."},
     },
+}
+
+FEEDBACK: dict[str, Any] = {
+    "label": {"summary": "It was a complaint", "value": {"label": "complaint"}},
+    "labels": {"summary": "Of a version that gives any number of labels", "value": {"labels": ["late", "broken"]}},
 }
 
 CHECK: dict[str, Any] = {"version": {"summary": "May version 3 serve?", "value": {"version": 3}}}

@@ -27,18 +27,26 @@ def traffic(
         str | None,
         typer.Option(metavar="VERSION:PERCENT", help="Ask a version so much of them again.", show_default=False),
     ] = None,
+    log: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Keep so much of the answers for feedback.", show_default=False),
+    ] = None,
+    keep_text: Annotated[bool, typer.Option("--keep-text", help="Keep their texts too, redacted.")] = False,
+    days: Annotated[int, typer.Option(min=1, help="How long they are kept.")] = 30,
     end: Annotated[bool, typer.Option("--end", help="Let the version that the alias names answer all calls.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Split although its policy says no; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the history.", show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show how the calls of an alias are split; --canary and --shadow change that each for itself, --end ends all.
+    """Show what becomes of an alias's calls; --canary, --shadow and --log each change their own part, --end ends all.
 
     See also traffic report.
     """
     parts = {word: part_of(text) for word, text in (("canary", canary), ("shadow", shadow)) if text is not None}
+    if log is not None:
+        parts["log"] = {"percent": log, "keep_text": keep_text, "retention_days": days}
     if end and parts:
-        raise typer.BadParameter("--end excludes --canary and --shadow")
+        raise typer.BadParameter("--end excludes --canary, --shadow and --log")
     with connect(context) as service:
         if end:
             service.clear_traffic(name, alias, reason=reason)
@@ -115,3 +123,7 @@ def _show(name: str, alias: str, found: AliasTraffic | None) -> None:
     shadow = found.traffic.shadow
     if shadow is not None:
         output.print(f"Version {shadow.version} is asked {shadow.percent:g} % of them again as a shadow.")
+    log = found.traffic.log
+    if log is not None:
+        text = "with" if log.keep_text else "without"
+        output.print(f"{log.percent:g} % of its answers are kept for {log.retention_days} days, {text} their texts.")

@@ -15,12 +15,13 @@ from app.errors import AppError
 from app.logging import get_logger
 from app.queue.enqueue import Doorbell
 from app.settings import Settings
-from app.store import idempotency, jobs, workers
+from app.store import idempotency, jobs, predictions, workers
 from app.store.engine import Database
 from app.telemetry import JOBS_RESCUED
 
 RINGS_A_SWEEP = 50
 TIDY_SECONDS = 3600.0
+PURGE_SECONDS = 60.0
 FORGET_WORKER_SECONDS = 86_400.0
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class Reconciler:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._tidied = time.monotonic()
+        self._purged = float("-inf")
 
     def start(self) -> None:
         """Begin to sweep, at once."""
@@ -62,6 +64,11 @@ class Reconciler:
         due = self._attempt("find unrung jobs", lambda session: jobs.due_for_ring(session, pause, RINGS_A_SWEEP)) or []
         for job_id, queue in due:
             self._doorbell.ring(job_id, queue)
+        if time.monotonic() - self._purged >= PURGE_SECONDS:
+            self._purged = time.monotonic()
+            while self._attempt("forget logged answers", predictions.purge) == predictions.PURGED_AT_ONCE:
+                if self._stopping.is_set():
+                    return
         if time.monotonic() - self._tidied >= TIDY_SECONDS:
             self._tidied = time.monotonic()
             self._attempt("tidy up", self._tidy)

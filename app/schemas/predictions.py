@@ -74,6 +74,8 @@ class Prediction(Resource):
     """Tokens the text has, special tokens included, before truncation."""
     truncated: bool
     """True when the model saw only a part of the text: it is longer than the version reads."""
+    id: str | None = None
+    """Its id in the log of the alias, for ``POST /predictions/{id}/feedback``; null: it was not logged."""
 
 
 class Timing(Resource):

@@ -32,6 +32,20 @@ class Shadow(StrictModel):
     """How much of the calls it is asked again, more than 0 and at most 100."""
 
 
+class Log(StrictModel):
+    """Which answers are kept, so that somebody can say later whether they were right."""
+
+    percent: Percent
+    """How much of the texts, more than 0 and at most 100; each is drawn by itself."""
+    keep_text: bool = False
+    """Whether the text is kept too; without it only label, probability and length are."""
+    redact: bool = True
+    """Whether links, e-mail addresses, mentions, telephone and other long numbers are taken out of a text before it is
+    kept. Names and streets are not found."""
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days after which a logged answer and its feedback are forgotten."""
+
+
 class Traffic(StrictModel):
     """What happens to the calls of an alias besides being answered by the version that it names."""
 
@@ -39,6 +53,8 @@ class Traffic(StrictModel):
     """A version that answers a part of them; null: none does."""
     shadow: Shadow | None = None
     """A version that is compared with those that answer; null: none is."""
+    log: Log | None = None
+    """Which answers are kept for feedback; null: none are."""
 
     @property
     def is_plain(self) -> bool:
@@ -59,7 +75,7 @@ class TrafficWish(Traffic):
         if self.force and self.reason is None:
             raise ValueError("force needs reason; say why the policy is overruled")
         if self.traffic.is_plain:
-            raise ValueError("canary or shadow is missing; to end the traffic of an alias, DELETE it")
+            raise ValueError("canary, shadow or log is missing; to end the traffic of an alias, DELETE it")
         return self
 
     @property

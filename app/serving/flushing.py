@@ -28,6 +28,7 @@ class Flusher:
         self._books = books
         self._seconds = seconds
         self._stop = threading.Event()
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
 
     def start(self) -> None:
@@ -41,14 +42,18 @@ class Flusher:
             self._thread.join()
 
     def flush(self) -> None:
-        """Write now; what cannot be written stays for the next time."""
-        for book in self._books:
-            try:
-                book.flush(self._database)
-            except AppError as error:
-                log.warning("Counts could not be written", code=error.code)
-            except Exception:  # the thread must outlive any fault: nobody would start it again
-                log.exception("Counts could not be written")
+        """Write now, after whoever writes already; what cannot be written stays for the next time."""
+        with self._writing:
+            for book in self._books:
+                self._flush(book)
+
+    def _flush(self, book: Book) -> None:
+        try:
+            book.flush(self._database)
+        except AppError as error:
+            log.warning("What answers left could not be written", code=error.code)
+        except Exception:  # the thread must outlive any fault: nobody would start it again
+            log.exception("What answers left could not be written")
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):

@@ -6,6 +6,7 @@ from app.schemas.predictions import Prediction
 from app.serving.flushing import Flusher
 from app.serving.loaded import LoadedVersion
 from app.serving.pool import Pool
+from app.serving.prediction_log import PredictionLog
 from app.serving.registry import Meaning
 from app.serving.shadows import Shadows
 from app.serving.tallies import ShadowTallies
@@ -17,7 +18,8 @@ class Observer:
 
     def __init__(self, pool: Pool, database: Database, is_idle: Callable[[], bool]) -> None:
         tallies = ShadowTallies()
-        self.flusher = Flusher(database, [tallies])
+        self._log = PredictionLog()
+        self.flusher = Flusher(database, [self._log, tallies])
         self._shadows = Shadows(pool.shadows, tallies, is_idle, pool.spawn)
         self.flusher.start()
 
@@ -30,4 +32,5 @@ class Observer:
         self, meaning: Meaning, version: LoadedVersion, texts: Sequence[str], answers: Sequence[Prediction]
     ) -> None:
         """Take note of an answer that is about to be sent."""
+        self._log.note(meaning, version.version, texts, answers)
         self._shadows.offer(meaning, version.version, texts, answers)

@@ -397,6 +397,34 @@ class ShadowCount(Base):
     __table_args__ = (CheckConstraint("kind in ('compared','agreed','labels','dropped')", name="kind"),)
 
 
+class LoggedPrediction(Base):
+    """One answer that was logged, and what was said of it; forgotten at ``expires_at`` or with its version."""
+
+    __tablename__ = "predictions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    model_name: Mapped[str] = mapped_column(ForeignKey("models.name"))
+    alias: Mapped[str]
+    version: Mapped[int]
+    at: Mapped[datetime]
+    label: Mapped[str]
+    labels: Mapped[list[Any] | None]
+    score: Mapped[float]
+    tokens: Mapped[int]
+    text: Mapped[str | None]  # redacted, unless the log says otherwise
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    truth: Mapped[list[Any] | None]
+    right: Mapped[bool | None]
+    feedback_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(
+            '(truth is null) = ("right" is null) and (truth is null) = (feedback_at is null)', name="feedback_whole"
+        ),
+        Index("ix_predictions_model_name_version_id", "model_name", "version", "id"),
+    )
+
+
 class AliasMove(Base):
     """Append-only history of an alias, written in the transaction of the move itself."""
 

@@ -23,6 +23,7 @@ PLACES = {
     "dataset_id": "ds_1",
     "import_id": "imp_1",
     "job_id": "job_1",
+    "prediction_id": "pred_1",
     "reference": "nobody",
     "name": "nobody",
     "version": "1",
