@@ -27,6 +27,7 @@ from app.schemas.evaluations import EvaluationRequest, JudgedSplit, VersionEvalu
 from app.schemas.feedback import LoggedPrediction
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
+from app.schemas.live import Live
 from app.schemas.models import Alias, Model, Version, VersionSummary
 from app.schemas.pages import Page
 from app.schemas.plans import JobPlan
@@ -334,6 +335,11 @@ class Tunesmith:
     def traffic_report(self, name: str, alias: str) -> TrafficReport:
         """Get what the shadows of an alias would have said."""
         return self._get(TrafficReport, f"/models/{name}/aliases/{alias}/traffic/report")
+
+    def live(self, name: str, number: int, *, hours: int = 24, windows: int = 7) -> Live:
+        """Get how a version does on real calls: accuracy by feedback, and drift by windows of so many hours."""
+        params = {"hours": str(hours), "windows": str(windows)}
+        return self._get(Live, f"/models/{name}/versions/{number}/live", params=params)
 
     def clear_traffic(self, name: str, alias: str, *, reason: str | None = None) -> None:
         """Let the version that an alias names answer all its calls again."""

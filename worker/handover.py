@@ -62,7 +62,12 @@ def hand_over(
     check()
     answers = certainty.save(folder)
     draft = _manifest(spec, setup, settled, test).model_copy(
-        update={"answers": answers, "intervals": certainty.intervals, "baselines": certainty.baselines}
+        update={
+            "answers": answers,
+            "intervals": certainty.intervals,
+            "baselines": certainty.baselines,
+            "reference": certainty.reference,
+        }
     )
     wishes = spec.request.export
     source = _source(spec, setup, draft)

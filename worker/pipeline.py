@@ -95,7 +95,7 @@ class _Attempt:
         settled = settle(self._spec, setup, judge, validation)
         tested = self._test(setup, settled)
         look_at_data(self._spec, settled, tested)
-        certainty = weigh(self._spec, settled.judge, tested, settled.answered)
+        certainty = weigh(self._spec, settled.judge, setup.data.encoder, tested, settled.answered)
         self._enter("exporting")
         digest = hand_over(
             self._spec,

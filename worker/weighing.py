@@ -9,16 +9,19 @@ from numpy.typing import NDArray
 
 from app.logging import get_logger
 from app.schemas.datasets import SplitName
+from app.schemas.histograms import Reference
 from app.schemas.judgements import AnswersRef, Baseline, BaselineName, Intervals
 from app.serving.decision import each_probability, probabilities
 from app.significance import answers as files
 from app.significance.answers import Answers, row_keys
 from app.significance.judging import compare, f1_macro, intervals_of
 from app.text.clean import clean
+from app.text.tokenizer import TextEncoder
 from worker.data.rows import Rows, indices, read_rows
 from worker.evaluation.baselines import Given, Targets, TooMany, by_words, majority
 from worker.events import AttemptSpec, Interrupted
 from worker.judging import Answered, Judge
+from worker.reference import reference_of
 
 log = get_logger(__name__)
 
@@ -34,6 +37,7 @@ class Certainty:
     answers: Answers | None = None
     intervals: Intervals | None = None
     baselines: list[Baseline] = field(default_factory=list)
+    reference: Reference | None = None
 
     def save(self, folder: Path) -> AnswersRef | None:
         """Write the answers into a bundle; None where nothing was held out to be answered."""
@@ -43,7 +47,9 @@ class Certainty:
         return AnswersRef(file=files.FILE, split=self.answers.split, rows=len(self.answers))
 
 
-def weigh(spec: AttemptSpec, judge: Judge, tested: Answered | None, validated: Answered | None) -> Certainty:
+def weigh(
+    spec: AttemptSpec, judge: Judge, encoder: TextEncoder, tested: Answered | None, validated: Answered | None
+) -> Certainty:
     """Weigh the model by its answers to the test rows; without any, to the validation rows, which it was chosen by.
 
     Of several tasks, the main one.
@@ -57,7 +63,9 @@ def weigh(spec: AttemptSpec, judge: Judge, tested: Answered | None, validated: A
     answers = _answers(spec, judge, split, tested, rows[split])
     judge.check()
     baselines = _baselines(spec, answers, rows, judge.check) if spec.request.baselines else []
-    return Certainty(answers, intervals_of(answers), baselines)
+    judge.check()
+    reference = reference_of(judge, encoder, split, tested.logits, rows[split].texts)
+    return Certainty(answers, intervals_of(answers), baselines, reference)
 
 
 def _answers(spec: AttemptSpec, judge: Judge, split: SplitName, tested: Answered, rows: Rows) -> Answers:

@@ -130,6 +130,10 @@ TRAFFIC: dict[str, Any] = {
         "summary": "Keep a tenth of the answers for feedback, with their redacted texts, for 90 days",
         "value": {"log": {"percent": 10, "keep_text": True, "retention_days": 90}},
     },
+    "drift": {
+        "summary": "Count every answer by label, confidence and length",
+        "value": {"drift": {"percent": 100}},
+    },
     "more": {
         "summary": "More of them, and why",
         "value": {"canary": {"version": 4, "percent": 50}, "reason": "Nobody complained in a week."},

@@ -13,6 +13,7 @@ from app.schemas.base import Resource
 from app.schemas.datasets import ProblemType
 from app.schemas.decisions import Decision
 from app.schemas.families import FamilyName
+from app.schemas.histograms import Reference
 from app.schemas.hyperparameters import Resolution
 from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
@@ -78,6 +79,8 @@ class Manifest(Resource):
     """What simple models reach on the same rows."""
     answers: AnswersRef | None = None
     """What was answered to the test rows (without any, the validation rows), to compare with other versions."""
+    reference: Reference | None = None
+    """How it answered the rows that it was judged on, to be compared with what it is asked later."""
     exports: list[ExportVerdict]
     serve: ServedFormat = "onnx"
     """The format that answers predictions."""

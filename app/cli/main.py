@@ -56,6 +56,8 @@ COMMANDS = {
     "alias rollback": Command("promotion", "rollback", MODELS, "Point an alias at the version it named before."),
     "traffic": Command("traffic", "traffic", MODELS, "Show or set how the calls of an alias are split."),
     "traffic report": Command("traffic", "report", MODELS, "Compare a shadow with what answers."),
+    "live": Command("live", "live", MODELS, "Show how a version does on real calls: accuracy and drift."),
+    "feedback": Command("live", "feedback", MODELS, "Say what the right label of a logged answer was."),
     "predict": Command("predict", "predict", MODELS, "Classify texts with a model."),
     "batch-predict": Command("batches", "batch_predict", MODELS, "Have a worker classify a file; fetch the answers."),
     "evaluate": Command("evaluate", "evaluate", MODELS, "Judge a version on labelled rows."),

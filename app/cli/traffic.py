@@ -33,20 +33,26 @@ def traffic(
     ] = None,
     keep_text: Annotated[bool, typer.Option("--keep-text", help="Keep their texts too, redacted.")] = False,
     days: Annotated[int, typer.Option(min=1, help="How long they are kept.")] = 30,
+    drift: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Count so much of the answers for drift.", show_default=False),
+    ] = None,
     end: Annotated[bool, typer.Option("--end", help="Let the version that the alias names answer all calls.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Split although its policy says no; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the history.", show_default=False)] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show what becomes of an alias's calls; --canary, --shadow and --log each change their own part, --end ends all.
+    """Show what becomes of an alias's calls; --end ends all of it, each other option changes its own part.
 
-    See also traffic report.
+    See also traffic report, and live.
     """
     parts = {word: part_of(text) for word, text in (("canary", canary), ("shadow", shadow)) if text is not None}
     if log is not None:
         parts["log"] = {"percent": log, "keep_text": keep_text, "retention_days": days}
+    if drift is not None:
+        parts["drift"] = {"percent": drift}
     if end and parts:
-        raise typer.BadParameter("--end excludes --canary, --shadow and --log")
+        raise typer.BadParameter("--end excludes --canary, --shadow, --log and --drift")
     with connect(context) as service:
         if end:
             service.clear_traffic(name, alias, reason=reason)
@@ -127,3 +133,5 @@ def _show(name: str, alias: str, found: AliasTraffic | None) -> None:
     if log is not None:
         text = "with" if log.keep_text else "without"
         output.print(f"{log.percent:g} % of its answers are kept for {log.retention_days} days, {text} their texts.")
+    if found.traffic.drift is not None:
+        output.print(f"{found.traffic.drift.percent:g} % of its answers are counted for drift.")

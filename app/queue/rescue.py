@@ -15,7 +15,7 @@ from app.errors import AppError
 from app.logging import get_logger
 from app.queue.enqueue import Doorbell
 from app.settings import Settings
-from app.store import idempotency, jobs, predictions, workers
+from app.store import idempotency, jobs, live, predictions, workers
 from app.store.engine import Database
 from app.telemetry import JOBS_RESCUED
 
@@ -75,6 +75,7 @@ class Reconciler:
 
     def _tidy(self, session: Session) -> None:
         idempotency.purge(session, self._settings.idempotency_hours * 3600.0)
+        live.purge(session)
         workers.purge(session, FORGET_WORKER_SECONDS)
 
     def _attempt(self, what: str, work: Callable[[Session], T]) -> T | None:

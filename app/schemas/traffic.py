@@ -46,6 +46,13 @@ class Log(StrictModel):
     """Days after which a logged answer and its feedback are forgotten."""
 
 
+class DriftWatch(StrictModel):
+    """Which answers are counted by label, confidence and length, to be compared with those to the test rows."""
+
+    percent: Percent = 100.0
+    """How much of the texts, more than 0 and at most 100; each is drawn by itself, and none is kept."""
+
+
 class Traffic(StrictModel):
     """What happens to the calls of an alias besides being answered by the version that it names."""
 
@@ -55,6 +62,8 @@ class Traffic(StrictModel):
     """A version that is compared with those that answer; null: none is."""
     log: Log | None = None
     """Which answers are kept for feedback; null: none are."""
+    drift: DriftWatch | None = None
+    """Which answers are counted for drift; null: none are."""
 
     @property
     def is_plain(self) -> bool:
@@ -75,7 +84,7 @@ class TrafficWish(Traffic):
         if self.force and self.reason is None:
             raise ValueError("force needs reason; say why the policy is overruled")
         if self.traffic.is_plain:
-            raise ValueError("canary, shadow or log is missing; to end the traffic of an alias, DELETE it")
+            raise ValueError("canary, shadow, log or drift is missing; to end the traffic of an alias, DELETE it")
         return self
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from app.schemas.predictions import Prediction
 from app.serving.flushing import Flusher
+from app.serving.live_tallies import LiveTallies
 from app.serving.loaded import LoadedVersion
 from app.serving.pool import Pool
 from app.serving.prediction_log import PredictionLog
@@ -19,7 +20,8 @@ class Observer:
     def __init__(self, pool: Pool, database: Database, is_idle: Callable[[], bool]) -> None:
         tallies = ShadowTallies()
         self._log = PredictionLog()
-        self.flusher = Flusher(database, [self._log, tallies])
+        self._live = LiveTallies()
+        self.flusher = Flusher(database, [self._log, tallies, self._live])
         self._shadows = Shadows(pool.shadows, tallies, is_idle, pool.spawn)
         self.flusher.start()
 
@@ -33,4 +35,5 @@ class Observer:
     ) -> None:
         """Take note of an answer that is about to be sent."""
         self._log.note(meaning, version.version, texts, answers)
+        self._live.note(meaning, version.version, answers)
         self._shadows.offer(meaning, version.version, texts, answers)

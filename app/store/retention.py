@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import Conflict, NotFound
 from app.schemas.jobs import TERMINAL
-from app.store import models, predictions, promotions, shadows, traffic
+from app.store import live, models, predictions, promotions, shadows, traffic
 from app.store.engine import clock, now_plus
 from app.store.tables import BatchPrediction, Dataset, DiscardedArtifact, Job, Model, ModelAlias, ModelVersion
 
@@ -70,6 +70,7 @@ def _discard(session: Session, model: Model, row: ModelVersion) -> None:
     model.last_version = max(model.last_version or 0, row.version, *_numbers(session, model.name))
     session.add(DiscardedArtifact(prefix=row.artifact_prefix, bytes=row.bytes, discarded_at=clock(session)))
     shadows.forget(session, model.name, row.version)
+    live.forget(session, model.name, row.version)
     predictions.forget(session, model.name, row.version)
     session.delete(row)
     session.flush()

@@ -425,6 +425,21 @@ class LoggedPrediction(Base):
     )
 
 
+class LiveCount(Base):
+    """Texts of one bin that a version answered in one hour, added up over all processes; see app.store.live."""
+
+    __tablename__ = "live_counts"
+
+    model_name: Mapped[str] = mapped_column(ForeignKey("models.name"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    bin: Mapped[str] = mapped_column(primary_key=True)
+    texts: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (CheckConstraint("kind in ('texts','labels','confidence','tokens')", name="kind"),)
+
+
 class AliasMove(Base):
     """Append-only history of an alias, written in the transaction of the move itself."""
 

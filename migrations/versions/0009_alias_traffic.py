@@ -58,9 +58,6 @@ def downgrade() -> None:
 def _allow_kinds(rule: str, change: Callable[[], None]) -> None:
     """Replace the rule of the kinds; SQLite changes no constraint, so there the table is written anew."""
     change()
-    if op.get_bind().dialect.name == "sqlite":
-        with op.batch_alter_table("alias_moves", recreate="always", table_args=[sa.CheckConstraint(rule, name="kind")]):
-            pass
-        return
-    op.drop_constraint("ck_alias_moves_kind", "alias_moves", type_="check")
-    op.create_check_constraint("kind", "alias_moves", rule)
+    with op.batch_alter_table("alias_moves") as table:
+        table.drop_constraint("kind", type_="check")
+        table.create_check_constraint("kind", rule)

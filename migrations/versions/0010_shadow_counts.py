@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("one", sa.String(), nullable=False),
         sa.Column("other", sa.String(), nullable=False),
         sa.Column("texts", sa.BigInteger(), nullable=False),
-        sa.Column("total", sa.Float(), nullable=False),
+        sa.Column("total", sa.Double(), nullable=False),
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("kind in ('compared','agreed','labels','dropped')", name="kind"),

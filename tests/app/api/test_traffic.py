@@ -43,7 +43,12 @@ def test_a_canary_from_its_first_call_to_its_promotion(mood: TestClient) -> None
     assert problem_of(mood.delete(PATH)) == (404, "traffic-not-found")
     made = split(mood, 100, reason="to be tried")
     assert made.status_code == 200, made.text
-    assert made.json()["traffic"] == {"canary": {"version": 2, "percent": 100.0}, "shadow": None, "log": None}
+    assert made.json()["traffic"] == {
+        "canary": {"version": 2, "percent": 100.0},
+        "shadow": None,
+        "log": None,
+        "drift": None,
+    }
     assert (made.json()["version"], made.json()["updated_by"]) == (1, "anonymous")
     assert mood.get(PATH).json() == made.json() and mood.get(PATH).headers["etag"] == made.headers["etag"]
     assert wait_for(mood, 2)["predictions"][0]["label"] == "b", "the int8 file of version 2 answers the other way"
@@ -52,7 +57,7 @@ def test_a_canary_from_its_first_call_to_its_promotion(mood: TestClient) -> None
     assert mood.put(ALIAS, json={"version": 2}).status_code == 200
     assert problem_of(mood.get(PATH)) == (404, "traffic-not-found")
     moved, tried, _ = mood.get(f"{ALIAS}/history").json()["data"]
-    assert (moved["kind"], moved["traffic"]) == ("move", {"canary": None, "shadow": None, "log": None})
+    assert (moved["kind"], moved["traffic"]) == ("move", {"canary": None, "shadow": None, "log": None, "drift": None})
     assert (tried["kind"], tried["reason"], tried["traffic"]["canary"]["percent"]) == ("traffic", "to be tried", 100)
 
 
