@@ -4,7 +4,8 @@ import math
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from app.artifacts.bundle import GOLDEN, MANIFEST, Bundle, sha256_of
 from app.errors import JobFailure
 from app.reports.model_card import model_card
 from app.schemas.decisions import Decision
+from app.schemas.histograms import confidence_bin, token_bin
 from app.schemas.jobs import ExportOptions
 from app.schemas.reports import DataIssues
 from app.serving.golden import read, replay
@@ -216,6 +218,18 @@ def test_served_answers_have_the_accuracy_of_the_evaluation(finished: Finished) 
     right = np.mean([answer.label == row.label for answer, row in zip(answers, rows, strict=True)])
     assert bundle.manifest.test is not None
     assert right == pytest.approx(bundle.manifest.test.accuracy)
+    reference = bundle.manifest.reference
+    assert reference is not None and (reference.split, reference.texts) == ("test", 30)
+    assert reference.labels == Counter(answer.label for answer in answers)
+    assert reference.tokens == binned((token_bin(answer.tokens) for answer in answers), len(reference.tokens))
+    confidence = binned((confidence_bin(answer.score) for answer in answers), len(reference.confidence))
+    apart = sum(abs(one - other) for one, other in zip(reference.confidence, confidence, strict=True))
+    assert apart <= 2, "an export differs a little, so that one text may fall into the next bin"
+
+
+def binned(bins: Iterable[int], width: int) -> list[int]:
+    found = Counter(bins)
+    return [found[index] for index in range(width)]
 
 
 def test_a_smaller_format_is_served_where_it_is_as_good(small_format: Finished) -> None:

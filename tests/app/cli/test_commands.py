@@ -184,6 +184,28 @@ def test_an_alias_is_moved(service: LiveService, run: Run, client: Tunesmith, jo
     assert run("alias", "mood", "champion", "999").status == 4
 
 
+def test_the_calls_of_an_alias_are_split_watched_and_let_alone(
+    service: LiveService, run: Run, client: Tunesmith, dataset: Dataset
+) -> None:
+    jobs = [client.train("tried", dataset, base_model="minilm-l6", priority=number) for number in range(2)]
+    first, second = (service.publish(job.id, "tried") for job in jobs)
+    run("alias", "tried", "champion", str(first))
+    assert "answered by the version that it names" in run("traffic", "tried", "champion").out
+    shown = run("traffic", "tried", "champion", "--canary", f"{second}:10", "--log", "50", "--reason", "a trial").out
+    assert f"Version {second} answers 10 % of its calls as a canary." in shown
+    assert "50 % of its answers are kept for 30 days, without their texts." in shown
+    shown = run("traffic", "tried", "champion", "--shadow", f"{second}:20", "--drift", "100").out
+    assert "as a canary" in shown and "20 % of them again as a shadow" in shown and "counted for drift" in shown
+    assert client.traffic("tried", "champion").traffic.shadow is not None
+    for wrong in (["--canary", "2"], ["--canary", "2:0"], ["--canary", "x:5"], ["--end", "--log", "5"]):
+        assert run("traffic", "tried", "champion", *wrong).status == 2
+    assert "Nothing of tried@champion was compared." in run("traffic", "report", "tried", "champion").out
+    assert "no feedback" in run("live", "tried", str(first)).out
+    assert run("feedback", f"pred_{'0' * 32}", "a").status == 4
+    run("traffic", "tried", "champion", "--end")
+    assert "answered by the version that it names" in run("traffic", "tried", "champion").out
+
+
 def test_a_version_is_downloaded(
     service: LiveService, run: Run, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
