@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.logging import get_logger
 from app.schemas.traffic import Traffic
 from app.store import promotions, shadows
 from app.store.engine import clock
 from app.store.promotions import Note
 from app.store.tables import AliasTraffic, Model, ModelAlias
+
+log = get_logger(__name__)
 
 
 def get(session: Session, name: str, alias: str) -> AliasTraffic | None:
@@ -91,9 +95,14 @@ def uses(session: Session, name: str) -> Iterator[tuple[int, str]]:
 
 
 def of_all(session: Session) -> dict[tuple[str, str], Traffic]:
-    """Read all splits there are, by model and alias."""
-    rows = session.execute(select(AliasTraffic.model_name, AliasTraffic.alias, AliasTraffic.traffic))
-    return {(row.model_name, row.alias): Traffic.model_validate(row.traffic) for row in rows}
+    """Read all splits there are, by model and alias; one that a newer release wrote is left out if it makes no sense."""
+    found = {}
+    for row in session.execute(select(AliasTraffic.model_name, AliasTraffic.alias, AliasTraffic.traffic)):
+        try:
+            found[row.model_name, row.alias] = Traffic.model_validate(row.traffic)
+        except ValidationError:  # all names are read at once: this must not keep the others from being seen
+            log.error("The traffic of an alias cannot be read", model=row.model_name, alias=row.alias)
+    return found
 
 
 def _write(row: AliasTraffic, model: Model, traffic: Traffic, actor: str) -> None:

@@ -95,3 +95,15 @@ def test_what_calls_go_to_stays(mood: Any) -> None:
     row = mood.do(models.get_version, "mood", 2)
     with pytest.raises(InternalError):  # whoever forgot to ask is stopped by the database
         mood.do(lambda session: session.delete(session.get(tables.ModelVersion, row.id)))
+
+
+def test_what_a_newer_release_wrote_hides_nothing_else(mood: Any) -> None:
+    split(mood, TENTH)
+    mood.do(models.set_alias, "mood", "stable", 3)
+
+    def meddle(session: Any) -> None:
+        session.get(tables.AliasTraffic, ("mood", "champion")).traffic = {"canary": None, "mirror": {"version": 2}}
+
+    mood.do(meddle)
+    entry = mood.do(models.registry_snapshot)["mood"]
+    assert (entry["aliases"], entry["traffic"]) == ({"champion": 1, "stable": 3}, {})
