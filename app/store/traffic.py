@@ -95,7 +95,7 @@ def uses(session: Session, name: str) -> Iterator[tuple[int, str]]:
 
 
 def of_all(session: Session) -> dict[tuple[str, str], Traffic]:
-    """Read all splits there are, by model and alias; one that a newer release wrote is left out if it makes no sense."""
+    """Read all splits there are, by model and alias; one of a newer release that makes no sense is left out."""
     found = {}
     for row in session.execute(select(AliasTraffic.model_name, AliasTraffic.alias, AliasTraffic.traffic)):
         try:
