@@ -43,9 +43,9 @@ def reference_of(
 def _labels(judge: Judge, logits: NDArray[np.float32]) -> dict[str, int]:
     given = judge.decide(logits)
     if judge.thresholds is None:
-        counts = Counter(judge.labels[index] for index in given)
+        counts = Counter(judge.labels[int(index)] for index in given)
     else:
-        counts = Counter(judge.labels[index] for row in given for index in np.flatnonzero(row))
+        counts = Counter(judge.labels[int(index)] for row in given for index in np.flatnonzero(row))
         counts[NO_LABEL] = int((~given.any(axis=1)).sum())
     return {label: count for label, count in sorted(counts.items()) if count}
 

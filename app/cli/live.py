@@ -73,7 +73,7 @@ def feedback(
         raise typer.BadParameter("give one label, or --set with any number of them")
     with connect(context) as service:
         said = {"labels": given} if several else {"label": given[0]}
-        found = service.feedback(prediction, **said)  # type: ignore[arg-type]
+        found = service.feedback(prediction, **said)
     if as_json:
         print_json(found)
     else:
