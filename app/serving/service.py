@@ -39,9 +39,9 @@ class PredictionService:
 
     def close(self) -> None:
         """Answer what waits, then end the threads."""
-        self.observer.close()
         self.batcher.close()
         self._tokenizing.shutdown()
+        self.observer.close()
 
     async def predict(
         self,
@@ -54,8 +54,7 @@ class PredictionService:
         """Classify the texts of a request, in their order.
 
         It arrived and is to be answered until ``deadline`` by ``time.perf_counter``. ``caller`` tells who asks, where
-        calls are split. Raises NotFound, Unprocessable,
-        Overloaded, DeadlineExceeded, Unavailable.
+        calls are split. Raises NotFound, Unprocessable, Overloaded, DeadlineExceeded, Unavailable.
         """
         arrived = time.perf_counter() if arrived is None else arrived
         texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
