@@ -13,9 +13,9 @@ from app.api.deps import JobId, Services, ServicesDep
 from app.api.job_resource import describe
 from app.api.jobs import find
 from app.api.problems import documented
-from app.artifacts.bundle import Manifest
 from app.artifacts.keys import ISSUES, of_attempt
 from app.artifacts.store import ArtifactStore
+from app.artifacts.stored import manifest_of
 from app.errors import NotFound, Unprocessable, nearest
 from app.logging import get_logger
 from app.reports.assembly import build_report
@@ -162,7 +162,7 @@ def _report(services: Services, job_id: str) -> Report:
         job,
         points,
         profile=DatasetProfile.model_validate(dataset.profile) if dataset else None,
-        manifest=Manifest.model_validate(version.manifest) if version else None,
+        manifest=manifest_of(version) if version else None,
         issues=read_issues(services.artifacts, job_id, version.attempt) if version else None,
     )
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from app.artifacts.bundle import GOLDEN, SERVED_FILES, TOKENIZER, Bundle, Manifest
+from app.artifacts.bundle import GOLDEN, SERVED_FILES, TOKENIZER, Bundle
 from app.artifacts.store import ArtifactStore, fetch_bundle
+from app.artifacts.stored import manifest_of
 from app.errors import JobFailure, NotFound
 from app.schemas.jobs import ServedFormat
 from app.schemas.predictions import Prefer
@@ -59,7 +60,7 @@ class Loader:
             raise NotFound(
                 f"{model} has no version {version}.", "version-not-found", "GET /models lists what there is."
             )
-        manifest = Manifest.model_validate(row.manifest)
+        manifest = manifest_of(row)
         source = Source(
             model,
             version,

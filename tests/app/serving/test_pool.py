@@ -191,6 +191,22 @@ def test_a_version_that_answers_otherwise_than_where_it_was_trained_is_refused(s
     asyncio.run(scenario())
 
 
+def test_a_manifest_of_another_release_is_told(shelf: Shelf) -> None:
+    shelf.publish("mood", UP)
+    with shelf.database.transaction() as session:
+        row = models.get_version(session, "mood", 1)
+        assert row is not None
+        row.manifest = {name: value for name, value in row.manifest.items() if name != "labels"}
+
+    async def scenario() -> None:
+        async with running(shelf) as pool:
+            with pytest.raises(Unavailable, match="mood:1 cannot be read by this release: labels") as caught:
+                await ask(pool, "mood")
+            assert caught.value.code == "unreadable-manifest"
+
+    asyncio.run(scenario())
+
+
 def test_an_alias_that_moves_back_is_behind_no_more(shelf: Shelf) -> None:
     shelf.publish("mood", UP), shelf.publish("mood", DOWN)
     shelf.alias("mood", "champion", 1)
