@@ -66,5 +66,7 @@ def _loaded(held: LoadedVersion) -> LoadedModel:
         bytes=held.bytes,
         calls_in_flight=held.users,
         tokens_per_second=round(held.gauge.tokens_per_second),
-        batching=Batching(texts=policy.items, tokens=policy.tokens, trials=trials),
+        batching=Batching(
+            texts=policy.items, tokens=policy.tokens, call_tokens=round(policy.call_tokens, 1), trials=trials
+        ),
     )

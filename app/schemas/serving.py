@@ -39,6 +39,8 @@ class Batching(Resource):
     """Most texts."""
     tokens: int
     """Most tokens, padding included; a single longer text goes alone."""
+    call_tokens: float
+    """What a call costs beside its tokens, counted in tokens; a text joins others if that pads by less than half."""
     trials: list[BatchTrial]
     """What it was chosen from: the smallest batch that is within 3 % of the fastest."""
 

@@ -70,6 +70,8 @@ class BatchPolicy:
     """Most tokens, padding included; a single text may have more."""
     tokens_per_second: float = FIRST_GUESS
     """How fast one thread is with such batches."""
+    call_tokens: float = 16.0
+    """What a call costs beside its tokens, counted in tokens."""
     trials: tuple[Trial, ...] = ()
     """What it was chosen from."""
 
@@ -128,7 +130,15 @@ def choose(seconds: dict[tuple[int, int], float]) -> BatchPolicy:
     used = [one for one in trials if one.tokens <= tokens]
     fastest = max(one.tokens_per_second for one in used)
     items = max(_fewest(used, length) for length in lengths)
-    return BatchPolicy(items=items, tokens=tokens, tokens_per_second=fastest, trials=trials)
+    return BatchPolicy(items, tokens, fastest, _call_tokens(trials), trials)
+
+
+def _call_tokens(trials: Sequence[Trial]) -> float:
+    """Fit milliseconds = a + b * tokens and give a / b."""
+    if len({one.tokens for one in trials}) < 2:
+        return 0.0
+    slope, start = np.polyfit([one.tokens for one in trials], [one.milliseconds for one in trials], 1)
+    return max(0.0, float(start)) / max(float(slope), 1e-6)
 
 
 def _fewest(trials: Sequence[Trial], length: int) -> int:

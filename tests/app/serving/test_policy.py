@@ -40,6 +40,12 @@ def test_three_percent_are_not_worth_a_larger_batch() -> None:
     assert (policy.items, policy.tokens) == (2, 2 * 64)
 
 
+def test_what_a_call_costs_beside_its_tokens_is_measured() -> None:
+    policy = choose({(items, length): 0.004 + 0.0002 * items * length for items, length in GRID})
+    assert policy.call_tokens == pytest.approx(20)
+    assert choose({(1, 16): 0.01}).call_tokens == 0.0
+
+
 class Clockwork:
     """A version that takes a known time, on a clock of its own."""
 

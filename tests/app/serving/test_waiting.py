@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.serving.policy import BatchPolicy
 from app.serving.waiting import Call, Item, Waiting
 from tests.app.serving.crew import Version, texts, version
 
@@ -58,6 +59,20 @@ def test_a_batch_stays_within_the_tokens_of_its_version_and_a_longer_text_goes_a
         desk.come(asked, 40)
     desk.come(asked, 500)
     assert [lengths(desk.next()) for _ in range(3)] == [[40, 40], [40, 40], [500]]
+
+
+def test_texts_of_unlike_lengths_go_together_only_where_a_call_costs_more_than_padding(desk: Desk) -> None:
+    for call_tokens, batches in (
+        (0.0, [[10, 10], [30, 30], [34]]),
+        (16.0, [[10, 10], [30, 30, 34]]),
+        (1000.0, [[10, 10, 30, 30, 34]]),
+    ):
+        asked = Version()
+        asked.gauge.begin(BatchPolicy(8, 512, 1000.0, call_tokens))
+        for length in (10, 30, 10, 34, 30):
+            desk.come(asked, length)
+        assert [lengths(desk.next()) for _ in batches] == batches
+        assert desk.next() == []
 
 
 def test_threads_share_what_waits(desk: Desk) -> None:
