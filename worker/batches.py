@@ -9,7 +9,7 @@ from typing import Any
 
 from app.artifacts.bundle import TOKENIZER, sha256_of
 from app.artifacts.store import ArtifactStore, fetch_bundle
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.errors import AppError, JobFailure, NotFound, Unavailable
 from app.logging import bound, get_logger
 from app.preflight.messages import ROWS
@@ -134,7 +134,7 @@ class BatchPredictor:
             raise _damaged("are missing from the artifact store") from error
         if sha256_of(rows) != row.input_sha256:
             raise _damaged("are not those that were sent")
-        only = (manifest_of(version).served_file, TOKENIZER)
+        only = (stored_manifest(version).served_file, TOKENIZER)
         fetch_bundle(
             self._artifacts,
             version.artifact_prefix,

@@ -15,7 +15,7 @@ from app.artifacts import archive
 from app.artifacts.archive import Entry
 from app.artifacts.bundle import MANIFEST, damaged
 from app.artifacts.store import ArtifactStore
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.errors import NotFound, Unavailable
 from app.reports.model_card import model_card
 from app.store import models, tables
@@ -65,7 +65,7 @@ def get_archive(
 
 def _entries(row: tables.ModelVersion, artifacts: ArtifactStore) -> list[Entry]:
     """List what goes into the archive. Raises Unavailable ``damaged-bundle`` when a file is missing or too short."""
-    manifest = manifest_of(row)
+    manifest = stored_manifest(row)
     folder = f"{row.model_name}-v{row.version}"
     card = model_card(row.model_name, row.version, manifest).encode()
     entries = [Entry(f"{folder}/{CARD}", len(card), lambda: [card])]

@@ -14,7 +14,7 @@ from app.api.deps import JobId, ServicesDep
 from app.api.jobs import find
 from app.api.problems import documented
 from app.artifacts.bundle import MANIFEST, damaged
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.errors import NotFound, Unavailable, nearest
 from app.records import event_file, log
 from app.records.history import training_history
@@ -125,7 +125,7 @@ def _records(row: tables.Job) -> dict[str, Callable[[Session], bytes]]:
 def _listed(row: tables.Job, version: tables.ModelVersion | None) -> list[JobArtifact]:
     listed = [_artifact(row.id, name, "record", None, None) for name in _records(row)]
     if version is not None:
-        manifest = manifest_of(version)
+        manifest = stored_manifest(version)
         for name, entry in sorted(manifest.files.items()):
             listed.append(_artifact(row.id, name, "bundle", entry.bytes, entry.sha256))
         listed.append(_artifact(row.id, MANIFEST, "bundle", None, version.manifest_sha256))

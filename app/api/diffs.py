@@ -11,7 +11,7 @@ from app.api.deps import Services, ServicesDep
 from app.api.models import Name, find_version
 from app.api.problems import documented
 from app.artifacts.bundle import Manifest
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.errors import NotFound, Unavailable, Unprocessable
 from app.promotion.answers import Kept
 from app.promotion.diff import diff
@@ -76,4 +76,4 @@ def _wanted(session: Session, name: str, number: int | None, usual: tables.Model
 
 
 def _kept(row: tables.ModelVersion) -> Kept:
-    return Kept(row.version, row.artifact_prefix, manifest_of(row))
+    return Kept(row.version, row.artifact_prefix, stored_manifest(row))

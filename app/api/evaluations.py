@@ -15,7 +15,7 @@ from app.api.idempotency import Answer, Once
 from app.api.models import Name, Number, find_version
 from app.api.problems import documented
 from app.api.waiting import wait_for
-from app.artifacts.bundle import Manifest
+from app.artifacts.stored import stored_manifest
 from app.errors import NotFound, Overloaded, Unprocessable
 from app.ids import is_id
 from app.preflight.evaluations import cautions, rows_of
@@ -68,7 +68,7 @@ def _submit(session: Session, version: tables.ModelVersion, request: EvaluationR
     dataset = datasets.get(session, request.dataset_id) if is_id(request.dataset_id, "ds") else None
     if dataset is None:
         raise dataset_not_found()
-    manifest = Manifest.model_validate(version.manifest)
+    manifest = stored_manifest(version)
     rows = rows_of(request, manifest, DatasetProfile.model_validate(dataset.profile))
     judging = Judging(
         dataset_id=dataset.id,

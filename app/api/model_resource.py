@@ -6,7 +6,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from app.artifacts.bundle import Manifest
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.schemas.metrics import Evaluation
 from app.schemas.models import Alias, Lineage, Model, Parent, Version, VersionSummary
 from app.schemas.promotions import AliasMoved, AliasPolicy, PromotionPolicy
@@ -72,12 +72,12 @@ def describe_move(row: tables.AliasMove) -> AliasMoved:
 
 def summarize_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias]) -> VersionSummary:
     """Give a version as a line of a list."""
-    return VersionSummary.model_validate(_summary(row, manifest_of(row), aliases))
+    return VersionSummary.model_validate(_summary(row, stored_manifest(row), aliases))
 
 
 def describe_version(row: tables.ModelVersion, aliases: list[tables.ModelAlias]) -> Version:
     """Give everything about a version."""
-    manifest = manifest_of(row)
+    manifest = stored_manifest(row)
     return Version.model_validate(
         _summary(row, manifest, aliases)
         | {

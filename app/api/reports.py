@@ -15,7 +15,7 @@ from app.api.jobs import find
 from app.api.problems import documented
 from app.artifacts.keys import ISSUES, of_attempt
 from app.artifacts.store import ArtifactStore
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.errors import NotFound, Unprocessable, nearest
 from app.logging import get_logger
 from app.reports.assembly import build_report
@@ -162,7 +162,7 @@ def _report(services: Services, job_id: str) -> Report:
         job,
         points,
         profile=DatasetProfile.model_validate(dataset.profile) if dataset else None,
-        manifest=manifest_of(version) if version else None,
+        manifest=stored_manifest(version) if version else None,
         issues=read_issues(services.artifacts, job_id, version.attempt) if version else None,
     )
 

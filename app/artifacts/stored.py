@@ -22,7 +22,7 @@ class StoredVersion(Protocol):
     def manifest(self) -> Mapping[str, Any]: ...
 
 
-def manifest_of(row: StoredVersion) -> Manifest:
+def stored_manifest(row: StoredVersion) -> Manifest:
     """Read the manifest of a version. Raises Unavailable ``unreadable-manifest``."""
     try:
         return Manifest.model_validate(row.manifest)

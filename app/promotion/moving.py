@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from app.artifacts.store import ArtifactStore
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.errors import Conflict, NotFound
 from app.promotion import checks
 from app.promotion.answers import Kept
@@ -160,7 +160,7 @@ def _holds(session: Session, name: str, alias: str, state: _State) -> bool:
 
 
 def _kept(row: tables.ModelVersion) -> Kept:
-    return Kept(row.version, row.artifact_prefix, manifest_of(row))
+    return Kept(row.version, row.artifact_prefix, stored_manifest(row))
 
 
 def _blocked(name: str, alias: str, verdict: Promotion) -> Conflict:

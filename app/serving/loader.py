@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.artifacts.bundle import GOLDEN, SERVED_FILES, TOKENIZER, Bundle
 from app.artifacts.store import ArtifactStore, fetch_bundle
-from app.artifacts.stored import manifest_of
+from app.artifacts.stored import stored_manifest
 from app.errors import JobFailure, NotFound
 from app.schemas.jobs import ServedFormat
 from app.schemas.predictions import Prefer
@@ -60,7 +60,7 @@ class Loader:
             raise NotFound(
                 f"{model} has no version {version}.", "version-not-found", "GET /models lists what there is."
             )
-        manifest = manifest_of(row)
+        manifest = stored_manifest(row)
         source = Source(
             model,
             version,
