@@ -15,11 +15,13 @@ from worker.clock import PhaseClock
 from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
 from worker.finishing import Finish
 from worker.handover import hand_over
+from worker.head_start import start_head
+from worker.heads import logit_names
 from worker.inspection import look_at_data
 from worker.judging import Answered, Judge
 from worker.memory import Memory, Portion, memory_of
 from worker.models.depth import depths
-from worker.models.head import between_parameters, head_parameters
+from worker.models.head import between_parameters, head_parameters, output_layer
 from worker.models.recompute import recomputing
 from worker.narration import Narrator
 from worker.saving import Saving
@@ -146,6 +148,8 @@ class _Attempt:
         finish = Finish(setup.data.hyperparameters, on_gpu=on_gpu, asked=self._should_finish)
         saving = self._saving = Saving(self._spec, training, self._narrator, finish)
         saving.resume()
+        if training.step == 0 and setup.data.hyperparameters.head_init == "probe":
+            self._start_head(setup, training, judge.portion)
         for event in training.run(self._should_stop, finish):
             self._narrator.tell(event)
             if isinstance(event, Evaluated) and event.improved:
@@ -154,6 +158,22 @@ class _Attempt:
                 saving.save_if_due(event)
         self._padding = training.padding_fraction
         return saving.best
+
+    def _start_head(self, setup: Setup, training: Training, portion: Portion) -> None:
+        """Fit the output layer to the features of the network as it is."""
+        layer = output_layer(setup.model, len(logit_names(setup.heads)))
+        portion.of(
+            lambda size: start_head(
+                setup.model,
+                layer,
+                setup.data.train,
+                training.loss,
+                batch_size=size,
+                device=setup.device,
+                autocast=training.arithmetic.autocast,
+                check=self._check,
+            )
+        )
 
     def _source(self, setup: Setup, portion: Portion) -> Source:
         """Give what training draws from, with a teacher's answers where there is one."""

@@ -75,11 +75,12 @@ class Training:
         self._freezing = Freezing(model, {*head, *between}, depths or {}, wishes)
         self._schedule = Schedule.of(wishes, total_steps)
         self._ladder = Ladder(wishes.batch_size, recompute, recomputed_from_the_start=wishes.gradient_checkpointing)
+        self.loss = objective(wishes, labels, device, problem_type=problem_type, heads=heads)
         self._stepping = Stepping(
             model,
             model if forward is None else forward,
             source,
-            loss=objective(wishes, labels, device, problem_type=problem_type, heads=heads),
+            loss=self.loss,
             distillation=None if wishes.distillation is None else Distillation(wishes.distillation),
             optimizer=make_optimizer(model, head, wishes, depths),
             schedule=self._schedule,

@@ -1,0 +1,237 @@
+"""Ways to fine-tune one classifier: Hugging Face's Trainer as it is used, and Tunesmith's loop."""
+
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, Trainer, TrainingArguments
+
+from app.schemas.hyperparameters import ResolvedHyperparameters
+from app.schemas.text import TextOptions, TokenizerSettings
+from app.text.tokenizer import TextEncoder
+from worker import device as machine
+from worker.base_models import packaged
+from worker.data.batches import Batches
+from worker.data.encode import encode
+from worker.data.rows import Rows
+from worker.evaluation.evaluate import evaluate
+from worker.head_start import start_head
+from worker.models.encoder import load
+from worker.models.head import head_parameters, output_layer
+from worker.models.tokenizer import pad_token_id, tokenizer_file
+from worker.probe import Probe
+from worker.training.loop import Training
+from worker.training.precision import Arithmetic
+
+CPU = torch.device("cpu")
+DRAWN = 7
+"""Seed of the rows that are drawn: the same for all."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one run trains, and how."""
+
+    folder: Path
+    base: Path | None
+    variant: str
+    seed: int
+    rows: int
+    validation_rows: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    max_length: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What came out of a run."""
+
+    texts: int
+    seconds: float
+    f1_macro: float | None
+
+
+def threads_of(wish: int) -> int:
+    """Give the threads of torch that a job would take; 0: as was measured to be fastest here."""
+    return machine.use_threads(wish)
+
+
+def figures_of(task: Task) -> Figures:
+    """Train and judge. To be called in a process of its own."""
+    torch.set_num_threads(task.threads)
+    folder = task.base or packaged("minilm-l6")[0]
+    train, validation = (
+        rows_of(task.folder, "train", task.rows),
+        rows_of(task.folder, "validation", task.validation_rows),
+    )
+    labels = sorted({row["label"] for row in train} | {row["label"] for row in validation})
+    machine.seed_everything(task.seed)
+    model = load(folder, labels).model
+    with tempfile.TemporaryDirectory() as scratch:
+        encoder = encoder_of(folder, model, task.max_length, Path(scratch))
+        lessons = batches_of(train, labels, model, encoder)
+        way = _ours if task.variant.startswith("tunesmith") else _theirs
+        seconds = way(task, model, lessons, labels, Path(scratch))
+    score = None
+    if validation:
+        held_out = batches_of(validation, labels, model, encoder).by_length(64)
+        judged = evaluate(
+            model, held_out, labels, split="validation", device=CPU, autocast=Arithmetic(CPU, "fp32").autocast,
+            check=lambda: None,
+        )  # fmt: skip
+        score = judged.f1_macro
+    return Figures(len(train) * task.epochs, seconds, score)
+
+
+def rows_of(folder: Path, split: str, wanted: int) -> list[dict[str, str]]:
+    """Draw rows of a split; 0 training rows wanted: all of them, 0 others: none."""
+    lines = [line for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    if split != "train" and not wanted:
+        return []
+    rows: list[dict[str, str]] = [json.loads(line) for line in lines]
+    return random.Random(DRAWN).sample(rows, wanted) if 0 < wanted < len(rows) else rows
+
+
+def encoder_of(folder: Path, model: PreTrainedModel, max_length: int, scratch: Path) -> TextEncoder:
+    """Make what turns texts into ids, the same for all."""
+    tokenizer = tokenizer_file(folder, scratch=scratch)
+    settings = TokenizerSettings(max_length=max_length, pad_token_id=pad_token_id(model.config, tokenizer))
+    return TextEncoder.from_files(tokenizer, settings, TextOptions())
+
+
+def batches_of(
+    rows: Sequence[dict[str, str]], labels: Sequence[str], model: PreTrainedModel, encoder: TextEncoder
+) -> Batches:
+    """Tokenize rows."""
+    split = Rows([row["text"] for row in rows], [labels.index(row["label"]) for row in rows])
+    vocabulary = int(model.config.vocab_size)
+    return Batches(encode(split, encoder, vocabulary=vocabulary, check=lambda: None), encoder)
+
+
+def steps_of(task: Task, lessons: Batches) -> int:
+    """Count the optimizer steps."""
+    return task.epochs * -(-len(lessons) // task.batch_size)
+
+
+def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence[str], scratch: Path) -> float:
+    """Train with the worker's loop as a job would, less what the variant leaves out."""
+    auto = machine.choose_precision("auto", CPU, Probe(None, machine="")).precision
+    steps = steps_of(task, lessons)
+    wishes = ResolvedHyperparameters(
+        num_train_epochs=task.epochs,
+        batch_size=task.batch_size,
+        learning_rate=task.learning_rate,
+        head_learning_rate_multiplier=1.0,
+        class_weights="none",
+        dropout=0.1,
+        max_length=task.max_length,
+        precision="fp32" if task.variant == "tunesmith-fp32" else auto,
+        warmup_steps=steps // 10,
+        seed=task.seed,
+        save_strategy="no",
+    )
+    training = Training(
+        model,
+        lessons,
+        wishes,
+        labels=labels,
+        head=head_parameters(model),
+        total_steps=steps,
+        device=CPU,
+        folder=scratch,
+        evaluate=None,
+    )
+    began = time.perf_counter()
+    if task.variant == "tunesmith-probe":
+        start_head(
+            model,
+            output_layer(model, len(labels)),
+            lessons,
+            training.loss,
+            batch_size=64,
+            device=CPU,
+            autocast=training.arithmetic.autocast,
+            check=lambda: None,
+        )
+    for _ in training.run(lambda: False):
+        pass
+    return time.perf_counter() - began
+
+
+class _Examples(torch.utils.data.Dataset[dict[str, Any]]):
+    """The same ids as Trainer wants them."""
+
+    def __init__(self, lessons: Batches, targets: NDArray[np.int64]) -> None:
+        self._ids = lessons.ids(np.arange(len(lessons)))
+        self._targets = targets
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {"input_ids": self._ids[row], "labels": int(self._targets[row])}
+
+
+def _theirs(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence[str], scratch: Path) -> float:  # noqa: ARG001 - as the other way
+    """Train with Trainer, its options those of the variant."""
+    steps = steps_of(task, lessons)
+    best = task.variant == "trainer-best"
+    arguments = TrainingArguments(
+        output_dir=str(scratch / "trainer"),
+        use_cpu=True,
+        per_device_train_batch_size=task.batch_size,
+        num_train_epochs=task.epochs,
+        learning_rate=task.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=steps // 10,
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        optim="adamw_torch_fused",
+        bf16=best,
+        train_sampling_strategy="group_by_length" if best else "random",
+        seed=task.seed,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    targets = lessons.load(np.arange(len(lessons))).labels.numpy()
+    pad = task.max_length if task.variant == "trainer-padded-512" else 0
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=_Examples(lessons, targets),
+        data_collator=_collator(int(model.config.pad_token_id or 0), pad),
+    )
+    began = time.perf_counter()
+    trainer.train()
+    return time.perf_counter() - began
+
+
+def _collator(padding: int, least: int) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
+    """Pad to the longest of a batch, or to ``least`` tokens if that is more."""
+
+    def collate(examples: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        longest = max(least, *(len(each["input_ids"]) for each in examples))
+        ids = np.full((len(examples), longest), padding, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, each in enumerate(examples):
+            ids[row, : len(each["input_ids"])] = each["input_ids"]
+            mask[row, : len(each["input_ids"])] = 1
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.tensor([each["labels"] for each in examples]),
+        }
+
+    return collate

@@ -1,0 +1,62 @@
+"""The comparison with Trainer: every variant trains the same number of texts, and the ratios are of medians."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.train import VARIANTS, Run, summary, table
+from bench.trainers import Task, figures_of
+from tests.worker.toy_task import restored_torch, tiny_base, toy_rows  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for split, count in (("train", 24), ("validation", 9)):
+        lines = (json.dumps({"text": row.text, "label": row.label}) for row in toy_rows(count, split=split))
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("restored_torch")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_each_variant_trains_and_is_judged(variant: str, folder: Path, tiny_base: Path) -> None:  # noqa: F811
+    task = Task(
+        folder=folder,
+        base=tiny_base,
+        variant=variant,
+        seed=1,
+        rows=20,
+        validation_rows=9,
+        epochs=2,
+        batch_size=8,
+        learning_rate=1e-3,
+        max_length=32,
+        threads=torch.get_num_threads(),
+    )
+    figures = figures_of(task)
+    assert figures.texts == 40
+    assert figures.seconds > 0
+    assert figures.f1_macro is not None
+    assert 0 <= figures.f1_macro <= 1
+
+
+def test_ratios_are_those_of_the_medians() -> None:
+    speeds = {
+        "trainer-common": (10.0, 30.0, 20.0),
+        "trainer-best": (50.0, 50.0, 40.0),
+        "tunesmith": (90.0, 99.0, 100.0),
+    }
+    runs = [
+        Run(variant, seed, speed, 1.0, 0.5 + (variant == "tunesmith") * 0.01)
+        for variant, each in speeds.items()
+        for seed, speed in enumerate(each)
+    ]
+    found = summary(runs, argparse.Namespace(variants=list(speeds), rows=1, epochs=1), threads=2)
+    assert found["ratio_to_trainer_common"] == pytest.approx(99 / 20)
+    assert found["ratio_to_trainer_best"] == pytest.approx(99 / 50)
+    assert found["ratio_to_trainer_padded_512"] is None
+    assert found["f1_difference"] == pytest.approx(0.01)
+    assert "| Tunesmith | 99.0 | 1.0 | 0.5100 |" in table(runs, list(speeds))
