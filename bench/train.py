@@ -7,8 +7,9 @@ FOLDER holds train.jsonl and validation.jsonl, each of ``text`` and ``label``. E
 the variants take turns seed by seed; all have the same rows, weights, head, epochs, texts a step, optimizer, schedule
 and threads. Timed is training alone, from the first batch to the last step; validation is judged after it, alike for
 all. Trainer runs as its documentation has it (padded to the model's limit; on a few rows, since it is so slow), as most
-people run it (padded to the longest of a batch), and at its best (batches of like length, bf16). Tunesmith's own loop
-runs with what a job resolves to on this machine, and with single measures left out. The last line is one JSON object.
+people run it (padded to the longest of a batch), and at its best (batches of like length, bf16 where a job would take
+it). Tunesmith's own loop runs with what a job resolves to on this machine; ``--variants`` adds it in fp32, or with a
+head from a linear probe. The last line is one JSON object.
 """
 
 import argparse
@@ -21,12 +22,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.trainers import Task, figures_of, threads_of
+from bench.trainers import Task, fast_precision, figures_of, threads_of
 
 VARIANTS = {
     "trainer-padded-512": "Trainer, padded to 512",
     "trainer-common": "Trainer, padded to the longest",
-    "trainer-best": "Trainer, like lengths, bf16",
+    "trainer-best": "Trainer, like lengths, bf16 if fast",
     "tunesmith": "Tunesmith",
     "tunesmith-fp32": "Tunesmith in fp32",
     "tunesmith-probe": "Tunesmith, head from a probe",
@@ -57,7 +58,7 @@ def main() -> None:
             if variant == USUAL[0] and seed != options.first_seed:
                 continue  # only its speed is of interest, and it takes as long as all others together
             runs.append(measure(options, variant, seed, threads))
-            print(f"  {VARIANTS[variant]:32} seed {seed}  {told(runs[-1])}", flush=True)
+            print(f"  {VARIANTS[variant]:36} seed {seed}  {told(runs[-1])}", flush=True)
     print(table(runs, options.variants))
     print(json.dumps(summary(runs, options, threads)))
 
@@ -134,6 +135,7 @@ def summary(runs: Sequence[Run], options: argparse.Namespace, threads: int) -> d
         "samples_per_second": {
             variant: of(runs, variant, lambda run: run.samples_per_second) for variant in options.variants
         },
+        "precision": fast_precision(),
         "threads": threads,
         "rows": options.rows,
         "epochs": options.epochs,

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
-from app.schemas.hyperparameters import ResolvedHyperparameters
+from app.schemas.hyperparameters import Precision, ResolvedHyperparameters
 from app.schemas.text import TextOptions, TokenizerSettings
 from app.text.tokenizer import TextEncoder
 from worker import device as machine
@@ -119,6 +119,11 @@ def batches_of(
     return Batches(encode(split, encoder, vocabulary=vocabulary, check=lambda: None), encoder)
 
 
+def fast_precision() -> Precision:
+    """Give the arithmetic that a job would choose: bf16 only where it was measured to be faster than fp32."""
+    return machine.choose_precision("auto", CPU, Probe(None, machine="")).precision
+
+
 def steps_of(task: Task, lessons: Batches) -> int:
     """Count the optimizer steps."""
     return task.epochs * -(-len(lessons) // task.batch_size)
@@ -126,7 +131,6 @@ def steps_of(task: Task, lessons: Batches) -> int:
 
 def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence[str], scratch: Path) -> float:
     """Train with the worker's loop as a job would, less what the variant leaves out."""
-    auto = machine.choose_precision("auto", CPU, Probe(None, machine="")).precision
     steps = steps_of(task, lessons)
     wishes = ResolvedHyperparameters(
         num_train_epochs=task.epochs,
@@ -136,7 +140,7 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         class_weights="none",
         dropout=0.1,
         max_length=task.max_length,
-        precision="fp32" if task.variant == "tunesmith-fp32" else auto,
+        precision="fp32" if task.variant == "tunesmith-fp32" else fast_precision(),
         warmup_steps=steps // 10,
         seed=task.seed,
         save_strategy="no",
@@ -198,7 +202,7 @@ def _theirs(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequen
         weight_decay=0.01,
         max_grad_norm=1.0,
         optim="adamw_torch_fused",
-        bf16=best,
+        bf16=best and fast_precision() == "bf16",  # without hardware for it, bf16 is ten times slower than fp32
         train_sampling_strategy="group_by_length" if best else "random",
         seed=task.seed,
         save_strategy="no",
