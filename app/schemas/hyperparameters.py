@@ -78,8 +78,8 @@ class Hyperparameters(StrictModel):
     """The classification head learns this many times faster than the encoder."""
     head_init: Literal["random", "probe"] = "random"
     """How the output layer starts: random draws it, or keeps it where the base model was trained on these labels; probe
-    fits it to the features of the frozen base on up to 4,096 training texts, which helps runs of about one epoch and
-    no longer ones."""
+    fits it to the features of the frozen base on up to 4,096 training texts, which is meant for runs of about one
+    epoch."""
     layerwise_lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Each layer of the encoder learns this many times as fast as the one above it; 1: all at the same rate."""
     freeze_base: bool = False
