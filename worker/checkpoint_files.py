@@ -9,13 +9,13 @@ from app.errors import JobFailure
 from app.schemas.jobs import BaseModelRef
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a run saves something else than before: what an older release has saved is not used then."""
 
 
-def fingerprint(request_sha256: str, dataset_sha256: str, base_model: BaseModelRef) -> str:
-    """Hash all that a checkpoint depends on."""
-    parts = [FORMAT, request_sha256, dataset_sha256, base_model.model_dump(mode="json")]
+def fingerprint(job_id: str, request_sha256: str, dataset_sha256: str, base_model: BaseModelRef) -> str:
+    """Hash all that a checkpoint depends on, and whose it is: that of an equal job is not used either."""
+    parts = [FORMAT, job_id, request_sha256, dataset_sha256, base_model.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

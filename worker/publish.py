@@ -1,7 +1,8 @@
 """Publishing: the files of a bundle first, its row second, and never twice, whatever breaks in between."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from app.artifacts.keys import ISSUES, of_attempt
 from app.artifacts.store import ArtifactStore, put_bundle
 from app.errors import AppError, JobFailure, StorageFull, Unavailable
 from app.logging import get_logger
+from app.retention.leftovers import remove_checkpoints
 from app.store import models
 from app.store.claims import Claim
 from app.store.engine import Database
@@ -52,16 +54,14 @@ class Publisher:
         return self._register(lease, bundle, manifest_sha256, prefix)
 
     def _keep(self, lease: Lease, bundle: Bundle, prefix: str) -> None:
-        """Keep the files; a store that is away is waited for, a full one is given the room of the checkpoints once."""
-        made_room = waiting = False
+        """Keep the files; a store that is away is waited for, a full one is given the room of the checkpoints."""
+        rooms, waiting = self._rooms(lease.claim.job_id), False
         while True:
             try:
                 return put_bundle(self.artifacts, bundle, prefix)
             except StorageFull:
-                if made_room:
+                if not next(rooms, False):
                     raise
-                made_room = True
-                self._remove(f"{checkpoints.ROOT}/{lease.claim.job_id}")
             except Unavailable as error:
                 if lease.lost() or lease.cancel_requested.is_set() or self.draining():
                     raise
@@ -70,6 +70,20 @@ class Publisher:
                     lease.recorder.say("Publishing: waiting until the artifact store can be written.")
                 waiting = True
                 time.sleep(RETRY_SECONDS)
+
+    def _rooms(self, job_id: str) -> Iterator[bool]:
+        """Give up the older checkpoints; only where the job would fail otherwise the newest, from which it would go on.
+
+        Yields True each time something may have become free.
+        """
+        saved = checkpoints.list_whole(self.artifacts, job_id)
+        for given_up in (saved[1:], saved[:1]):
+            for stored in given_up:
+                with suppress(AppError):  # then it is as full as before, and the next try says so
+                    remove_checkpoints(self.artifacts, stored.prefix)
+            if given_up:
+                log.warning("checkpoints_given_up", count=len(given_up))
+                yield True
 
     def keep_issues(self, claim: Claim, file: Path) -> None:
         """Keep what the attempt found about its data, for the report; the job is as good without."""

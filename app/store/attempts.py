@@ -50,6 +50,8 @@ class Recorded:
     diagnoses: Sequence[Diagnosis] | None = None
     """All that the newest examination found; an empty one takes back what was found before."""
     usage: Usage | None = None
+    trained_seconds: float | None = None
+    """Of all attempts."""
     stop_reason: str | None = None
     device: str | None = None
     inspection: Inspection | None = None
@@ -157,6 +159,8 @@ def _note_circumstances(job: Job, batch: Recorded) -> None:
         job.diagnoses = [diagnosis.model_dump(mode="json") for diagnosis in batch.diagnoses]
     if batch.usage is not None:
         job.usage = job.usage | batch.usage.model_dump(exclude_unset=True)
+    if batch.trained_seconds is not None:
+        job.usage = job.usage | {"trained_seconds": batch.trained_seconds}
     if batch.inspection is not None:
         job.inspection = batch.inspection.model_dump(mode="json")
     if batch.device is not None and job.worker is not None:
@@ -219,10 +223,13 @@ def _worker_lost_limit(job: Job, last: Mapping[str, Any] | None) -> dict[str, An
 
 
 def fail(session: Session, claim: Claim, error: Mapping[str, Any], reason: str) -> bool:
-    """End the job as ``failed``; False when the claim has fallen."""
+    """End the job as ``failed``, or as ``cancelled`` if that was asked for before; False when the claim has fallen."""
     job = claims.held(session, claim)
     if job is None:
         return False
+    if job.cancel_requested_at is not None:
+        transitions.finish(session, job, "cancelled", reason="The client cancelled the job.", actor=claim.owner)
+        return True
     job.error = dict(error)
     transitions.finish(session, job, "failed", reason=reason, actor=claim.owner)
     return True

@@ -11,10 +11,11 @@ import pytest
 from app.artifacts.bundle import describe_files
 from app.artifacts.file import FileStore
 from app.errors import AppError, StorageFull, Unavailable
-from app.schemas.jobs import WorkerRef
+from app.schemas.jobs import BaseModelRef, WorkerRef
 from app.store import jobs
 from app.store.claims import Claim
 from worker import checkpoints as checkpoints_module
+from worker.checkpoint_files import fingerprint
 from worker.checkpoints import ROOT, Checkpoints, Stored, fetch_newest, list_whole, put, sweep
 from worker.events import Checkpointed, Warned
 from worker.tracking.recorder import Recorder
@@ -162,6 +163,12 @@ def test_those_of_something_else_are_never_used(store: FileStore, tmp_path: Path
     warnings: list[Warned] = []
     assert fetch_newest(store, JOB, "other", tmp_path / "scratch", warnings.append) is None
     assert len(warnings) == 2
+
+
+def test_an_equal_job_has_another_fingerprint() -> None:
+    base = BaseModelRef(id="tiny", source="folder")
+    one, other, again = (fingerprint(job_id, "r", "d", base) for job_id in ("job_1", "job_2", "job_1"))
+    assert one == again != other
 
 
 def test_without_a_manifest_there_is_no_checkpoint(store: FileStore, tmp_path: Path) -> None:

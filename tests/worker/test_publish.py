@@ -198,6 +198,24 @@ def test_checkpoints_make_room_on_a_full_disk(world, attempt, tmp_path):
     assert world.stored("checkpoints") == []
 
 
+@pytest.mark.parametrize(("again", "left"), [(0, [15]), (4, [])])
+def test_the_newest_checkpoint_goes_only_where_the_job_would_fail(world, attempt, tmp_path, again, left):
+    saved, kept = tmp_path / "saved", []
+    saved.write_text("{}")
+    for step in (5, 10, 15):
+        world.artifacts.put(f"checkpoints/{attempt.job_id}/1/{step}/manifest.json", saved)
+
+    class Watching:
+        def run(self, work):
+            kept.extend(int(key.split("/")[3]) for key in world.stored("checkpoints"))
+            return world.database.run(work)
+
+    full = FlakyStore(world.artifacts.root, at=3, again=again, error=StorageFull("full", "storage-full"))
+    publish(world, attempt, database=Watching(), artifacts=full)
+    assert kept == left
+    assert len(world.versions()) == 1
+
+
 def test_an_absent_store_is_waited_for(world, attempt):
     away = Unavailable("away", "artifacts-unavailable")
     publish(world, attempt, artifacts=FlakyStore(world.artifacts.root, at=3, error=away))

@@ -304,6 +304,23 @@ def test_stop_where_there_is_nothing_to_keep(store: Any) -> None:
     assert store.do(jobs.stop, claim.job_id) == "being-cancelled"
 
 
+def test_what_a_job_has_trained_stays_with_it(store: Any) -> None:
+    claim = store.running()
+    for batch in (jobs.Recorded(trained_seconds=2.5), jobs.Recorded(usage=Usage(wall_seconds=9.0))):
+        store.do(jobs.record, claim, batch)
+    store.do(jobs.release, claim, crashed=True, reason="r")
+    store.claim(claim.job_id)
+    assert store.job(claim.job_id).usage == {"trained_seconds": 2.5, "wall_seconds": 9.0}
+
+
+def test_a_failure_does_not_hide_an_earlier_cancel(store: Any) -> None:
+    claim = store.running()
+    store.do(jobs.cancel, claim.job_id)
+    assert store.do(jobs.fail, claim, ERROR, "It diverged.") is True
+    job = store.job(claim.job_id)
+    assert (job.status, job.error, job.status_reason) == ("cancelled", None, "The client cancelled the job.")
+
+
 def test_expired_leases_are_taken_back_and_live_ones_are_not(store: Any) -> None:
     live = store.running(lease=60)
     dead = [store.running(lease=-1, max_attempts=limit) for limit in (3, 1)]

@@ -159,7 +159,7 @@ class JobMachine(RuleBasedStateMachine):
         end: Callable[..., bool] = jobs.fail if verb == "failed" else jobs.cancelled
         assert self.store.do(end, claim, *([ERROR] if verb == "failed" else []), "r") is held
         if held:
-            model.move(verb)
+            model.move("cancelled" if model.cancel else verb)
 
     @precondition(lambda self: self.claims)
     @rule(age=OLD)
