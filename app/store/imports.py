@@ -11,7 +11,7 @@ from app.ids import new_id
 from app.schemas.sources import ImportRequest
 from app.store import datasets, tables
 from app.store.engine import clock
-from app.store.errands import MOST_LOSSES, ErrandClaim, Errands, ended, queued
+from app.store.errands import MOST_LOSSES, Beat, ErrandClaim, Errands, ended, queued
 from app.store.tables import Import
 
 _LOST = {
@@ -55,9 +55,20 @@ def claim_next(session: Session, *, owner: str, lease_seconds: float) -> ImportC
     return None if taken is None else ImportClaim(taken.id, taken.attempt, ImportRequest.model_validate(taken.request))
 
 
-def renew(session: Session, claim: ImportClaim, *, lease_seconds: float) -> bool:
-    """Prolong the lease; False when the claim has fallen."""
-    return _QUEUE.renew(session, claim, lease_seconds=lease_seconds)
+def beat(session: Session, claim: ErrandClaim, *, lease_seconds: float) -> Beat:
+    """Prolong the lease."""
+    return Beat(_QUEUE.renew(session, claim, lease_seconds=lease_seconds))
+
+
+def stored(session: Session, claim: ErrandClaim, dataset_id: str) -> bool:
+    """Say whether the import has ended with this dataset."""
+    row = _QUEUE.get(session, claim.id)
+    return row is not None and row.status == "succeeded" and row.dataset_id == dataset_id
+
+
+def tell(session: Session, claim: ErrandClaim, reason: str) -> bool:
+    """Say in one sentence what is happening; False when the claim has fallen."""
+    return _QUEUE.written(session, claim, {"status_reason": reason})
 
 
 def release(session: Session, claim: ImportClaim, reason: str) -> bool:
@@ -73,7 +84,7 @@ def fail(session: Session, claim: ImportClaim, error: Mapping[str, Any]) -> bool
 def succeed(session: Session, claim: ImportClaim, dataset: tables.Dataset) -> bool:
     """Store the dataset and end the import as ``succeeded``; False, and nothing stored, when the claim has fallen."""
     if _QUEUE.held(session, claim) is None:
-        return False
+        return stored(session, claim, dataset.id)  # the answer to the first try may have been lost
     datasets.insert(session, dataset)
     ending = ended("succeeded", f"Stored as dataset {dataset.id}.") | {"dataset_id": dataset.id}
     return _QUEUE.written(session, claim, ending)

@@ -2,15 +2,18 @@
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.schemas.datasets import DatasetProfile
+from app.ids import is_id
 from app.schemas.sources import ImportRequest
 from app.store import datasets, imports
 from tests.worker.data.sources.conftest import LoopbackHub, parquet
 from tests.worker.data.sources.conftest import loopback as loopback
+from worker.importing import dataset_id_of
 
 ROWS = [{"text": f"text {number}", "label": number % 2} for number in range(40)]
 CLASSES = {"label": ["negative", "positive"]}
@@ -141,3 +144,43 @@ def test_a_worker_that_shuts_down_gives_its_import_back(world, loopback: Loopbac
     with world.database.transaction(read_only=True) as session:
         row = imports.get(session, import_id)
     assert (row.status, row.lease_until) == ("queued", None)
+
+
+def test_a_store_that_is_away_is_waited_for_and_leftovers_go(world, loopback: LoopbackHub, submit, ended) -> None:
+    loopback.repos["acme/mood"] = {"main": {"train.parquet": parquet(ROWS)}}
+    import_id = submit(source="hub", dataset="acme/mood")
+    lost = world.database.run(lambda session: imports.claim_next(session, owner="w", lease_seconds=-1.0))
+    left = f"datasets/{dataset_id_of(lost.id, lost.attempt)}"
+    world.artifacts.put(f"{left}/rows.jsonl", Path(__file__))
+    (world.artifacts.root / left / ".rows.jsonl.0.part").write_text("half a copy")
+    loopback_answer, root = loopback.answer, world.artifacts.root
+
+    def answer(request) -> None:  # type: ignore[no-untyped-def]
+        if root.is_dir():
+            root.rename(root.with_name("hidden"))
+            root.write_text("a file where a folder should be")
+        loopback_answer(request)
+
+    loopback.answer = answer  # type: ignore[method-assign]
+    world.supervisor(hub_endpoint=loopback.url)
+    deadline = time.monotonic() + 30.0
+    while True:
+        with world.database.transaction(read_only=True) as session:
+            row = imports.get(session, import_id)
+        if "waiting until" in row.status_reason:
+            break
+        assert time.monotonic() < deadline, row.status_reason
+        time.sleep(0.02)
+    loopback.answer = loopback_answer  # type: ignore[method-assign]
+    root.unlink()
+    root.with_name("hidden").rename(root)
+    row = ended(import_id)
+    assert (row.status, row.attempt, row.dataset_id) == ("succeeded", 2, dataset_id_of(import_id, 2))
+    assert not (root / left).exists()
+    assert world.stored(f"datasets/{row.dataset_id}") == [dataset_of(world, row).artifact_key]
+
+
+def test_names_of_attempts_are_ids_and_differ() -> None:
+    names = {dataset_id_of("imp_" + "0" * 32, attempt) for attempt in range(1, 300)}
+    assert len(names) == 299
+    assert all(is_id(name, "ds") for name in names)

@@ -60,6 +60,15 @@ def test_an_import_that_succeeds_makes_its_dataset(store: Any, claim: Any, new_d
     assert read(store, taken.id).dataset_id is None
 
 
+def test_a_success_whose_answer_was_lost_is_seen_again(store: Any, claim: Any, new_dataset: Any) -> None:
+    store.do(imports.submit, REQUEST)
+    taken = claim()
+    assert store.do(imports.succeed, taken, new_dataset("ds_new"))
+    assert store.do(imports.succeed, taken, new_dataset("ds_new"))
+    assert not store.do(imports.succeed, taken, new_dataset("ds_other"))
+    assert read(store, taken.id).dataset_id == "ds_new"
+
+
 def test_a_failure_says_why(store: Any, claim: Any) -> None:
     store.do(imports.submit, REQUEST)
     taken = claim()
@@ -71,11 +80,11 @@ def test_a_failure_says_why(store: Any, claim: Any) -> None:
 def test_a_silent_worker_loses_its_import_and_can_write_no_more(store: Any, claim: Any, new_dataset: Any) -> None:
     store.do(imports.submit, REQUEST)
     old = claim()
-    assert store.do(imports.renew, old, lease_seconds=60)
+    assert store.do(imports.beat, old, lease_seconds=60).held
     let_expire(store)
     new = claim("wrk_2")
     assert (new.id, new.attempt) == (old.id, 2)
-    assert not store.do(imports.renew, old, lease_seconds=60)
+    assert not store.do(imports.beat, old, lease_seconds=60).held
     assert not store.do(imports.succeed, old, new_dataset("ds_late"))
     assert store.do(datasets.get, "ds_late") is None
     assert store.do(imports.release, new, "The worker shut down.")
