@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     stall_seconds: float = Field(
         900.0, gt=0, description="A running job without a sign of progress for this long is taken for hung."
     )
+    budget_grace_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="How much longer than max_train_seconds or max_gpu_seconds a process may train that should have "
+        "ended by itself, besides twice its longest pause between two steps.",
+    )
     checkpoint_seconds: float = Field(
         60.0,
         gt=0,
@@ -130,6 +136,13 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="Crashes after which a job is failed for good.")
     worker_slots: int = Field(1, ge=1, description="Jobs one worker process runs at a time: one a GPU.")
     worker_threads: int = Field(0, ge=0, description="CPU threads of a training process; 0: measured at start.")
+    worker_metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port at which this worker gives its metrics to Prometheus, without a key, at the address host; "
+        "none: it does not.",
+    )
     batch_predictions: bool = Field(True, description="Whether this worker also takes batch predictions.")
     batch_threads: int = Field(
         0, ge=0, description="CPU threads of a batch prediction; 0: all that the worker may use."

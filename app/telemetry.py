@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest, start_http_server
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -24,6 +24,9 @@ WORKERS_ALIVE = Gauge("tunesmith_workers_alive", "Workers that gave a sign of li
 JOBS_SUBMITTED = Counter("tunesmith_jobs_submitted_total", "Jobs accepted by this process.", ["kind"])
 JOBS_RESCUED = Counter("tunesmith_jobs_rescued_total", "Expired leases taken back by this process.", ["status"])
 DOORBELL_RINGS = Counter("tunesmith_doorbell_rings_total", "Messages sent to the broker.", ["outcome"])
+LISTENER_RESTARTS = Counter(
+    "tunesmith_listener_restarts_total", "Listeners of a worker started anew because they heard no doorbell."
+)
 DATASETS_STORED = Counter("tunesmith_datasets_stored_total", "Datasets accepted by this process.", ["format"])
 DATASETS_REFUSED = Counter("tunesmith_datasets_refused_total", "Datasets refused by this process.", ["code"])
 
@@ -132,6 +135,15 @@ def count_dropped(reason: str, texts: int, model: str = "", version: int | str =
 def http_meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """Give the counter and the times of a kind of answer; there are only so many of each."""
     return HTTP_REQUESTS.labels(method, route, status), HTTP_SECONDS.labels(method, route)
+
+
+def serve(host: str, port: int) -> int:
+    """Answer Prometheus from a thread, in a process that has no API; gives the port, which 0 leaves to the system.
+
+    Raises OSError.
+    """
+    server, _ = start_http_server(port, host)
+    return int(server.server_port)
 
 
 def exposition() -> bytes:

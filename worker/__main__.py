@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from app import telemetry
 from app.artifacts.store import store_of
 from app.errors import AppError, Unavailable
 from app.logging import configure, get_logger
@@ -19,7 +20,7 @@ from app.store import revision
 from app.store.engine import Database
 from worker import hardware
 from worker.child import DEFAULT_PIPELINE
-from worker.listener import Listener
+from worker.listener import DeafWatch, Listener
 from worker.process import conceal
 from worker.supervisor import Supervisor
 
@@ -28,9 +29,6 @@ log = get_logger("worker")
 WATCH_SECONDS = 0.25
 STOP_SECONDS = 0.5
 MIGRATION_PATIENCE_SECONDS = 30.0
-DEAF_AFTER = 3
-"""Jobs found by polling, one after another, that a working doorbell would have announced."""
-DEAF_PAUSE_SECONDS = 120.0
 
 
 class Worker:
@@ -69,6 +67,8 @@ class Worker:
         self._stop = True
 
     def _work(self) -> None:
+        if self._settings.worker_metrics_port is not None:
+            telemetry.serve(self._settings.host, self._settings.worker_metrics_port)
         # The slots poll SQL from here on; that they run must not depend on the broker.
         self._supervisor.start()
         self._reconciler.start()
@@ -92,16 +92,11 @@ class Worker:
 
     def _watch(self) -> None:
         """Wait for a signal; meanwhile give a deaf listener new ears."""
-        quiet_until = DEAF_PAUSE_SECONDS
-        waited = 0.0
+        watch = DeafWatch(self._listener)
         while not self._stop:
             time.sleep(WATCH_SECONDS)
-            waited += WATCH_SECONDS
-            if waited >= quiet_until and self._supervisor.claimed_by_poll >= DEAF_AFTER:
-                log.warning("listener_seems_deaf", claimed_by_poll=self._supervisor.claimed_by_poll)
+            if watch.look(self._supervisor.claimed_by_poll):
                 self._supervisor.claimed_by_poll = 0
-                self._listener.restart()
-                quiet_until = waited + DEAF_PAUSE_SECONDS
 
     def _wait_for_database(self) -> None:
         """Wait for the database as long as it takes, for its migration half a minute. Raises Unavailable."""

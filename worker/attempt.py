@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.logging import get_logger
+from worker.budget import Budget
 from worker.checkpoints import Checkpoints
 from worker.events import AttemptSpec, BundleReady, Checkpointed, Event, Failed, Stepped, parse_event
 from worker.lease import Lease, clock
@@ -24,6 +25,8 @@ TICK_SECONDS = 0.2
 """How soon a cancel, a drain or a lost lease that this worker knows of is acted upon."""
 STALL_STEPS = 20
 """A pause is only taken for a hang when it is also this many times the usual one between two signs of progress."""
+NOTE_SECONDS = 5.0
+"""How often it is written down how long the job has trained: what the loss of a worker takes off its account."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Attempt:
         children: Children,
         checkpoints: Checkpoints,
         audience: Audience,
+        budget: Budget,
     ) -> None:
         self._spec = spec
         self._process = process
@@ -82,6 +86,8 @@ class Attempt:
         self._children = children
         self._checkpoints = checkpoints
         self._audience = audience
+        self._budget = budget
+        self._noted_at = clock()
         self._pulse = Pulse(patience.stall)
         self._cause: Cause | None = None
         self._kill_at: float | None = None
@@ -102,6 +108,7 @@ class Attempt:
             self._take(self._process.rest())
         finally:
             exit_code = self._process.bury()
+            self._lease.recorder.trained(self._budget.spent)
         end = Farewell(
             exit_code=exit_code,
             cause=self._cause,
@@ -109,6 +116,7 @@ class Attempt:
             error=self._error,
             manifest_sha256=self._manifest_sha256,
             memory_killer_came=memory_kills() > kills_before,
+            began_used_up=self._budget.began_used_up,
         )
         log.info("training_process_ended", exit_code=exit_code, cause=self._cause)
         return judge(end)
@@ -133,6 +141,7 @@ class Attempt:
             self._children.refill()  # the processor is idle now; where it trains itself, the spare waits for the end
         self._pulse.beat(step=isinstance(event, Stepped))
         self._listens = True
+        self._budget.hear(event)
         if isinstance(event, Failed):
             self._error = dict(event.error)
         elif isinstance(event, BundleReady):
@@ -153,12 +162,17 @@ class Attempt:
             self._end("drain")
         elif self._pulse.gone():
             self._end("stalled", at_once=True)
+        elif self._budget.overrun():
+            self._end("budget", at_once=True)
         elif self._listens and not self._finishing and self._lease.stop_requested.is_set():
             log.info("finishing_training")
             self._finishing = True
             self._process.finish()
         if self._kill_at is not None and clock() >= self._kill_at:
             self._process.kill()
+        if self._budget.training and clock() - self._noted_at >= NOTE_SECONDS:
+            self._noted_at = clock()
+            self._lease.recorder.trained(self._budget.spent)
 
     def _end(self, cause: Cause, *, at_once: bool = False) -> None:
         """Ask once, or kill; a stronger reason overrides the first."""

@@ -1,5 +1,6 @@
 """Checkpoints in the artifact store: kept while an attempt runs, found by the next one, swept after the last."""
 
+import math
 import shutil
 import threading
 import time
@@ -17,6 +18,7 @@ from app.store.claims import Claim
 from app.store.engine import Database
 from worker.checkpoint_files import MANIFEST, verify
 from worker.events import Checkpointed, Warned
+from worker.stillness import Stillness, of_this_thread
 from worker.tracking.recorder import Recorder
 
 log = get_logger(__name__)
@@ -24,6 +26,7 @@ log = get_logger(__name__)
 ROOT = leftovers.CHECKPOINTS
 RETRY_PAUSES = (0.5, 2.0)
 """Seconds between the tries to store a checkpoint: a store that blinks must not cost what a drain has saved."""
+TICK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, order=True)
@@ -46,14 +49,18 @@ class Checkpoints:
     Where storing takes longer than the time between two of them, only the newest waits: the others would fill the disk.
     """
 
-    def __init__(self, artifacts: ArtifactStore, claim: Claim, recorder: Recorder) -> None:
+    def __init__(
+        self, artifacts: ArtifactStore, claim: Claim, recorder: Recorder, *, stall_seconds: float = math.inf
+    ) -> None:
         self._artifacts = artifacts
+        self._stall_seconds = stall_seconds
         self._claim = claim
         self._recorder = recorder
         self._changed = threading.Condition()
         self._next: Checkpointed | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._stillness: Stillness | None = None
         self._in_trouble = False
 
     def keep(self, event: Checkpointed) -> None:
@@ -64,14 +71,17 @@ class Checkpoints:
             self._thread.start()
 
     def close(self, *, wanted: bool) -> None:
-        """Wait until the newest is stored; if not ``wanted``, drop it if that has not begun."""
+        """Wait until the newest is stored, or its thread is stuck; if not ``wanted``, drop it if it has not begun."""
         if not wanted:
             self._replace(None)
         with self._changed:
             self._closed = True
             self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(TICK_SECONDS)
+            if self._stillness is not None and self._stillness.seconds() >= self._stall_seconds:
+                log.error("checkpoint_stuck")  # the thread is left to its fate; it can spoil its own folder only
+                return
 
     def _replace(self, event: Checkpointed | None) -> None:
         """Let the newest checkpoint wait in the place of the one that has waited until now."""
@@ -83,6 +93,7 @@ class Checkpoints:
             shutil.rmtree(late.folder, ignore_errors=True)
 
     def _keep_all(self) -> None:
+        self._stillness = of_this_thread()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._next is not None)

@@ -91,6 +91,8 @@ class AttemptSpec(Message):
     """The GPU of this attempt, as CUDA_VISIBLE_DEVICES names it; the child sets it before CUDA starts."""
     bundle_dir: Path
     """Where the bundle is to be written; does not exist yet."""
+    trained_seconds: float = 0.0
+    """Seconds of training in earlier attempts; they count towards the limits of the request."""
     fingerprint: str = ""
     """Stands for everything a checkpoint depends on; one with another fingerprint is not used."""
     checkpoint_seconds: float | None = None

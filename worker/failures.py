@@ -95,6 +95,41 @@ def stalled() -> JobFailure:
     )
 
 
+def stuck(phase: str) -> JobFailure:
+    """Give the failure of a worker that hangs in a call which never returns, as a disk that is away can make one."""
+    return JobFailure(
+        detail=f"The worker got stuck in a call that did not return while {phase}.",
+        code="stalled",
+        remedy="Look whether the artifact store and the data folder of the worker answer. If calls really take that "
+        "long, raise TUNESMITH_STALL_SECONDS on the worker.",
+        kind="internal",
+        final=False,
+    )
+
+
+def budget_used_up(seconds: float) -> JobFailure:
+    """Give the failure of a job whose budget was used up before anything was saved that could become a version."""
+    return JobFailure(
+        detail=f"The {seconds:g} seconds of training that the job may take are used up, and nothing was saved that "
+        "could become a version.",
+        code="budget-used-up",
+        remedy="Raise max_train_seconds or max_gpu_seconds, or have it saved more often by save_strategy 'steps'.",
+        kind="resource",
+    )
+
+
+def overran() -> JobFailure:
+    """Give the failure of a process that was to end training at once, and did not."""
+    return JobFailure(
+        detail="The training process did not end although its budget was used up and nothing was left to train.",
+        code="budget-overrun",
+        remedy="If a single step or an evaluation really takes that long, raise TUNESMITH_BUDGET_GRACE_SECONDS on the "
+        "worker.",
+        kind="internal",
+        final=False,
+    )
+
+
 def from_app_error(error: AppError) -> JobFailure:
     """Give the failure that a permanent error of the app means for a job."""
     if isinstance(error, JobFailure):

@@ -35,6 +35,8 @@ class Inputs:
     problem_type: ProblemType
     profile: DatasetProfile
     request_sha256: str
+    trained_seconds: float
+    """What earlier attempts have taken of the job's budget."""
 
 
 def read(session: Session, job_id: str) -> Inputs:
@@ -53,6 +55,7 @@ def read(session: Session, job_id: str) -> Inputs:
         problem_type=profile.problem_type if request.problem_type == "auto" else request.problem_type,
         profile=profile,
         request_sha256=job.request_sha256,
+        trained_seconds=float(job.usage.get("trained_seconds") or 0.0),
     )
 
 

@@ -1,5 +1,6 @@
 """The lease on a job: a thread renews it, carries reports to the store, and hears of cancels and of losing the job."""
 
+import math
 import threading
 import time
 
@@ -8,6 +9,8 @@ from app.logging import bound, get_logger
 from app.store import jobs
 from app.store.claims import Claim
 from app.store.engine import Database
+from worker import stillness
+from worker.failures import stuck
 from worker.tracking import recorder
 from worker.tracking.recorder import Recorder
 
@@ -35,6 +38,7 @@ class Lease:
         claimed_at: float,
         lease_seconds: float,
         heartbeat_seconds: float,
+        stall_seconds: float = math.inf,
     ) -> None:
         self.claim = claim
         self.recorder = recorder
@@ -43,6 +47,8 @@ class Lease:
         self._database = database
         self._lease_seconds = lease_seconds
         self._heartbeat_seconds = heartbeat_seconds
+        self._stall_seconds = stall_seconds
+        self._worker_thread: stillness.Stillness | None = None
         self._renewed_at = claimed_at
         self._fallen = threading.Event()
         self._ended = threading.Event()
@@ -50,7 +56,8 @@ class Lease:
         self._thread = threading.Thread(target=self._keep, name=f"lease-{claim.job_id}", daemon=True)
 
     def start(self) -> None:
-        """Begin to renew."""
+        """Begin to renew, for as long as the calling thread, which does the work, is not stuck."""
+        self._worker_thread = stillness.of_this_thread()
         self._thread.start()
 
     def stop(self) -> None:
@@ -110,11 +117,26 @@ class Lease:
         reason = "The worker was cut off from the database and stopped the attempt."
         self._database.run(lambda session: jobs.release(session, self.claim, crashed=False, reason=reason))
 
+    def _give_up_if_stuck(self) -> None:
+        """Let another worker have the job when the thread that works on it hangs in a call; it meets a fallen claim."""
+        if self._worker_thread is None or self._worker_thread.seconds() < self._stall_seconds or self.lost():
+            return
+        self._fallen.set()
+        phase = self.recorder.phase
+        failure = stuck(phase or "preparing")
+        log.error("slot_stuck", phase=phase)
+        self._database.run(
+            lambda session: jobs.release(
+                session, self.claim, crashed=True, reason=failure.detail, error=failure.as_dict(phase)
+            )
+        )
+
     def _keep(self) -> None:
         with bound(job_id=self.claim.job_id, attempt=self.claim.attempt):
             pause = min(FLUSH_SECONDS, self._heartbeat_seconds)
             while not self._ended.wait(pause) and not self._fallen.is_set():
                 try:
+                    self._give_up_if_stuck()
                     if clock() - self._renewed_at >= self._heartbeat_seconds:
                         self.beat()
                     if not self.lost():

@@ -14,6 +14,7 @@ from celery.worker import WorkController, state
 from app.errors import AppError
 from app.logging import get_logger
 from app.queue.celery import make_celery
+from app.telemetry import LISTENER_RESTARTS
 from worker import tasks
 
 log = get_logger(__name__)
@@ -21,6 +22,9 @@ log = get_logger(__name__)
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 HEALTHY_SECONDS = 60.0
 """After running this long, an end is news and not a series."""
+DEAF_AFTER = 3
+"""Jobs found by polling, one after another, that a working doorbell would have announced."""
+DEAF_PAUSE_SECONDS = 120.0
 
 
 class Listener:
@@ -79,3 +83,22 @@ def consumer(celery: Celery) -> WorkController:
     # The pool's threads find their tasks through celery's globals; a process has one listener, so that is no harm.
     trace.setup_worker_optimizations(celery)
     return WorkController(app=celery, without_gossip=True, without_mingle=True, without_heartbeat=True)
+
+
+class DeafWatch:
+    """Gives a listener new ears when jobs come that it did not hear of; asked now and then."""
+
+    def __init__(self, listener: Listener, clock: Callable[[], float] = time.monotonic) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._quiet_until = clock() + DEAF_PAUSE_SECONDS
+
+    def look(self, found_by_poll: int) -> bool:
+        """Say whether the listener was started anew, since polls alone have found so many jobs one after another."""
+        if found_by_poll < DEAF_AFTER or self._clock() < self._quiet_until:
+            return False
+        log.warning("listener_seems_deaf", claimed_by_poll=found_by_poll)
+        LISTENER_RESTARTS.inc()
+        self._listener.restart()
+        self._quiet_until = self._clock() + DEAF_PAUSE_SECONDS
+        return True

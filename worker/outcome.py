@@ -13,9 +13,9 @@ from worker.events import (
     EXIT_REFUSED,
     EXIT_STOPPED,
 )
-from worker.failures import crashed, killed_for_memory, out_of_memory, stalled
+from worker.failures import crashed, killed_for_memory, out_of_memory, overran, stalled
 
-Cause = Literal["cancel", "drain", "stalled", "lost"]
+Cause = Literal["cancel", "drain", "stalled", "lost", "budget"]
 """Why the parent ended a process before its time."""
 
 Ending = Literal["bundle", "stopped", "failed", "crashed", "lost"]
@@ -49,6 +49,8 @@ class Farewell:
     """What the process itself said of its failure."""
     manifest_sha256: str | None = None
     memory_killer_came: bool = False
+    began_used_up: bool = False
+    """Whether the job's budget was used up when the process began."""
 
 
 def judge(end: Farewell) -> Outcome:
@@ -59,11 +61,20 @@ def judge(end: Farewell) -> Outcome:
         return Outcome("bundle", manifest_sha256=end.manifest_sha256)
     if end.cause == "stalled":
         return Outcome("crashed", stalled().as_dict(end.phase))
+    if end.cause == "budget":
+        return _overran(end)
     if end.exit_code in _FINAL and end.cause != "cancel":
         return Outcome("failed", end.error or _unexplained(end.exit_code).as_dict(end.phase))
     if end.cause is not None or end.exit_code == EXIT_STOPPED:
         return Outcome("stopped")
     return Outcome("crashed", end.error or _crash(end).as_dict(end.phase))
+
+
+def _overran(end: Farewell) -> Outcome:
+    """Let another attempt make a version of what was saved; one that was begun for just that has crashed."""
+    if end.began_used_up:
+        return Outcome("crashed", overran().as_dict(end.phase))
+    return Outcome("stopped", reason="The budget of training was used up, and the process did not end by itself.")
 
 
 def _unexplained(exit_code: int) -> JobFailure:
@@ -92,10 +103,11 @@ def signal_name(number: int) -> str:
 
 def memory_kills() -> int:
     """Count the processes that the kernel has killed for memory, in this container and on this machine, so far."""
-    return sum(_counter(path) for path in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")))
+    return sum(counted_kills(path) for path in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")))
 
 
-def _counter(path: Path) -> int:
+def counted_kills(path: Path) -> int:
+    """Read what the kernel counts in one of its files; 0 where there is none."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

@@ -146,6 +146,7 @@ class _Attempt:
         )
         on_gpu = setup.device.type == "cuda"
         finish = Finish(setup.data.hyperparameters, on_gpu=on_gpu, asked=self._should_finish)
+        finish.begin(self._spec.trained_seconds)
         saving = self._saving = Saving(self._spec, training, self._narrator, finish)
         saving.resume()
         if training.step == 0 and setup.data.hyperparameters.head_init == "probe":

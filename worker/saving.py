@@ -45,7 +45,8 @@ class Saving:
         except JobFailure as failure:
             self._narrator.warn(JobWarning(code="resume-fallback", detail=f"{failure.detail} Training starts anew."))
             return
-        self._finish.begin(notes.get("spent", 0.0))
+        # What the worker has counted holds for what crashes have lost, too.
+        self._finish.begin(max(notes.get("spent", 0.0), self._spec.trained_seconds))
         self.best = None if notes["best"] is None else Evaluation.model_validate(notes["best"])
         self._saved_step = training.step
         self._narrator.say(Resumed(step=training.step))

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
 from app.artifacts.keys import ISSUES
 from app.artifacts.store import ArtifactStore
 from app.errors import AppError, StorageFull, Unavailable
@@ -21,14 +19,16 @@ from app.store.engine import Database
 from worker import inputs
 from worker.attempt import Attempt, Patience
 from worker.base_models import BaseModels
+from worker.budget import Budget
 from worker.checkpoint_files import fingerprint
 from worker.checkpoints import Checkpoints, fetch_newest
 from worker.events import AttemptSpec, Interrupted, TaskSpec
-from worker.failures import crashed, from_app_error, is_disk_full, storage_full
+from worker.failures import budget_used_up, crashed, from_app_error, is_disk_full, storage_full
 from worker.lease import Lease
 from worker.outcome import Outcome
 from worker.process import Process
 from worker.publish import Publisher
+from worker.settling import UNSETTLED, settle
 from worker.spare import Children
 from worker.tracking.audience import Audience, Trackers
 from worker.tracking.recorder import Recorder
@@ -46,10 +46,6 @@ ENDINGS: dict[str, Ending] = {
     "crashed": "failed",
 }
 """What those who watch from outside are told of each end of an attempt."""
-
-
-UNSETTLED = Outcome("crashed", crashed("The database refused what the attempt had to report.").as_dict(None))
-"""What is written in place of an end that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,7 @@ class Slot:
             claimed_at=claimed_at,
             lease_seconds=settings.lease_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
+            stall_seconds=settings.stall_seconds,
         )
         with bound(job_id=claim.job_id, attempt=claim.attempt):
             log.info("attempt_began")
@@ -130,7 +127,10 @@ class Slot:
     def _run(self, lease: Lease) -> Outcome:
         lease.recorder.enter("preparing")
         process = self._tools.children.take()
-        checkpoints = Checkpoints(self._tools.artifacts, lease.claim, lease.recorder)
+        settings = self._tools.settings
+        checkpoints = Checkpoints(
+            self._tools.artifacts, lease.claim, lease.recorder, stall_seconds=settings.stall_seconds
+        )
         outcome, another = None, True
         try:
             spec = self._prepare(lease, process)
@@ -141,13 +141,14 @@ class Slot:
                 lease,
                 draining=self._tools.draining,
                 patience=Patience(
-                    cancel_grace=self._tools.settings.cancel_grace_seconds,
-                    drain_grace=self._tools.settings.drain_grace_seconds,
-                    stall=self._tools.settings.stall_seconds,
+                    cancel_grace=settings.cancel_grace_seconds,
+                    drain_grace=settings.drain_grace_seconds,
+                    stall=settings.stall_seconds,
                 ),
                 children=self._tools.children,
                 checkpoints=checkpoints,
                 audience=self._audience,
+                budget=self._budget(spec),
             ).run()
             if outcome.ending == "bundle" and outcome.manifest_sha256 is not None:
                 self._publish(lease, spec, outcome.manifest_sha256)
@@ -172,9 +173,9 @@ class Slot:
         teacher_dir = self._teacher(lease, job.request, folder)
         scratch = folder / "scratch"
         scratch.mkdir()
-        identity = fingerprint(job.request_sha256, job.source.dataset.sha256, base_model)
+        identity = fingerprint(claim.job_id, job.request_sha256, job.source.dataset.sha256, base_model)
         saved = fetch_newest(tools.artifacts, claim.job_id, identity, folder / "checkpoints", lease.recorder.hear)
-        return AttemptSpec(
+        spec = AttemptSpec(
             job_id=claim.job_id,
             attempt=claim.attempt,
             model_name=job.request.model,
@@ -189,6 +190,7 @@ class Slot:
             request=job.request,
             threads=tools.settings.worker_threads,
             cuda_device=self._cuda_device,
+            trained_seconds=job.trained_seconds,
             fingerprint=identity,
             checkpoint_seconds=tools.settings.checkpoint_seconds,
             resume_from=saved,
@@ -196,6 +198,17 @@ class Slot:
             teacher_dir=teacher_dir,
             synonyms_dir=tools.settings.synonyms_dir,
             cache_dir=tools.settings.worker_cache_dir,
+        )
+        if saved is None and (budget := self._budget(spec)).used_up():
+            raise budget_used_up(budget.limit)
+        return spec
+
+    def _budget(self, spec: AttemptSpec) -> Budget:
+        return Budget(
+            spec.request.hyperparameters,
+            on_gpu=self._cuda_device is not None,
+            spent=spec.trained_seconds,
+            grace=self._tools.settings.budget_grace_seconds,
         )
 
     def _tasks(self, job: inputs.Inputs, folder: Path) -> list[TaskSpec]:
@@ -286,28 +299,3 @@ def run_of(spec: AttemptSpec) -> Run:
         base_model=spec.base_model.id,
         metadata=spec.request.metadata,
     )
-
-
-def settle(session: Session, lease: Lease, outcome: Outcome) -> None:
-    """Write the end of an attempt that published nothing; a fallen claim makes it write nothing."""
-    if outcome.ending == "failed":
-        error = outcome.error or {}
-        jobs.fail(session, lease.claim, error, reason=str(error.get("detail", "The job failed.")))
-    else:
-        jobs.release(
-            session,
-            lease.claim,
-            crashed=outcome.ending == "crashed",
-            reason=reason_of(outcome, cancelled=lease.cancel_requested.is_set()),
-            error=outcome.error,
-            wait=outcome.transient,
-        )
-
-
-def reason_of(outcome: Outcome, *, cancelled: bool) -> str:
-    """Say in one sentence why an attempt ended without an outcome."""
-    if cancelled:
-        return "The client cancelled the job."
-    if outcome.error is not None:
-        return str(outcome.error["detail"])
-    return outcome.reason or "The worker shut down and gave the job back."

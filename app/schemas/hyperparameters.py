@@ -58,8 +58,8 @@ class Hyperparameters(StrictModel):
     num_train_epochs: Annotated[int, Field(ge=1, le=1000)] | Auto = "auto"
     """Passes over the training split; auto: 10 under 5,000 rows, 5 under 20,000, else 3."""
     max_train_seconds: Annotated[float, Field(ge=1, le=10_000_000)] | None = None
-    """Training ends after so many seconds with its best checkpoint, which is evaluated and exported as always. What
-    earlier attempts saved counts, waiting and preparing do not."""
+    """Training ends after so many seconds with its best checkpoint, which is evaluated and exported as always. All
+    attempts count together, lost ones too; waiting and preparing do not. Without anything saved, the job fails."""
     max_gpu_seconds: Annotated[float, Field(ge=1, le=10_000_000)] | None = None
     """The same, counting only training on a GPU: what the job may cost."""
     max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None

@@ -219,6 +219,8 @@ class Usage(Resource):
     """From the start of the last attempt to its end."""
     train_seconds: float | None = None
     """In training proper."""
+    trained_seconds: float | None = None
+    """The same of all attempts together, of lost ones too: what ``max_train_seconds`` and ``max_gpu_seconds`` count."""
     gpu_seconds: float | None = None
     """During which a GPU was held; null on a CPU."""
     peak_memory_mb: float | None = None

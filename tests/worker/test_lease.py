@@ -1,6 +1,7 @@
 """The lease of a worker: renewed while the database answers, given up in time when it does not."""
 
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -26,7 +27,7 @@ def claimed(world):
     )
     leases = []
 
-    def make(lease_seconds=60.0, heartbeat_seconds=0.05):
+    def make(lease_seconds=60.0, heartbeat_seconds=0.05, stall_seconds=60.0):
         lease = Lease(
             world.database,
             claim,
@@ -34,6 +35,7 @@ def claimed(world):
             claimed_at=clock(),
             lease_seconds=lease_seconds,
             heartbeat_seconds=heartbeat_seconds,
+            stall_seconds=stall_seconds,
         )
         leases.append(lease)
         return lease
@@ -53,6 +55,24 @@ def test_a_lease_is_renewed_and_reports_are_written(world, claimed):
     job = world.wait_until(claimed.job_id, lambda job: job.lease_until > first and job.warnings)
     assert [warning["code"] for warning in job.warnings] == ["w"]
     assert not lease.lost()
+
+
+def test_a_worker_that_is_stuck_in_a_call_loses_its_job(world, claimed):
+    lease, leave = claimed(stall_seconds=0.3), threading.Event()
+
+    def work():
+        lease.start()
+        lease.recorder.enter("publishing")
+        leave.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    job = world.wait_until(claimed.job_id, lambda job: job.status == "queued")
+    leave.set()
+    thread.join()
+    assert (job.crash_count, job.attempt) == (1, 1)
+    assert "got stuck in a call that did not return while publishing" in job.status_reason
+    assert lease.lost()
 
 
 def test_a_cancel_is_heard_by_the_next_beat(world, claimed):

@@ -1,18 +1,22 @@
 """The ear of a worker at a real broker: rings, rubbish, and a broker that comes, goes and comes back."""
 
 import queue
+import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
+from celery.worker import state
 
+from app import telemetry
 from app.errors import Unavailable
 from app.queue.celery import KEY_PREFIX, make_celery
 from app.queue.embedded import EmbeddedBroker
-from worker.listener import Listener
+from worker.listener import DEAF_AFTER, DEAF_PAUSE_SECONDS, DeafWatch, Listener
 
 
 class Bell:
@@ -122,3 +126,24 @@ def test_an_absent_broker_does_not_hold_up_the_end(listen):
     began = time.monotonic()
     listener.stop(10.0)
     assert time.monotonic() - began < 5.0
+
+
+def test_a_deaf_listener_is_started_anew_and_counted(monkeypatch):
+    monkeypatch.setattr(state, "should_stop", None)
+    now = [0.0]
+    watch = DeafWatch(Listener(lambda: "", ["default"], Bell().ring), clock=lambda: now[0])
+    port = telemetry.serve("127.0.0.1", 0)
+
+    def restarts():
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        return float(re.search(r"^tunesmith_listener_restarts_total (.+)$", page, re.MULTILINE)[1])
+
+    before = restarts()
+    assert not watch.look(DEAF_AFTER)  # it has only just begun
+    now[0] += DEAF_PAUSE_SECONDS
+    assert not watch.look(DEAF_AFTER - 1)
+    assert state.should_stop is None
+    assert watch.look(DEAF_AFTER)
+    assert state.should_stop == 0  # what ends celery's consumer
+    assert not watch.look(DEAF_AFTER)  # the new one has its time, too
+    assert restarts() == before + 1

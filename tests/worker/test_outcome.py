@@ -24,6 +24,8 @@ REFUSED = {"code": "too-few-examples", "detail": "d", "category": "data", "remed
         (Farewell(-signal.SIGKILL), "crashed", "worker-killed"),
         (Farewell(-signal.SIGKILL, memory_killer_came=True), "crashed", "out-of-memory"),
         (Farewell(-signal.SIGKILL, "stalled"), "crashed", "stalled"),
+        (Farewell(-signal.SIGKILL, "budget"), "stopped", None),
+        (Farewell(-signal.SIGKILL, "budget", began_used_up=True), "crashed", "budget-overrun"),
         (Farewell(75, "cancel"), "stopped", None),
         (Farewell(-signal.SIGKILL, "cancel"), "stopped", None),
         (Farewell(64, "cancel", error=REFUSED), "stopped", None),

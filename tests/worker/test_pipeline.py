@@ -354,8 +354,9 @@ def test_stops_early_and_exports_the_best(make_spec: MakeSpec, recording: Record
 
 def test_a_budget_ends_training_with_what_there_is(make_spec: MakeSpec, recording: Recording) -> None:
     rows = [*toy_rows(24), *toy_rows(6, split="validation")]
-    spec = make_spec(rows, num_train_epochs=1000, early_stopping_patience=None, max_train_seconds=1)
-    run(spec, recording, never)
+    spec = make_spec(rows, num_train_epochs=1000, early_stopping_patience=None, max_train_seconds=1000)
+    spent = spec.model_copy(update={"trained_seconds": 999.5})  # by earlier attempts
+    run(spent, recording, never)
     [stopped] = recording.of(Stopped)
     assert stopped.reason == "max_train_seconds"
     assert Bundle.open(spec.bundle_dir).manifest.validation is not None

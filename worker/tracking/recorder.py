@@ -97,6 +97,11 @@ class Recorder:
         with self._lock:
             self._add(Recorded(status_reason=reason))
 
+    def trained(self, seconds: float) -> None:
+        """Note for how long the job has trained, in all its attempts."""
+        with self._lock:
+            self._add(Recorded(trained_seconds=round(seconds, 3)))
+
     def take(self) -> list[Entry]:
         """Give all that was heard since the last call, in order."""
         with self._lock:
