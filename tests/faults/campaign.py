@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from app.errors import AppError
 from tests.faults import checker, history
 from tests.faults.checker import Violation
 from tests.faults.field import Field
@@ -75,9 +76,12 @@ def play(ground: Ground, scenario: Scenario, database: str) -> Result:
             scenario.act(place)
         except Exception as error:  # noqa: BLE001 - whatever it is, the campaign goes on and tells
             result.surprise = "".join(traceback.format_exception(error)[-2:])
-        left = _left_by(place)
-        result.jobs = len(left.accepted)
-        result.violations = checker.check(left)
+        try:
+            left = _left_by(place)
+            result.jobs = len(left.accepted)
+            result.violations = checker.check(left)
+        except AppError as error:
+            result.surprise += f"What is left cannot be read: {error.detail}"
         result.faults = max(1, len(place.injected))
         result.injected = Counter(place.injected)
     result.seconds = time.monotonic() - began

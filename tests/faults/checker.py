@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.schemas.jobs import TERMINAL
 from tests.faults.history import History, JobHistory
+from tests.faults.recipes import LOSE_ON_PURPOSE
 
 LEGAL = {
     (None, "queued"),
@@ -99,19 +100,18 @@ def _overlaps(history: History, job: JobHistory) -> Iterator[Violation]:
 
 
 def weights_are_bit_equal(history: History) -> Iterator[Violation]:
-    """(e) Published weights equal those of an undisturbed run."""
+    """(e) Published weights equal those of an undisturbed run, to the step at which a client stopped it."""
     for id, job in history.jobs.items():
         wanted = _wanted(history, id)
         for version in job.versions:
-            if wanted is not None and version.weights_sha256 != wanted:
+            if wanted and version.weights_sha256 not in wanted:
                 yield Violation("e", id, "weights differ from an undisturbed run's")
 
 
-def _wanted(history: History, id: str) -> str | None:
-    accepted = history.accepted.get(id)
-    if accepted is None or accepted.recipe.digest is None:
-        return history.references.get(id)
-    return hashlib.sha256(accepted.recipe.digest.encode()).hexdigest()
+def _wanted(history: History, id: str) -> set[str]:
+    if (accepted := history.accepted.get(id)) is not None and (digests := accepted.recipe.digests):
+        return {hashlib.sha256(digest.encode()).hexdigest() for digest in digests}
+    return {history.references[id]} if id in history.references else set()
 
 
 def files_are_whole(history: History) -> Iterator[Violation]:
@@ -148,14 +148,19 @@ def _forgotten(job: JobHistory) -> Iterator[Violation]:
             yield Violation("g", job.id, f"attempt {attempt} began at step {step}, though {saved} were saved")
 
 
-LOSE_ON_PURPOSE = frozenset({"damaged"})
-"""Modes of jobs whose checkpoints were destroyed."""
-
-
 def nothing_runs_on(history: History) -> Iterator[Violation]:
     """(h) No training process outlives its worker."""
     for pid in history.left_running:
         yield Violation("h", "", f"process {pid} still runs")
+
+
+def queues_are_kept(history: History) -> Iterator[Violation]:
+    """(i) A worker takes jobs of its own queues only."""
+    for job in history.jobs.values():
+        for move in job.moves:
+            queues = history.queues.get(move.actor)
+            if move.after == "running" and queues is not None and job.queue not in queues:
+                yield Violation("i", job.id, f"of the queue {job.queue}, taken by a worker for {queues}")
 
 
 RULES: dict[str, Rule] = {
@@ -167,4 +172,5 @@ RULES: dict[str, Rule] = {
     "f": files_are_whole,
     "g": little_is_repeated,
     "h": nothing_runs_on,
+    "i": queues_are_kept,
 }

@@ -1,10 +1,9 @@
-"""Faults of processes: killed, frozen, hung, poisoned, drained, cancelled."""
+"""Faults of processes: killed, frozen, hung, poisoned, drained, deaf."""
 
 import os
 import signal
 import time
 
-from app.store import jobs
 from tests.faults.field import Field
 from tests.faults.patience import slowness
 from tests.faults.processes import gone
@@ -84,6 +83,24 @@ def hung(field: Field) -> None:
     field.succeeded(job_id, attempt=2, crashes=1)
 
 
+SPENDTHRIFT = {"hyperparameters": {"max_train_seconds": 1.0}}
+
+
+@scenario("training that never looks at its budget: ended, and what was saved becomes the version", "P2 P6")
+def spendthrift(field: Field) -> None:
+    field.api()
+    field.worker(BUDGET_GRACE_SECONDS="0.5")
+    (job_id,) = field.submit(Recipe(steps=2000, hold=12, mode="spendthrift", wishes=SPENDTHRIFT))
+    field.succeeded(job_id, attempt=2, crashes=0)
+    job = field.job(job_id)
+    assert job.interruption_count == 1
+    assert [data["step"] for kind, data in field.events(job_id) if kind == "stopped"] == [10]
+    assert job.usage["trained_seconds"] >= 1.5
+    (in_vain,) = field.submit(Recipe(steps=2000, every=1000, hold=12, mode="spendthrift", wishes=SPENDTHRIFT))
+    (job,) = field.wait(in_vain)
+    assert (job.status, job.attempt, job.error["code"]) == ("failed", 2, "budget-used-up"), job.error
+
+
 @scenario("poison: a job kills its process each time", "P7")
 def poison(field: Field) -> None:
     field.api()
@@ -135,41 +152,3 @@ def deaf(field: Field) -> None:
     (job,) = field.wait(job_id)
     assert (job.status, job.crash_count) == ("cancelled", 0)
     assert time.monotonic() - asked < 6.0 * slowness()
-
-
-@scenario("stop: what there is becomes the version", "P2 P12")
-def stopped(field: Field) -> None:
-    field.api()
-    field.worker()
-    job_id = field.hold(Recipe(steps=2000, hold=7, mode="stopped"))
-    assert field.client.post(f"/jobs/{job_id}/stop").status_code == 202
-    field.succeeded(job_id, attempt=1, crashes=0)
-    assert field.job(job_id).stop_reason == "stopped"
-
-
-@scenario("worker killed after it was asked to stop", "P2 P4 P6")
-def stopped_and_killed(field: Field) -> None:
-    field.api()
-    first = field.worker()
-    job_id = field.hold(Recipe(steps=2000, hold=12, mode="deaf-once"))
-    assert field.client.post(f"/jobs/{job_id}/stop").status_code == 202
-    first.kill()
-    field.worker()
-    field.succeeded(job_id, attempt=2, crashes=1)
-    assert field.job(job_id).stop_reason == "stopped"
-
-
-@scenario("cancels that race with the publishing", "P2 P5 P9")
-def cancel_storm(field: Field) -> None:
-    field.api()
-    field.worker()
-    ids = field.submit(*(Recipe(steps=3, every=100, pace=0.01) for _ in range(6)))
-    ended = 0
-    while ended < len(ids):
-        ended = 0
-        for job_id in ids:
-            job = field.job(job_id)
-            ended += job.finished_at is not None
-            if job.phase in ("exporting", "publishing"):
-                field.database.run(lambda session, job_id=job_id: jobs.cancel(session, job_id))
-    assert {job.status for job in field.wait()} <= {"succeeded", "cancelled"}

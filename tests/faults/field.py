@@ -111,9 +111,9 @@ class Field:
             "DRAIN_GRACE_SECONDS": f"{slowness():.1f}",
         }
 
-    def worker(self, failpoint: str = "", **changes: str) -> Member:
+    def worker(self, failpoint: str = "", queues: Sequence[str] = ("default",), **changes: str) -> Member:
         """Start a worker."""
-        return self.start("worker", failpoint, **changes)
+        return self.start("worker", failpoint, queues, **changes)
 
     def api(self, failpoint: str = "", **changes: str) -> Member:
         """Start the API, in place of one that has ended, and wait until it answers."""

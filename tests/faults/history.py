@@ -1,6 +1,7 @@
 """What a campaign leaves behind, read once at the end: rows, events, files, and the steps that were really made."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class Move:
     before: str | None
     after: str
     reason: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class JobHistory:
     steps: list[Made] = field(default_factory=list)
     saved: dict[int, int] = field(default_factory=dict)
     """The last step that each attempt had stored, as its history tells."""
+    queue: str = "default"
 
 
 @dataclass
@@ -74,6 +77,8 @@ class History:
     left_running: list[int] = field(default_factory=list)
     references: dict[str, str] = field(default_factory=dict)
     """Hash of the weights of an undisturbed run, by job; a job without one is not compared."""
+    queues: dict[str, list[str]] = field(default_factory=dict)
+    """By worker, what it takes jobs from."""
     thawed: bool = False
     """Whether a process was frozen, and may make one more step when it wakes."""
 
@@ -84,7 +89,9 @@ def read(place: Field) -> History:
         rows = {row.id: row for row in session.scalars(select(tables.Job))}
         events = list(session.scalars(select(tables.JobEvent).order_by(tables.JobEvent.job_id, tables.JobEvent.seq)))
         versions = list(session.scalars(select(tables.ModelVersion)))
-    found = {id: JobHistory(id, row.status, row.attempt, row.crash_count, []) for id, row in rows.items()}
+    found = {
+        id: JobHistory(id, row.status, row.attempt, row.crash_count, [], queue=row.queue) for id, row in rows.items()
+    }
     for event in events:
         job = found[event.job_id]
         job.attempts.append(event.attempt)
@@ -93,7 +100,7 @@ def read(place: Field) -> History:
             job.saved[event.attempt] = event.data["step"]
         if event.type == "status":
             data = event.data
-            job.moves.append(Move(event.seq, event.attempt, data["from"], data["to"], data["reason"]))
+            job.moves.append(Move(event.seq, event.attempt, data["from"], data["to"], data["reason"], data["actor"]))
     for version in versions:
         found[version.job_id].versions.append(_examined(place, version))
     keys: dict[str, list[str]] = {}
@@ -109,6 +116,7 @@ def read(place: Field) -> History:
         references={
             id: found[twin].versions[0].weights_sha256 for id, twin in place.twins.items() if found[twin].versions
         },
+        queues=dict(_introductions(place)),
         thawed=any("worker frozen" in fault for fault in place.injected),
     )
 
@@ -126,6 +134,15 @@ def _examined(place: Field, row: tables.ModelVersion) -> Version:
     except (OSError, ValueError, KeyError) as error:
         return Version(row.job_id, row.attempt, "", f"{type(error).__name__}")
     return Version(row.job_id, row.attempt, weights, wrong)
+
+
+def _introductions(place: Field) -> Iterator[tuple[str, list[str]]]:
+    """Read in the logs of the workers what each said when it began."""
+    for member in place.members:
+        for line in member.log.read_text(errors="replace").splitlines():
+            if '"worker_ready"' in line:
+                said = json.loads(line)
+                yield said["worker"], said["queues"]
 
 
 def _journal(file: Path) -> list[Made]:

@@ -66,6 +66,10 @@ MUTANTS = (
         "anyone may fail a job", "attempts", "    job.error = dict(error)\n",
         "    job.error = dict(error); job.attempt += 1\n",
     ),
+    Mutant(
+        "failing wins over a cancel", "attempts", "    if job.cancel_requested_at is not None:\n        transitions",
+        "    if job.cancel_requested_at is None and False:\n        transitions",
+    ),
     Mutant("a cancel changes ended jobs", "jobs", "if job.status in TERMINAL:\n        return \"cancelled\"",
            "if job.status == 'cancelled':\n        return \"cancelled\""),
     Mutant("a stop changes ended jobs", "jobs", "if job.status in TERMINAL:\n        return \"already",

@@ -20,7 +20,8 @@ from tests.faults.stores import GARBAGE, broker_client, kept, spoil
 
 PLENTY = "1000"
 """Crashes a job is allowed here: this is about what faults break, not about giving up."""
-CREW = 2
+CREW = (("default", "cpu"), ("default", "gpu"))
+"""The queues of each worker."""
 
 
 class Nemesis:
@@ -36,7 +37,7 @@ class Nemesis:
     def rage(self, seconds: float) -> None:
         """Hurt the field for so long, then heal it and wait for every job."""
         self._api()
-        self._crew = [self._field.worker() for _ in range(CREW)]
+        self._crew = [self._field.worker(queues=queues) for queues in CREW]
         end = time.monotonic() + seconds
         for fault in self._plan():
             if time.monotonic() > end:
@@ -60,6 +61,7 @@ class Nemesis:
             self._freeze_worker: 4,
             self._drain_worker: 5,
             self._cancel: 4,
+            self._stop: 4,
             self._flush: 4,
             self._kill_broker: 3,
             self._garbage: 3,
@@ -72,7 +74,9 @@ class Nemesis:
 
     def _submit(self) -> str:
         steps, every = self._random.randint(3, 40), self._random.randint(2, 8)
-        recipe = Recipe(steps=steps, every=every, pace=0.02, mode="damaged")
+        queue, priority = self._random.choice(("default", "cpu", "gpu")), self._random.randint(-5, 5)
+        wishes = {"queue": queue, "priority": priority}
+        recipe = Recipe(steps=steps, every=every, pace=0.02, mode="anything", wishes=wishes)
         with suppress(httpx.TransportError):  # unknown: the checker wants one job of it at most
             self._field.submit_once(recipe)
         return ""
@@ -93,9 +97,9 @@ class Nemesis:
         return "workers drained"
 
     def _replace(self, end: Callable[[Member], None]) -> None:
-        worker = self._anyone()
-        end(worker)
-        self._crew[self._crew.index(worker)] = self._field.worker()
+        place = self._random.randrange(len(CREW))
+        end(self._crew[place])
+        self._crew[place] = self._field.worker(queues=CREW[place])
 
     def _freeze_worker(self) -> str:
         worker = self._anyone()
@@ -114,10 +118,17 @@ class Nemesis:
                 self._frozen.remove((due, worker))
 
     def _cancel(self) -> str:
-        if self._field.accepted:
-            with suppress(httpx.TransportError):
-                self._field.client.post(f"/jobs/{self._random.choice(list(self._field.accepted))}/cancel")
-        return "cancels"
+        return self._ask("cancel")
+
+    def _stop(self) -> str:
+        return self._ask("stop")
+
+    def _ask(self, verb: str) -> str:
+        if not self._field.accepted:
+            return ""
+        with suppress(httpx.TransportError):
+            self._field.client.post(f"/jobs/{self._random.choice(list(self._field.accepted))}/{verb}")
+        return f"{verb} asked for"
 
     def _flush(self) -> str:
         with suppress(Exception), broker_client(self._field) as client:
@@ -162,4 +173,7 @@ class Nemesis:
         self._wake(float("inf"))
         self._bell.close()
         time.sleep(0.2 * slowness())
-        self._crew = [worker if worker.alive else self._field.worker() for worker in self._crew]
+        self._crew = [
+            worker if worker.alive else self._field.worker(queues=queues)
+            for worker, queues in zip(self._crew, CREW, strict=True)
+        ]

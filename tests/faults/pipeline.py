@@ -48,12 +48,12 @@ def run(spec: AttemptSpec, emit: Emit, should_stop: Asked, should_save: Asked, s
         Chain(spec, emit, should_stop, should_save, should_finish).run()
 
 
-def weights(seed: str, steps: int) -> str:
-    """Give what an undisturbed run of so many steps ends with."""
-    digest = seed
+def chain(seed: str, steps: int) -> list[str]:
+    """Give the weights of an undisturbed run after each of its steps."""
+    made = [seed]
     for step in range(1, steps + 1):
-        digest = link(digest, step)
-    return digest
+        made.append(link(made[-1], step))
+    return made[1:]
 
 
 def link(digest: str, step: int) -> str:
@@ -89,7 +89,7 @@ class Chain:
         self._resume()
         self._emit(PhaseStarted(phase="training"))
         journal = os.open(self._spec.request.metadata["journal"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        while self._step < self._steps and not (self._step and self._should_finish()):
+        while self._step < self._steps and not (self._step and self._must_make_do()):
             if self._asked_to_stop():
                 if self._should_save():
                     self._save()
@@ -121,6 +121,13 @@ class Chain:
             self._emit(toy.stepped(self._step, self._steps))
             time.sleep(0.1)
 
+    def _must_make_do(self) -> bool:
+        """Say whether training ends with what there is: because a client wants it, or because its budget is used up."""
+        limit = self._spec.request.hyperparameters.max_train_seconds
+        if limit is not None and self._spec.trained_seconds >= limit:
+            return self._mode != "spendthrift" or not self._first
+        return self._should_finish()
+
     def _asked_to_end(self) -> bool:
         return self._asked_to_stop() or (self._should_finish() and self._mode != "deaf-once")
 
@@ -130,6 +137,8 @@ class Chain:
     def _misbehave(self) -> None:
         if self._mode == "poison" and self._step == 2:
             os.kill(os.getpid(), signal.SIGSEGV)
+        if self._mode == "killed-for-memory" and self._step == 2:
+            failpoints.kill_for_memory(Path(self._spec.request.metadata["journal"]).parent.parent)
         if self._mode == "hang" and self._first and self._step == 2:
             time.sleep(3600)
 

@@ -4,10 +4,13 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.pipeline import weights
+from tests.faults.pipeline import chain
 
-ENDS_EARLY = frozenset({"stopped", "deaf-once"})
-"""Modes of jobs that are stopped by their client, at whatever step; deaf-once: in the first attempt in vain."""
+ENDS_EARLY = frozenset({"stopped", "deaf-once", "spendthrift", "anything"})
+"""Modes of jobs that a client or a budget ends, at whatever step; deaf-once, spendthrift: in the first attempt in vain.
+"""
+LOSE_ON_PURPOSE = frozenset({"damaged", "anything"})
+"""Modes of jobs whose checkpoints were destroyed."""
 
 _numbers = itertools.count(1)
 
@@ -30,6 +33,8 @@ class Recipe:
     """Train the tiny encoder for so many steps instead."""
     wishes: dict[str, Any] = field(default_factory=dict)
     """Further fields of the request."""
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    """Of the encoder, instead of the usual ones."""
     number: int = field(default_factory=lambda: next(_numbers))
 
     @property
@@ -38,9 +43,12 @@ class Recipe:
         return f"chain {self.number}"
 
     @property
-    def digest(self) -> str | None:
-        """Give the weights of an undisturbed run; None: known only after one."""
-        return None if self.real or self.mode in ENDS_EARLY else weights(self.seed, self.steps)
+    def digests(self) -> list[str]:
+        """Give the weights that a right run may end with; none: known only after an undisturbed one."""
+        if self.real:
+            return []
+        made = chain(self.seed, self.steps)
+        return made if self.mode in ENDS_EARLY else made[-1:]
 
     def request(self, dataset_id: str, journal: str) -> dict[str, Any]:
         """Write the body of POST /jobs."""
@@ -73,4 +81,4 @@ class Recipe:
             "save_steps": self.every,
             "precision": "fp32",
             "seed": 7,
-        }
+        } | self.hyperparameters

@@ -23,7 +23,7 @@ class Scenario:
 
 
 SCENARIOS: list[Scenario] = []
-MODULES = ("crashes", "instants", "stores", "arithmetic")
+MODULES = ("crashes", "wishes", "queues", "instants", "stores", "databases", "memory", "arithmetic")
 
 
 def all_scenarios() -> list[Scenario]:

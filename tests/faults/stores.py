@@ -1,8 +1,7 @@
-"""Faults of what the service stands on: broker, database, disk, artifact store."""
+"""Faults of what the service stands on: broker, disk, artifact store."""
 
 import os
 import signal
-import sqlite3
 import time
 from pathlib import Path
 
@@ -19,6 +18,9 @@ SLOWEST_ANSWER_SECONDS = 1.0
 """Of POST /jobs while the broker is sick, on a machine busy with other fields."""
 
 MOST_OF_99_PERCENT_SECONDS = 0.3
+
+BETWEEN_WEIGHTS_AND_OPTIMIZER = 200_000
+"""Bytes, of the tiny encoder."""
 
 GARBAGE = (b"no json at all", b'{"half": ', b"\x80\x04\x95", b'{"body": 1, "headers": {"task": "os.system"}}')
 
@@ -133,38 +135,6 @@ def garbage(field: Field) -> None:
     assert all(member.alive for member in crew)
 
 
-@scenario("Postgres restarted as by a crash, while jobs run", "P1 P2 P5", databases=("postgres",), own_server=True)
-def postgres_restarted(field: Field) -> None:
-    field.api()
-    field.worker()
-    job_id = field.hold(Recipe(hold=5))
-    field.submit(Recipe(steps=4), Recipe(steps=4))
-    for _ in range(2):
-        field.server.stop(signal.SIGQUIT)
-        assert field.submit_once(Recipe(steps=4)).status_code == 503
-        field.server.start()
-        time.sleep(0.5)
-    field.release(job_id)
-    for job in field.wait():
-        assert (job.status, job.crash_count) == ("succeeded", 0), job.status_reason
-
-
-@scenario("SQLite locked by a stranger for three seconds", "P1 P3", databases=("sqlite",))
-def sqlite_locked(field: Field) -> None:
-    field.api()
-    field.worker()
-    job_id = field.hold(Recipe(hold=5))
-    stranger = sqlite3.connect(field.database_url.removeprefix("sqlite:///"), isolation_level=None, timeout=5.0)
-    stranger.execute("BEGIN EXCLUSIVE")
-    time.sleep(min(3.0, 0.5 * field.lease_seconds))
-    stranger.execute("ROLLBACK")
-    stranger.close()
-    field.release(job_id)
-    field.submit(Recipe(steps=4))
-    for job in field.wait():
-        assert (job.status, job.attempt) == ("succeeded", 1), job.status_reason
-
-
 @scenario("artifact store away while jobs end", "P1 P12")
 def artifacts_away(field: Field) -> None:
     field.api()
@@ -180,6 +150,24 @@ def artifacts_away(field: Field) -> None:
     hidden.rename(root)
     for job in field.wait(job_id, waiting):
         assert (job.status, job.attempt) == ("succeeded", 1), job.status_reason
+
+
+def hangs(where: str, pattern: str) -> None:
+    """Let a call of the first worker never return; it must not keep the job for that."""
+
+    @scenario(f"artifact store hangs while a job is {where}", "P2 P3 P4")
+    def act(field: Field) -> None:
+        field.api()
+        field.worker(f"stuck:{pattern}", STALL_SECONDS=f"{2 * slowness():.0f}")
+        (job_id,) = field.submit(Recipe(steps=4))
+        field.until_job(job_id, lambda job: job.crash_count == 1)
+        assert any("got stuck" in str(data.get("reason")) for _, data in field.events(job_id))
+        field.worker()
+        field.succeeded(job_id, attempt=2, crashes=1)
+
+
+hangs("prepared", "rows.jsonl$")
+hangs("published", "artifacts/models/.*tokenizer.json$")
 
 
 @scenario("artifact store away before a job begins", "P1")
@@ -204,6 +192,30 @@ def full_for_checkpoints(field: Field) -> None:
     (job_id,) = field.submit(Recipe(steps=20))
     field.succeeded(job_id, attempt=1, crashes=0)
     assert "checkpoint-not-kept" in [warning["code"] for warning in field.job(job_id).warnings]
+
+
+@scenario("disk full while a real checkpoint is written: training goes on without", "P6 P12")
+def full_for_optimizer(field: Field) -> None:
+    field.api()
+    field.worker()
+    small = f"largest-file:{BETWEEN_WEIGHTS_AND_OPTIMIZER}"
+    (job_id,) = field.submit(Recipe(steps=9, every=3, real=True, failpoint=small))
+    field.succeeded(job_id, attempt=1, crashes=0)
+    assert "checkpoint-not-kept" in [warning["code"] for warning in field.job(job_id).warnings]
+
+
+@scenario("disk full for an upload: refused, and nothing of it stays", "P12", databases=("postgres",))
+def full_for_upload(field: Field) -> None:
+    small = field.api("largest-file:500000")
+    rows = "".join(f"text number {number},label{number % 2}\n" for number in range(40_000))
+    upload = {"files": {"file": ("rows.csv", f"text,label\n{rows}")}}
+    refused = field.client.post("/datasets", **upload)
+    assert (refused.status_code, refused.json()["code"]) == (507, "storage-full"), refused.text
+    assert not [file for file in (field.folder / "uploads").rglob("*") if file.is_file()]
+    assert field.client.get("/datasets").json()["data"][1:] == []
+    small.kill()
+    field.api()
+    assert field.client.post("/datasets", **upload).status_code == 201
 
 
 @scenario("disk full for the bundle: failed with its reason", "P12")

@@ -12,14 +12,14 @@ from tests.faults.history import History, JobHistory, Made, Move, Version
 from tests.faults.recipes import Recipe
 
 RECIPE = Recipe(steps=3, every=2)
-WEIGHTS = hashlib.sha256(str(RECIPE.digest).encode()).hexdigest()
+WEIGHTS = hashlib.sha256(str(RECIPE.digests[-1]).encode()).hexdigest()
 
 
 def clean() -> History:
     """Give the history of a job that crashed once, after two steps, and then succeeded."""
     moves = [
         Move(1, 0, None, "queued"),
-        Move(2, 1, "queued", "running"),
+        Move(2, 1, "queued", "running", actor="w"),
         Move(3, 1, "running", "queued"),
         Move(4, 2, "queued", "running"),
         Move(5, 2, "running", "succeeded"),
@@ -61,6 +61,7 @@ FAULTS: dict[str, tuple[str, Callable[[History], None]]] = {
     "a file is left over": ("f", lambda history: history.stray_files.append("models/j/1/model.onnx")),
     "what was saved was made again": ("g", _edit(saved={1: 2})),
     "an orderly end cost a step": ("g", _edit(crashes=0)),
+    "a worker took what it is not for": ("i", lambda history: history.queues.update({"w": ["gpu"]})),
     "a process runs on": ("h", lambda history: history.left_running.append(1)),
 }
 
