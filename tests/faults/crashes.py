@@ -78,7 +78,7 @@ def worker_frozen_long(field: Field) -> None:
 @scenario("training process hangs", "P4 P6")
 def hung(field: Field) -> None:
     field.api()
-    field.worker(STALL_SECONDS=f"{6 * slowness():.0f}")
+    field.worker(STALL_SECONDS=f"{4 * slowness():.0f}")
     (job_id,) = field.submit(Recipe(mode="hang"))
     field.succeeded(job_id, attempt=2, crashes=1)
 

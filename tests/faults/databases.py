@@ -75,9 +75,10 @@ def crash_inside(field: Field) -> None:
         for moment in ("before", "during"):
             proxy.set_trap(JOB, moment, crash)
             recipe = quick()
-            assert field.submit_once(recipe).status_code == 503
+            answer = field.submit_once(recipe)
             assert proxy.sprung.wait(20.0 * slowness()), "the trap was not sprung"
             field.server.start()
+            assert answer.status_code == 503, answer.text
             (job_id,) = field.submit(recipe)
             field.succeeded(job_id, attempt=1, crashes=0)
 

@@ -30,7 +30,7 @@ def killed_for_memory(field: Field) -> None:
     assert worker.alive
 
 
-@scenario("the memory of the GPU runs out: smaller parts, then failed with numbers", "P2 P12")
+@scenario("the memory of the GPU runs out: smaller parts, then failed with numbers", "P2 P12", databases=("sqlite",))
 def gpu_full(field: Field) -> None:
     field.api()
     field.worker()
@@ -46,7 +46,7 @@ def gpu_full(field: Field) -> None:
     assert (job.error["code"], job.error["step"], job.error["texts_at_once"]) == ("gpu-out-of-memory", STEP, 1)
 
 
-@scenario("the loss becomes NaN: failed by the next evaluation, not tried again", "P2")
+@scenario("the loss becomes NaN: failed by the next evaluation, not tried again", "P2", databases=("postgres",))
 def diverged(field: Field) -> None:
     field.api()
     field.worker()

@@ -194,7 +194,7 @@ def full_for_checkpoints(field: Field) -> None:
     assert "checkpoint-not-kept" in [warning["code"] for warning in field.job(job_id).warnings]
 
 
-@scenario("disk full while a real checkpoint is written: training goes on without", "P6 P12")
+@scenario("disk full while a real checkpoint is written: training goes on without", "P6 P12", databases=("sqlite",))
 def full_for_optimizer(field: Field) -> None:
     field.api()
     field.worker()

@@ -95,6 +95,18 @@ def test_only_the_newest_waits_for_a_slow_store(tmp_path: Path, wanted: bool) ->
     assert list((tmp_path / "work").iterdir()) == []
 
 
+def test_a_store_that_never_returns_is_not_waited_for(tmp_path: Path) -> None:
+    store = TroubledStore(tmp_path / "artifacts", slow=True)
+    checkpoints = Checkpoints(store, Claim(JOB, 1, "wrk_1"), Recorder(), stall_seconds=0.3)
+    checkpoints.keep(Checkpointed(step=1, folder=checkpoint(tmp_path / "work", 1)))
+    assert store.began.wait(10.0)
+    began = time.monotonic()
+    checkpoints.close(wanted=True)
+    assert 0.2 < time.monotonic() - began < 3.0
+    assert list_whole(store, JOB) == []
+    store.free.set()
+
+
 def test_a_full_disk_takes_the_older_ones_and_the_new_one_finds_room(tmp_path: Path) -> None:
     full = StorageFull("full", "storage-full")
     store = TroubledStore(tmp_path / "artifacts", refused={6: full})  # the manifest of the third
