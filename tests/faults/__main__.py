@@ -19,6 +19,7 @@ def main() -> int:
     began = time.monotonic()
     with Ground(postgres="postgres" in databases, real=True) as ground:
         results = campaign.run(ground, options.seed, databases, options.only, report.tell)
+        report.say(f"{len(results)} scenarios in {time.monotonic() - began:.0f} s")
         if not options.only:
             results += _rage(ground, options.seed, databases, options.rage)
         weak = not options.only and not (_control(ground) & _mutants(ground, databases))

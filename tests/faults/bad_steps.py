@@ -7,11 +7,15 @@ from typing import Any
 
 import torch
 
-from worker.training.loop import Training
+from worker.training.stepping import Stepping
+
+_now = [0]
+"""The step that is being made."""
 
 
 def arm(what: str, where: str) -> None:
     """Spoil a step: ``gpu-full``, ``STEP TIMES``, or ``nan``, ``STEP``."""
+    _count_steps()
     step, _, times = where.partition(" ")
     if what == "nan":
         _without_number(int(step))
@@ -19,23 +23,33 @@ def arm(what: str, where: str) -> None:
         _without_memory(int(step), int(times) or 10**9)
 
 
+def _count_steps() -> None:
+    make = Stepping.step
+
+    def made(self: Stepping, window: Any, finished: int) -> Any:
+        _now[0] = finished + 1
+        return make(self, window, finished)
+
+    Stepping.step = made  # type: ignore[method-assign]
+
+
 def _without_memory(step: int, times: int) -> None:
-    gather = Training._gather
+    gather = Stepping._gather
     left = iter(range(times))
 
-    def gathered(self: Training, window: Any) -> Any:
-        if self.step + 1 == step and next(left, None) is not None:
+    def gathered(self: Stepping, window: Any) -> Any:
+        if _now[0] == step and next(left, None) is not None:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return gather(self, window)
 
-    Training._gather = gathered  # type: ignore[method-assign]
+    Stepping._gather = gathered  # type: ignore[method-assign]
 
 
 def _without_number(step: int) -> None:
-    share = Training._share
+    share = Stepping._share
 
-    def shared(self: Training, *args: Any) -> Any:
+    def shared(self: Stepping, *args: Any) -> Any:
         loss, hits = share(self, *args)
-        return (loss * float("nan") if self.step + 1 == step else loss), hits
+        return (loss * float("nan") if _now[0] == step else loss), hits
 
-    Training._share = shared  # type: ignore[method-assign]
+    Stepping._share = shared  # type: ignore[method-assign]

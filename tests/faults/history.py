@@ -139,6 +139,8 @@ def _examined(place: Field, row: tables.ModelVersion) -> Version:
 def _introductions(place: Field) -> Iterator[tuple[str, list[str]]]:
     """Read in the logs of the workers what each said when it began."""
     for member in place.members:
+        if not member.log.exists():  # killed before it could say anything
+            continue
         for line in member.log.read_text(errors="replace").splitlines():
             if '"worker_ready"' in line:
                 said = json.loads(line)
