@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.schemas.datasets import DatasetProfile
 from app.ids import is_id
+from app.schemas.datasets import DatasetProfile
 from app.schemas.sources import ImportRequest
 from app.store import datasets, imports
 from tests.worker.data.sources.conftest import LoopbackHub, parquet
