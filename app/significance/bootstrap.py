@@ -37,7 +37,7 @@ def kinds_of(columns: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[n
     return first.astype(np.int64), kinds.astype(np.int64).reshape(-1)
 
 
-def _draws(kinds: NDArray[np.int64], random: np.random.Generator) -> Iterator[Weights]:
+def _draws(kinds: NDArray[np.int64], random: "np.random.Generator") -> Iterator[Weights]:
     rows = len(kinds)
     counts = np.bincount(kinds)
     if len(counts) * 5 < rows:
