@@ -179,7 +179,8 @@ folder = Path(sys.argv[1])
 (folder / "tmp").mkdir(parents=True)
 environment = child_environment(os.environ, folder)
 arguments = ["-m", "worker.child", "--warm", "--pipeline", "toy_pipeline:run"]
-process = Spawner().start(arguments, folder=folder, environment=environment)
+spawner = Spawner()  # kept: a child dies with the thread that made it, and that ends with its spawner
+process = spawner.start(arguments, folder=folder, environment=environment)
 print(process.pid, flush=True)
 time.sleep(3600)
 """
@@ -190,10 +191,12 @@ def test_a_child_dies_with_a_parent_that_is_killed(tmp_path):
     arguments = [sys.executable, "-c", PARENT, str(tmp_path / "child")]
     parent = subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment)
     with parent:
-        child = int(parent.stdout.readline())
-        time.sleep(0.5)  # long enough to have told the kernel
-        assert not gone(child, seconds=0.0)
-        parent.kill()
+        try:
+            child = int(parent.stdout.readline())
+            time.sleep(0.5)  # long enough to have told the kernel
+            assert not gone(child, seconds=0.0)
+        finally:
+            parent.kill()
     assert gone(child, seconds=2.0)
 
 
