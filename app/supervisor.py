@@ -38,7 +38,8 @@ class Supervisor:
         self._worker = ServiceProcess(
             "worker", [sys.executable, "-m", "worker"], self._environment(), logs / "worker.log"
         )
-        self._api = ServiceProcess("API", [sys.executable, "-m", "app", "api"], self._environment(), logs / "api.log")
+        # Not by ``app api``, which would read the command line first.
+        self._api = ServiceProcess("API", [sys.executable, "-m", "app.server"], self._environment(), logs / "api.log")
         self._quickstart = ServiceProcess(
             "quick start", [sys.executable, "-m", "app", "quickstart"], self._environment(), None
         )
@@ -97,8 +98,8 @@ class Supervisor:
             broker = EmbeddedBroker(settings.data_dir)
             broker.start()
             self._broker = broker
-        self._worker.start()
         self._api.start()
+        self._worker.start()
         self._say(f"Logs   {settings.data_dir / 'logs'}")
 
     def _wait_until_ready(self) -> bool:

@@ -1,6 +1,7 @@
 """What a campaign leaves behind, read once at the end: rows, events, files, and the steps that were really made."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,7 +161,8 @@ def strays(place: Field) -> list[str]:
         published = tuple(f"{prefix}/" for prefix in session.scalars(select(tables.ModelVersion.artifact_prefix)))
         ended = set(session.scalars(select(tables.Job.id).where(tables.Job.finished_at.is_not(None))))
     found = []
-    for path in sorted(file for file in place.artifacts.root.rglob("*") if file.is_file()):
+    # Not rglob, which fails where a folder goes away while it looks.
+    for path in sorted(Path(folder, name) for folder, _, names in os.walk(place.artifacts.root) for name in names):
         key = path.relative_to(place.artifacts.root).as_posix()
         kind, owner = key.split("/")[:2]
         unpublished = kind in ("models", "jobs") and not f"models/{key.partition('/')[2]}".startswith(published)
