@@ -61,7 +61,8 @@ def damaged(field: Field) -> None:
     peace = left_in_peace(field)
     first.stop(30.0 * slowness())
     first = field.worker(r"after-rename:artifacts/checkpoints/.*/8/manifest.json")
-    (job_id,) = field.submit(recipe())
+    # The pause lets the first checkpoint be stored, so that the second is not passed over for the third.
+    (job_id,) = field.submit(recipe(f"pause {3 * slowness():.0f}:checkpoint-000000008$"))
     field.twins[job_id] = peace
     assert first.wait(60.0 * slowness()) < 0, "the trap was not sprung"
     spoil(kept(field, job_id)[-1].with_name("optimizer.safetensors"), "flip")
