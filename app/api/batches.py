@@ -148,10 +148,8 @@ def list_batches(services: ServicesDep, limit: Limit = 20, cursor: Cursor = None
     response_description="The batch as it is now.",
     responses=documented(NotFound),
 )
-async def get_batch(batch_id: BatchId, services: ServicesDep, response: Response, wait: WaitDep) -> BatchPrediction:
+async def get_batch(batch_id: BatchId, services: ServicesDep, wait: WaitDep) -> BatchPrediction:
     """Give a batch and how far it is; with `Prefer: wait=N` answer when it has ended, or after N seconds."""
-    if wait > 0:
-        response.headers["Preference-Applied"] = f"wait={wait:.0f}"
     return await wait_for(lambda: _read(services, batch_id), lambda found: found.status in BATCH_ENDED, wait)
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request, Response
 
 from app.api.dataset_rows import RowReader
 from app.artifacts.store import ArtifactStore
@@ -69,6 +69,7 @@ async def idempotency_key(
 
 
 async def wait_seconds(
+    response: Response,
     prefer: Annotated[
         str | None,
         Header(
@@ -79,9 +80,12 @@ async def wait_seconds(
         ),
     ] = None,
 ) -> float:
-    """Read ``Prefer: wait=N``; what else a client prefers is ignored, as RFC 7240 says."""
+    """Read ``Prefer: wait=N`` and say so in the answer; what else is preferred is ignored, as RFC 7240 says."""
     found = _WAIT.search(prefer or "")
-    return float(min(int(found.group(1)), LONGEST_WAIT_SECONDS)) if found else 0.0
+    seconds = min(int(found.group(1)), LONGEST_WAIT_SECONDS) if found else 0
+    if seconds:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+    return float(seconds)
 
 
 ServicesDep = Annotated[Services, Depends(services_of)]

@@ -107,11 +107,9 @@ def list_evaluations(
     responses=documented(NotFound),
 )
 async def get_evaluation(
-    name: Name, version: Number, evaluation_id: EvaluationId, services: ServicesDep, response: Response, wait: WaitDep
+    name: Name, version: Number, evaluation_id: EvaluationId, services: ServicesDep, wait: WaitDep
 ) -> VersionEvaluation:
     """Give an evaluation and its scores; with `Prefer: wait=N` answer when it has ended, or after N seconds."""
-    if wait > 0:
-        response.headers["Preference-Applied"] = f"wait={wait:.0f}"
 
     def read() -> VersionEvaluation:
         with services.database.transaction(read_only=True) as session:

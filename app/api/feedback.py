@@ -12,7 +12,7 @@ from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep
 from app.api.idempotency import Answer, Once
 from app.api.models import Name
 from app.api.problems import documented
-from app.artifacts.bundle import Manifest
+from app.artifacts.stored import stored_manifest
 from app.errors import FieldError, NotFound, Unprocessable, nearest
 from app.ids import is_id
 from app.preflight.jobs import fingerprint
@@ -122,7 +122,7 @@ def _truth(session: Session, row: tables.LoggedPrediction, feedback: Feedback) -
         raise NotFound(
             f"{row.model_name} has no version {row.version} any more.", "version-not-found", "Its answers are gone."
         )
-    known = Manifest.model_validate(version.manifest).labels
+    known = stored_manifest(version).labels
     several = row.labels is not None
     if several != (feedback.labels is not None):
         raise _wrong_field(several)

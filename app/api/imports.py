@@ -80,10 +80,8 @@ def list_imports(services: ServicesDep, limit: Limit = 20, cursor: Cursor = None
     response_description="The import as it is now.",
     responses=documented(NotFound),
 )
-async def get_import(import_id: ImportId, services: ServicesDep, response: Response, wait: WaitDep) -> Import:
+async def get_import(import_id: ImportId, services: ServicesDep, wait: WaitDep) -> Import:
     """Give an import; with `Prefer: wait=N` answer when it has ended, or after N seconds."""
-    if wait > 0:
-        response.headers["Preference-Applied"] = f"wait={wait:.0f}"
     return await wait_for(lambda: _read(services, import_id), lambda found: found.status in IMPORT_ENDED, wait)
 
 

@@ -40,7 +40,9 @@ RequestBody = Annotated[TrainJobRequest, Body(openapi_examples=examples.TRAIN)]
     response_description="The job, stored and queued; `Location` is its address.",
     responses=documented(Unprocessable, Overloaded, Unavailable),
 )
-async def create_job(request: RequestBody, services: ServicesDep, key: KeyDep, wait: WaitDep) -> Response:
+async def create_job(
+    request: RequestBody, services: ServicesDep, key: KeyDep, wait: WaitDep, response: Response
+) -> Response:
     """Queue a training job and answer with the whole of it.
 
     The answer is sent after the commit: a job that was answered is never lost. What is wrong with the request, or
@@ -49,8 +51,8 @@ async def create_job(request: RequestBody, services: ServicesDep, key: KeyDep, w
     answer = await run_in_threadpool(_submit, request, services, key)
     if wait > 0:
         job = await _wait(services, answer.body["id"], wait)
-        applied = {"Preference-Applied": f"wait={wait:.0f}"}
-        answer = Answer(answer.status, job.model_dump(mode="json"), dict(answer.headers) | applied)
+        headers = dict(answer.headers) | dict(response.headers)
+        answer = Answer(answer.status, job.model_dump(mode="json"), headers)
     return answer.response()
 
 
@@ -137,10 +139,8 @@ def list_jobs(
     response_description="The job as it is now.",
     responses=documented(NotFound),
 )
-async def get_job(job_id: JobId, services: ServicesDep, response: Response, wait: WaitDep) -> Job:
+async def get_job(job_id: JobId, services: ServicesDep, wait: WaitDep) -> Job:
     """Give everything about a job; with `Prefer: wait=N` answer when it has finished, or after N seconds."""
-    if wait > 0:
-        response.headers["Preference-Applied"] = f"wait={wait:.0f}"
     return await _wait(services, job_id, wait)
 
 

@@ -10,7 +10,7 @@ from app.api.deps import ServicesDep
 from app.api.live_report import live_report
 from app.api.models import Name, Number, find_version
 from app.api.problems import documented
-from app.artifacts.bundle import Manifest
+from app.artifacts.stored import stored_manifest
 from app.errors import NotFound, Unprocessable
 from app.schemas.live import Live
 from app.store import live
@@ -36,7 +36,7 @@ def get_live(name: Name, version: Number, services: ServicesDep, hours: Hours = 
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     starts = [end - timedelta(hours=hours * (windows - index)) for index in range(windows)]
     with services.database.transaction(read_only=True) as session:
-        manifest = Manifest.model_validate(find_version(session, name, version).manifest)
+        manifest = stored_manifest(find_version(session, name, version))
         counted = live.between(session, name, version, starts[0], end)
         judged = live.judged(session, name, version)
     return live_report(version, manifest, judged, counted, [*starts, end])

@@ -129,11 +129,4 @@ def prune_model(
 def find_version(session: Session, name: str, version: int) -> tables.ModelVersion:
     """Give the row of a version; raises NotFound ``model-not-found`` or ``version-not-found``."""
     models.known(session, name)
-    row = models.get_version(session, name, version)
-    if row is None:
-        raise NotFound(
-            f"{name} has no version {version}.",
-            code="version-not-found",
-            remedy=f"List them with GET /models/{name}/versions.",
-        )
-    return row
+    return models.known_version(session, name, version)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.artifacts.bundle import Manifest
 from app.artifacts.store import ArtifactStore
+from app.artifacts.stored import stored_manifest
 from app.errors import Conflict, NotFound, PreconditionFailed
 from app.promotion import checks
 from app.promotion.answers import Kept
@@ -88,11 +88,7 @@ def _expect(row: tables.AliasTraffic | None, expected_revision: int | None) -> N
 
 def _other(session: Session, alias: tables.ModelAlias, version: int) -> tables.ModelVersion:
     """Give a version that is to stand beside the one that the alias names."""
-    row = models.get_version(session, alias.model_name, version)
-    if row is None:
-        raise NotFound(
-            f"{alias.model_name} has no version {version}.", "version-not-found", "List GET /models/{name}/versions."
-        )
+    row = models.known_version(session, alias.model_name, version)
     if version == alias.version:
         raise Conflict(
             f"Version {version} is what {alias.model_name}@{alias.alias} names: it answers the calls already.",
@@ -109,7 +105,7 @@ def _checks(session: Session, order: Order, row: tables.ModelVersion, artifacts:
         return []
     policy = PromotionPolicy.model_validate(kept.policy)
     needed = PromotionPolicy(export_verified=policy.export_verified, latency=policy.latency)
-    candidate = Kept(row.version, row.artifact_prefix, Manifest.model_validate(row.manifest))
+    candidate = Kept(row.version, row.artifact_prefix, stored_manifest(row))
     return checks.run(needed, candidate, None, artifacts)
 
 

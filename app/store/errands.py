@@ -10,11 +10,12 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.store import cursors, tables
+from app.store import cursors
 from app.store.engine import now, now_plus
+from app.store.tables.errands import Errand
 
 MOST_LOSSES = 3
-RowT = TypeVar("RowT", bound=tables.Errand)
+RowT = TypeVar("RowT", bound=Errand)
 _PLAINLY = {"synchronize_session": False}
 
 

@@ -118,6 +118,18 @@ def get_version(session: Session, name: str, number: int) -> ModelVersion | None
     return session.scalars(query).one_or_none()
 
 
+def known_version(session: Session, name: str, number: int) -> ModelVersion:
+    """Give a version of a model; raises NotFound ``version-not-found``."""
+    row = get_version(session, name, number)
+    if row is None:
+        raise NotFound(
+            f"{name} has no version {number}.",
+            code="version-not-found",
+            remedy=f"List them with GET /models/{name}/versions.",
+        )
+    return row
+
+
 def of_jobs(session: Session, job_ids: Collection[str]) -> dict[str, ModelVersion]:
     """Give the version that each of these jobs published, by job id; a job without one is absent."""
     query = select(ModelVersion).where(ModelVersion.job_id.in_(job_ids))
@@ -162,8 +174,7 @@ def set_alias(
     Raises NotFound ``model-not-found`` or ``version-not-found``, PreconditionFailed ``alias-moved``.
     """
     model, row = _locked_alias(session, name, alias, expected_revision)
-    if get_version(session, name, version) is None:
-        raise NotFound(f"{name} has no version {version}.", "version-not-found", "List GET /models/{name}/versions.")
+    known_version(session, name, version)
     if row is not None and row.version == version:
         return row
     at = model.updated_at = clock(session)

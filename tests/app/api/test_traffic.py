@@ -20,6 +20,7 @@ def mood(client: TestClient, publish: Publish) -> TestClient:
     """A client of a service with two versions, the first one champion."""
     publish(), publish(serve="onnx-int8")
     assert client.put(ALIAS, json={"version": 1}).status_code == 200
+    wait_for(client, 1)  # until then the name means the newest
     return client
 
 

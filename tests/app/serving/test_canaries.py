@@ -125,13 +125,13 @@ def test_the_canary_of_a_pinned_alias_is_pinned_too(shelf: Shelf) -> None:
         async with running(shelf) as pool:
             split(shelf, 2)
             await soon(pool, NEAR, 2)
-            assert pool._cache.pinned == {("mood", 1), ("mood", 2)}
-            pool._cache.shrink(0)  # all is idle: whatever is not pinned would go first
+            assert pool._stock.cache.pinned == {("mood", 1), ("mood", 2)}
+            pool._stock.cache.shrink(0)  # all is idle: whatever is not pinned would go first
             await soon(pool, NEAR, 2)
             shelf.alias("mood", "champion", 2)
 
             async def unpinned() -> bool:
-                return pool._cache.pinned == {("mood", 2)}
+                return pool._stock.cache.pinned == {("mood", 2)}
 
             await until(unpinned)
 

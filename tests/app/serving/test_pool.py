@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from app.errors import NotFound, Unavailable
 from app.retention.collecting import Collector
-from app.serving import pool as pools
+from app.serving import stock as stocks
 from app.serving.pool import Pool
 from app.store import models, retention
 from tests.app.serving.shelf import Shelf
@@ -72,8 +72,8 @@ def test_a_name_that_moves_is_answered_by_the_old_version_until_the_new_one_is_l
     async def scenario() -> None:
         async with running(shelf) as pool:
             assert await ask(pool, "mood") == (1, "onnx", "positive")
-            fetch = pool._loader.fetch
-            monkeypatch.setattr(pool._loader, "fetch", lambda *wanted: slow.wait(5) and fetch(*wanted))
+            fetch = pool._stock._loader.fetch
+            monkeypatch.setattr(pool._stock._loader, "fetch", lambda *wanted: slow.wait(5) and fetch(*wanted))
             shelf.alias("mood", "champion", 2)
             await until(lambda: moving(pool))
             for _ in range(20):
@@ -114,7 +114,7 @@ def test_a_name_moves_though_nobody_asks_for_it(shelf: Shelf) -> None:
 def test_a_refused_version_leaves_the_old_one_answering_and_says_so(
     shelf: Shelf, harm: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pools, "REFUSED_SECONDS", 0.2)
+    monkeypatch.setattr(stocks, "REFUSED_SECONDS", 0.2)
     shelf.publish("mood", UP), shelf.publish("mood", DOWN)
     shelf.alias("mood", "champion", 1)
     whole = shelf.stored(2, "model.onnx").read_bytes()
@@ -234,8 +234,8 @@ def test_a_process_that_knows_no_older_version_says_why_it_cannot_answer(shelf: 
     async def scenario() -> None:
         async with running(shelf) as pool:
             looked = []
-            fetch = pool._loader.fetch
-            pool._loader.fetch = lambda *wanted: looked.append(wanted) or fetch(*wanted)  # type: ignore[method-assign]
+            fetch = pool._stock._loader.fetch
+            pool._stock._loader.fetch = lambda *wanted: looked.append(wanted) or fetch(*wanted)  # type: ignore[method-assign]
             for _ in range(5):
                 with pytest.raises(Unavailable) as caught:
                     await ask(pool, "mood")
@@ -278,8 +278,8 @@ def test_many_first_callers_load_once_and_one_who_leaves_harms_nobody(shelf: She
     async def scenario() -> None:
         async with running(shelf) as pool:
             loads = []
-            load = pool._loader.load
-            pool._loader.load = lambda *given: loads.append(given) or load(*given)  # type: ignore[method-assign]
+            load = pool._stock._loader.load
+            pool._stock._loader.load = lambda *given: loads.append(given) or load(*given)  # type: ignore[method-assign]
             crowd = [asyncio.create_task(ask(pool, "mood")) for _ in range(20)]
             await asyncio.sleep(0)
             crowd[0].cancel()

@@ -162,7 +162,7 @@ def test_a_shadow_is_not_loaded_where_another_version_would_have_to_go(shelf: Sh
     async def scenario() -> None:
         async with serving(shelf) as (pool, service):
             await ask(service, "the film")
-            pool._limit = pool._cache.bytes
+            pool._stock._limit = pool._stock.cache.bytes
 
             async def refused() -> bool:
                 await ask(service, "the film")
