@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help setup run test faults swap lint types clean
+.PHONY: help setup run test slow faults swap lint types clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -15,8 +15,11 @@ setup: ## Make or refresh .venv
 run: setup ## Start everything, train and serve a first model; ONCE=1 stops after the predictions
 	@$(BIN)/python -m app up --quickstart $(if $(ONCE),--once)
 
-test: setup lint types ## Run every check and every test
-	@$(BIN)/pytest -n $(JOBS) $(TESTS)
+test: setup lint types ## Run every check, and every test that takes seconds at most
+	@$(BIN)/pytest -n $(JOBS) -m "not slow" $(TESTS)
+
+slow: setup ## Run the tests that take longer: whole deployments, buckets, real weights, every exporter
+	@$(BIN)/pytest -m slow $(TESTS)
 
 faults: setup ## Hurt the service in every way we know and count broken promises; SEED=N repeats a run
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def told(service: LiveService, tmp_path_factory: pytest.TempPathFactory) -> list
     def work() -> None:
         with Tunesmith(service.url) as client:
             while not (found := next(client.jobs(status="queued"), None)):
-                pass
+                time.sleep(0.05)
         service.publish(found.id, found.model)
 
     folder = tmp_path_factory.mktemp("work")

@@ -20,6 +20,7 @@ def bench() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("further", [[], ["--optim", "adafactor", "--gradient-checkpointing"]])
 def test_each_precision_of_a_cpu_is_one_line(
     bench: ModuleType, capsys: pytest.CaptureFixture[str], further: list[str]

@@ -21,6 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("restored_torch")
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_each_variant_trains_and_is_judged(variant: str, folder: Path, tiny_base: Path) -> None:  # noqa: F811
     task = Task(

@@ -68,7 +68,12 @@ def random_rows(base: Path, pad: int) -> Batches:
     return Batches(Encoded(tokens, starts, random.integers(0, 3, ROWS), 0), text_encoder)
 
 
-@pytest.mark.parametrize("name", MODELS)
+SLOW = {"modernbert", "deberta-v2"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MODELS]
+)
 def test_formats_agree_with_the_trained_model(name: str, tiny_base: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     model, kind = MODELS[name](tmp_path / "base")

@@ -14,7 +14,7 @@ from app.schemas.datasets import Dataset
 from app.schemas.jobs import Job
 from tests.e2e.conftest import LONG, MINILM, QUICK, Machine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 TEXTS = [
     "The parcel never arrived and nobody answers.",
     "When do you open on Sundays?",
@@ -80,6 +80,7 @@ def test_history_can_be_read_as_a_list_and_as_a_stream(service: Tunesmith, train
     assert {"train/loss", "train/learning_rate", "eval/f1_macro"} <= {point["name"] for point in history["data"]}
 
 
+@pytest.mark.slow
 def test_a_new_version_is_served_without_a_restart(service: Tunesmith, trained: Job, dataset: Dataset) -> None:
     assert trained.result is not None
     warm = service.train("mood", dataset, base_model=f"model:mood@{_alias(service, trained)}", hyperparameters=QUICK)
@@ -99,6 +100,7 @@ def _alias(service: Tunesmith, trained: Job) -> str:
     return service.set_alias("mood", "first", trained.result.version).alias
 
 
+@pytest.mark.slow
 def test_a_job_sent_twice_is_one_job(service: Tunesmith, dataset: Dataset) -> None:
     body = {"model": "twice", "dataset_id": dataset.id, "base_model": MINILM, "hyperparameters": LONG}
     headers = {"Idempotency-Key": "a-key-of-this-test"}
@@ -112,6 +114,7 @@ def test_a_job_sent_twice_is_one_job(service: Tunesmith, dataset: Dataset) -> No
     service.cancel(first.json()["id"])
 
 
+@pytest.mark.slow
 def test_a_running_job_tells_and_can_be_cancelled(service: Tunesmith, dataset: Dataset) -> None:
     job = service.train("endless", dataset, base_model=MINILM, hyperparameters=LONG)
     seen: list[str] = []
@@ -134,6 +137,7 @@ def test_a_running_job_tells_and_can_be_cancelled(service: Tunesmith, dataset: D
     assert httpx.get(f"{service.url}/models/endless").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_dataset_damaged_on_the_disk_fails_the_job_with_a_reason(
     machine: Machine, service: Tunesmith, messages: Path
 ) -> None:
@@ -148,6 +152,7 @@ def test_a_dataset_damaged_on_the_disk_fails_the_job_with_a_reason(
     assert job.attempt == 1  # nothing to be gained by trying again
 
 
+@pytest.mark.slow
 def test_all_is_kept_over_a_restart(machine: Machine, trained: Job) -> None:
     with Tunesmith(machine.url) as client:
         before = [job.model_dump() for job in client.jobs()]

@@ -7,7 +7,7 @@ import pytest
 from tests.faults import campaign, naive
 from tests.faults.ground import Ground
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 SEED = 20_261_121
 SECONDS = 6.0
 

@@ -45,6 +45,7 @@ def test_a_process_that_is_killed_while_it_swaps_comes_back_with_the_new_version
     assert found.first_versions == {2}
 
 
+@pytest.mark.slow
 def test_many_models_share_the_memory_that_they_are_given(made: Ground, ports: list[int]) -> None:
     found = many_models(made, ports[0], models=16, limit_mb=LIMIT_MB, each_mb=4, rounds=2)
     assert found.wrong == 0

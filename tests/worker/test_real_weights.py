@@ -45,6 +45,7 @@ def reviews(split: str, count: int) -> list[Row]:
 
 
 @pytest.mark.usefixtures("restored_torch")
+@pytest.mark.slow
 def test_defaults_learn_32_rows_and_understand_unseen_words(
     make_spec: MakeSpec, recording: Recording, two_layers: Path
 ) -> None:

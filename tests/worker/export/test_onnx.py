@@ -82,6 +82,7 @@ def test_a_model_that_cannot_be_exported_is_a_failure_that_quotes_nothing(tmp_pa
     assert "secret" not in caught.value.detail
 
 
+@pytest.mark.slow
 def test_the_newer_exporter_is_the_way_out(tmp_path: Path) -> None:
     """It is slow and seldom used, so this is what keeps it working."""
     model = encoder.load(save_base("bert", tmp_path / "base"), ["no", "yes"]).model.eval()

@@ -261,6 +261,7 @@ def test_a_folder_of_another_family_is_told_from_one_of_this(saved: Path, bases:
     assert json.loads((saved / "config.json").read_bytes())["encoder"]["model_type"] == "bert"
 
 
+@pytest.mark.slow
 def test_every_format_passes_its_gate(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is written, loaded as its users would, and compared with the model on documents of one to four chunks."""
     monkeypatch.setattr(latency, "SECONDS", 0.01)

@@ -95,7 +95,7 @@ def test_a_text_of_nothing_has_an_answer() -> None:
     torch.testing.assert_close(logits(MODEL, [[]]), logits(MODEL, [[]], extra=9))
 
 
-@pytest.mark.parametrize("exporter", [onnx.trace, onnx.capture])
+@pytest.mark.parametrize("exporter", [onnx.trace, pytest.param(onnx.capture, marks=pytest.mark.slow)])
 def test_the_export_answers_alike_at_every_shape(tmp_path: Path, exporter) -> None:
     file = tmp_path / "model.onnx"
     longest = () if exporter is onnx.trace else (LONGEST_INPUT,)

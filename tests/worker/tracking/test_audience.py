@@ -130,6 +130,7 @@ def test_a_second_attempt_goes_on_beside_the_first(settings: Callable[..., Setti
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_mlflow_keeps_a_run_in_its_database(
     settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ def test_mlflow_keeps_a_run_in_its_database(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_wandb_keeps_an_offline_run(
     settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from worker.models.recompute import keep, recompute, recomputing
 from worker.training.events import Recomputing, Split, Step, TrainingEvent
 from worker.training.loop import Training
 
+STEPS = 3
 BATCH = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 SINGLE = [[row] for batch in BATCH for row in batch]
 
@@ -34,7 +35,7 @@ def run_of(folder: Path, model: PreTrainedModel, order: list[list[int]] = BATCH,
         folder,
         texts(12, order=order),
         model=model,
-        total_steps=6,
+        total_steps=STEPS,
         recompute=recomputing(model),
         **{"learning_rate": 1e-3, "logging_steps": 1} | changes,
     )
@@ -78,7 +79,7 @@ def test_rungs_come_in_order_and_change_nothing_that_is_computed(tmp_path: Path,
     assert rungs(events) == [Split(1, 2), Split(1, 4), Recomputing(1)]
     assert 0 < memory.peak < sizes["single"]
     steps = [[event for event in run if isinstance(event, Step)] for run in (expected, events)]
-    assert [step.step for step in steps[1]] == [step.step for step in steps[0]] == list(range(1, 7))
+    assert [step.step for step in steps[1]] == [step.step for step in steps[0]] == list(range(1, STEPS + 1))
     assert [step.loss for step in steps[1]] == pytest.approx([step.loss for step in steps[0]], abs=1e-6)
     for name, value in weights(roomy).items():
         assert torch.allclose(weights(narrow)[name], value, atol=1e-6), name
@@ -116,7 +117,7 @@ def test_a_resumed_run_stays_on_its_rung(tmp_path: Path, sizes: dict[str, int]) 
     train(whole, SimulatedMemory(limit))
     first, seen = run_of(tmp_path / "first", bert(0.2)), []
     with pytest.raises(Interrupted), SimulatedMemory(limit):
-        for event in first.run(lambda: len(seen) >= 6):
+        for event in first.run(lambda: len(seen) >= 5):
             seen.append(event)  # noqa: PERF402 - asked for while it grows
     first.save(tmp_path / "checkpoint", fingerprint="spec")
 
