@@ -57,7 +57,7 @@ def program(manifest: Manifest) -> str:
     if manifest.tokenizer.max_chunks is not None:
         inputs += ', "chunk_index": index'
     return f'''\
-import json, re, unicodedata
+import html, json, re, unicodedata
 import numpy, onnxruntime, tokenizers
 
 {_known(manifest)}
@@ -141,6 +141,8 @@ ids, mask, index = pad(chunks, {settings.pad_token_id}), pad([[1] * len(row) for
 def _cleaned(options: TextOptions) -> str:
     """Write the expression that cleans ``text`` as the service does."""
     text, form = "text", options.unicode_normalization
+    if options.html == "remove":
+        text = r're.sub(r"(?is)<!--.*?-->|</?[a-z][^<>]*>|<![a-z][^<>]*>", " ", html.unescape(text))'
     normalize = form != "none"
     if normalize:
         text = f'unicodedata.normalize("{form}", {text})'

@@ -12,6 +12,8 @@ class TextOptions(StrictModel):
 
     unicode_normalization: Literal["none", "NFC", "NFKC"] = "NFC"
     """Unicode normal form; NFC changes nothing a reader can see."""
+    html: Literal["keep", "remove"] = "keep"
+    """remove: tags and comments give way to a space, and ``&amp;``, ``&#39;`` and their like to their characters."""
     urls: Literal["keep", "replace", "remove"] = "keep"
     """replace: each URL becomes ``http``, as in tweet corpora; remove: each is taken out."""
     strip_mentions: bool = False

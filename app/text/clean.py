@@ -1,5 +1,6 @@
 """What happens to a text before it is tokenized: the steps of a model's TextOptions, each applied once and for all."""
 
+import html
 import re
 import unicodedata
 from itertools import dropwhile
@@ -14,11 +15,30 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONG_MARKS = re.compile(rb"[^\0]{%d,}" % (MAX_MARKS + 1))
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@])@\w[^\s@]*")
+_TAG = re.compile(r"<!--.*?-->|</?[a-z][^<>]*>|<![a-z][^<>]*>", re.IGNORECASE | re.DOTALL)
 _GRAPHEME_JOINER = "\u034f"
+_MOST_ROUNDS = 8
 
 
 def clean(text: str, options: TextOptions) -> str:
     """Apply the cleaning steps of a model; cleaning twice changes nothing more."""
+    if options.html == "keep":
+        return _apply(text, options)
+    for _ in range(_MOST_ROUNDS):
+        cleaned = _apply(_without_markup(text), options)
+        if cleaned == text:
+            return cleaned
+        text = cleaned
+    # References that make references, deeper than anyone escapes: hostile, and without an end if this were not one.
+    return _apply(_TAG.sub(" ", text.replace("&", " ")), options)
+
+
+def _without_markup(text: str) -> str:
+    """Take out tags and put characters for references; a space for a tag, so that no two pieces become a word."""
+    return _TAG.sub(" ", html.unescape(text))
+
+
+def _apply(text: str, options: TextOptions) -> str:
     if not text.isascii():
         # A lone surrogate is no character: it cannot be written as UTF-8, so no tokenizer takes it.
         text = _SURROGATE.sub("\ufffd", text)

@@ -56,9 +56,9 @@ def test_the_same_version_is_the_same_zip(client: TestClient, publish: Callable[
     [
         TextOptions(),
         TextOptions(lowercase=True, urls="replace", strip_mentions=True, unicode_normalization="NFKC"),
-        TextOptions(lowercase=True, urls="remove"),
+        TextOptions(lowercase=True, urls="remove", html="remove"),
     ],
-    ids=["plain", "cleaned", "without-urls"],
+    ids=["plain", "cleaned", "without-urls-and-markup"],
 )
 def test_the_card_tells_how_to_run_it_and_it_runs(
     client: TestClient, publish: Callable[..., int], tmp_path: Path, text: TextOptions
@@ -68,7 +68,7 @@ def test_the_card_tells_how_to_run_it_and_it_runs(
     folder = folder_of(client, tmp_path)
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
     assert code is not None
-    asked = "GOOD  good @bad http://bad" if text.lowercase else "good   good bad"
+    asked = "GOOD  g&#111;od <b class='bad'> @bad http://bad" if text.lowercase else "good   good bad"
     program = code.group(1).replace("Write your own texts here.", asked)
     ran = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
