@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     problems.install(app, routes.methods_at)
-    routes.include_all(app, with_docs=settings.docs_enabled)
+    routes.include_all(app, with_docs=settings.docs_enabled, with_dashboard=settings.dashboard_enabled)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     # The last one added is the outermost: it sees everything, the guard's refusals too.
     app.add_middleware(Admission, settings=settings, direct=routes.direct())

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: list[str] = Field(["*"], description="Host headers the API answers to.")
     docs_enabled: bool = Field(True, description="Serve /docs and /openapi.json.")
+    dashboard_enabled: bool = Field(True, description="Serve the dashboard, at / and under /ui.")
 
     # Base models
     base_models: dict[str, Path] = Field(

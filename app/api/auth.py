@@ -11,8 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import AppError, Forbidden, MalformedRequest, Unauthenticated
 from app.settings import Settings
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs"})
-"""What answers without a key: health, and the empty page of the docs, which asks for a key to fill itself with."""
+PUBLIC = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/", "/ui"})
+"""What answers without a key: health, and empty pages, of the docs and of the dashboard, which ask for a key to fill
+themselves with."""
+_PAGES = "/ui/"
 _VERSION_PREFIX = "/v1"
 _TYPES_OF_PROBLEMS = "/problems/"
 """Leads to the docs; says nothing that an error answer does not."""
@@ -45,7 +47,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_public(path: str) -> bool:
-    return path.removeprefix(_VERSION_PREFIX) in PUBLIC or path.startswith(_TYPES_OF_PROBLEMS)
+    return path.removeprefix(_VERSION_PREFIX) in PUBLIC or path.startswith((_TYPES_OF_PROBLEMS, _PAGES))
 
 
 class Guard:

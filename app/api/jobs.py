@@ -106,6 +106,10 @@ def list_jobs(
     services: ServicesDep,
     status: Annotated[Status | None, Query(description="Only jobs in this status.")] = None,
     model: Annotated[str | None, Query(max_length=63, description="Only jobs for this model.")] = None,
+    search: Annotated[
+        str | None,
+        Query(max_length=200, description="Only jobs with this in their id, model or base model; case is ignored."),
+    ] = None,
     dataset_id: Annotated[
         str | None, Query(max_length=64, description="Only jobs with this dataset, for one of several tasks too.")
     ] = None,
@@ -124,6 +128,7 @@ def list_jobs(
             cursor=cursor,
             status=status,
             model=model,
+            search=search,
             dataset_id=dataset_id,
             created_after=created_after,
             metadata=metadata,

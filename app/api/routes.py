@@ -9,6 +9,7 @@ from app.api import (
     artifacts,
     batch_results,
     batches,
+    dashboard,
     datasets,
     diffs,
     docs,
@@ -57,7 +58,7 @@ PARTS: tuple[APIRouter, ...] = (
 )
 
 
-def include_all(app: FastAPI, *, with_docs: bool) -> None:
+def include_all(app: FastAPI, *, with_docs: bool, with_dashboard: bool) -> None:
     """Add every route; /v1 is the same again for clients that want to pin a version, so the docs show it once."""
     for router in PARTS:
         app.include_router(router)
@@ -65,6 +66,8 @@ def include_all(app: FastAPI, *, with_docs: bool) -> None:
         app.include_router(router, prefix=VERSION_PREFIX, include_in_schema=False)
     if with_docs:
         app.include_router(docs.router)
+    if with_dashboard:
+        app.include_router(dashboard.router)
 
 
 def methods_at(path: str) -> list[str]:

@@ -146,6 +146,7 @@ def page(
     cursor: str | None = None,
     status: Status | None = None,
     model: str | None = None,
+    search: str | None = None,
     dataset_id: str | None = None,
     created_after: datetime | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -158,6 +159,9 @@ def page(
         query = query.where(Job.status == status)
     if model is not None:
         query = query.where(Job.model_name == model)
+    if search is not None:
+        told = (Job.id, Job.model_name, Job.base_model["id"].as_string())
+        query = query.where(or_(*(column.icontains(search, autoescape=True) for column in told)))
     if dataset_id is not None:
         further = exists().where(JobDataset.job_id == Job.id, JobDataset.dataset_id == dataset_id)
         query = query.where(or_(Job.dataset_id == dataset_id, further))

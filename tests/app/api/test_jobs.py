@@ -183,6 +183,7 @@ def test_lists_are_pages_with_filters(client: TestClient, db: Database, body: di
     assert ask(status="running") == [ids[0]]
     assert ask(model="m1") == [ids[3], ids[1]]
     assert ask(model="m1", **{"metadata[n]": "3"}) == [ids[3]]
+    assert ask(search="M1") == [ids[3], ids[1]] and ask(search="m1", status="running") == []
     assert ask(dataset_id=body["dataset_id"], status="queued", model="m0") == [ids[4], ids[2]]
     assert ask(created_after="2000-01-01T00:00:00Z") == ids[::-1]
     assert ask(created_after="2999-01-01T00:00:00+01:00") == []

@@ -433,6 +433,9 @@ def test_pages_can_be_filtered(store: Any, new_dataset: Any) -> None:
 
     assert found(status="running") == [claim.job_id]
     assert found(model="mood") == [tagged, plain]
+    assert found(search="OPI") == [other] and found(search="LM-L6") == [other, tagged, plain]
+    assert found(search=plain[8:]) == [plain] and found(search="_") == [other, tagged, plain]
+    assert found(search="mo_d") == [] and found(search="%") == []
     assert found(dataset_id="ds_1") == [other, tagged, plain] and found(dataset_id="ds_2") == []
     assert found(created_after=created) == [other]
     assert found(metadata={'te"am': "a", "run": "1"}) == [tagged]

@@ -1,0 +1,34 @@
+/** Starts every page: the frame around it first, then the module that its address names. */
+
+import { fill, h } from "./dom.js";
+import { frame } from "./frame.js";
+import { pageAt } from "./pages.js";
+import { problemView } from "./parts/problem.js";
+
+async function start() {
+  const main = document.getElementById("main");
+  frame();
+  const found = pageAt(location.pathname);
+  if (!found) return nothingHere(main);
+  try {
+    const page = await import(`./pages/${found.module}.js`);
+    name(page.title);
+    fill(main);
+    await page.show(main, { params: found.params, query: new URLSearchParams(location.search) });
+  } catch (error) {
+    if (error.status !== 401) fill(main, h("h1", {}, "This page could not be shown"), problemView(error));
+    if (!("status" in error)) throw error;  // a mistake of ours: into the console with it
+  }
+}
+
+/** Call the page by this name in the title of the tab. */
+export function name(title) {
+  document.title = `${title} · Tunesmith`;
+}
+
+function nothingHere(main) {
+  name("Not found");
+  fill(main, h("h1", {}, "There is no such page"), h("p", {}, "The address may be mistyped, or of another version. ", h("a", { href: "/ui/jobs" }, "To the jobs")));
+}
+
+start();

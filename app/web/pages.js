@@ -1,0 +1,23 @@
+/**
+ * The pages: which module fills which address. A module of pages/ exports `title` and `show(main, place)`, where place
+ * is { params, query }: the parts of the address in braces, and its URLSearchParams. What show throws is shown.
+ */
+export const PAGES = [
+  ["/ui/jobs", "jobs"],
+  ["/ui/sign-in", "sign-in"],
+];
+
+/** Find the page of an address: { module, params }, or null. */
+export function pageAt(pathname) {
+  const path = pathname.replace(/\/+$/, "");
+  for (const [pattern, module] of PAGES) {
+    const names = [];
+    const expression = pattern.replace(/\{(\w+)\}/g, (_, name) => {
+      names.push(name);
+      return "([^/]+)";
+    });
+    const found = new RegExp(`^${expression}$`).exec(path);
+    if (found) return { module, params: Object.fromEntries(names.map((name, i) => [name, decodeURIComponent(found[i + 1])])) };
+  }
+  return null;
+}
