@@ -20,6 +20,8 @@ class Scenario:
     databases: tuple[str, ...] = BOTH
     own_server: bool = False
     """Whether the database server itself is hurt."""
+    long: bool = False
+    """Whether it takes half a minute or more: it then begins early, so that nothing waits for it at the end."""
 
 
 SCENARIOS: list[Scenario] = []
@@ -34,12 +36,12 @@ def all_scenarios() -> list[Scenario]:
 
 
 def scenario(
-    name: str, promises: str, *, databases: tuple[str, ...] = BOTH, own_server: bool = False
+    name: str, promises: str, *, databases: tuple[str, ...] = BOTH, own_server: bool = False, long: bool = False
 ) -> Callable[[Act], Act]:
     """Add a scenario to the campaign."""
 
     def add(act: Act) -> Act:
-        SCENARIOS.append(Scenario(name, promises, act, databases, own_server))
+        SCENARIOS.append(Scenario(name, promises, act, databases, own_server, long))
         return act
 
     return add

@@ -62,7 +62,7 @@ class Storm:
                     self.asked += 1
 
 
-@scenario("hundreds of cancels that race with the publishing", "P2 P5 P9")
+@scenario("hundreds of cancels that race with the publishing", "P2 P5 P9", long=True)
 def cancel_storm(field: Field) -> None:
     field.api()
     job_ids = field.submit(*(Recipe(steps=3, every=100, pace=0.01) for _ in range(10)))
