@@ -26,7 +26,7 @@ def resumed_from(field: Field, job_id: str) -> int:
     return next(int(data["step"]) for kind, data in field.events(job_id) if kind == "resumed")
 
 
-@scenario("real encoder killed between and within two saves", "P2 P6 P12", long=True)
+@scenario("real encoder killed between and within two saves", "P2 P6 P12", databases=("postgres",), long=True)
 def killed(field: Field) -> None:
     field.api()
     field.worker()
@@ -38,7 +38,7 @@ def killed(field: Field) -> None:
         assert resumed_from(field, job_id) == EVERY
 
 
-@scenario("real encoder drained: no optimizer step is repeated", "P6 P8", long=True)
+@scenario("real encoder drained: no optimizer step is repeated", "P6 P8", databases=("sqlite",), long=True)
 def drained(field: Field) -> None:
     field.api()
     worker = field.worker(DRAIN_GRACE_SECONDS=f"{10 * slowness():.0f}")
