@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help setup run test slow faults swap lint types clean
+.PHONY: help setup run test slow faults swap examples lint types clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ faults: setup ## Hurt the service in every way we know and count broken promises
 
 swap: setup ## Move an alias 20 times under full load, kill a process meanwhile, serve 200 models; count what failed
 	@$(BIN)/python -m tests.swap
+
+examples: setup ## Start a service and run every program of examples/ against it
+	@$(BIN)/python scripts/run_examples.py
 
 lint: setup ## Style and import contracts
 	@$(BIN)/ruff check app worker tests migrations scripts bench examples

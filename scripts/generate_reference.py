@@ -25,6 +25,7 @@ from app.schemas.families import FamilyOptions  # noqa: E402
 from app.schemas.hyperparameters import Hyperparameters  # noqa: E402
 from app.schemas.profiles import PROFILES  # noqa: E402
 from app.settings import Settings  # noqa: E402
+from scripts.client_page import client_page  # noqa: E402
 from scripts.problem_codes import known_codes  # noqa: E402
 
 FOLDER = ROOT / "docs" / "reference"
@@ -67,6 +68,9 @@ later, after `Retry-After` seconds. `request_id` is in the log of the service to
 _SETTINGS = """\
 Environment variables, or lines of a file `.env` in the folder where the service is started. One machine needs none
 of them. Lists and mappings are written as JSON. What is not a setting is ignored."""
+_CLIENT = """\
+A small client of the HTTP API, typed and synchronous. It needs `httpx`, `pydantic` and `rich`, and nothing of the
+service. What is busy or broken for a moment is asked again, and a job is not made twice by that."""
 _COMMAND_LINE = """\
 `python -m app COMMAND`. All but `up`, `api` and `migrate` are clients of the HTTP API and do nothing that it cannot.
 Those that read take `--json`. Where the service is and its key come from `--url` and `--api-key`, written before the
@@ -81,6 +85,7 @@ def main() -> None:
         "profiles.md": profiles_page(),
         "settings.md": settings_page(),
         "command-line.md": command_line_page(),
+        "client.md": _page("Python client", "app/client", _CLIENT, client_page()),
         "problems.md": problems_page(),
     }
     outdated = [name for name, text in pages.items() if read(FOLDER / name) != text]

@@ -2,12 +2,13 @@
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
 
+from app.schemas.hints import ALIASES, DROPPED
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.text import TextOptions
 
@@ -19,6 +20,50 @@ SHORT = {
     "learning_rate": "--lr",
     "early_stopping_patience": "--patience",
 }
+ABSENT: Mapping[str, str] = {
+    "--output-dir": "versions go into the registry; fetch one with models download",
+    "--data-dir": "name the FILE with the rows, or an uploaded dataset with --dataset",
+    "--logging-dir": "the service keeps curves and logs; see them with watch, report and logs",
+    "--fp16": "write --precision fp16, or leave it out: auto takes what the device is fast at",
+    "--bf16": "write --precision bf16, or leave it out: auto takes what the device is fast at",
+    "--device": "a worker computes on what it has; --queue gpu waits for one with a GPU",
+    "--no-cuda": "write --queue cpu",
+}
+"""Flags of other training scripts that are none here, with what to do instead."""
+BARE_EXPORT = ("--export", "onnx", "--export", "torchscript")
+"""What --export without a format means, as it does in other training scripts."""
+
+
+def rewritten(arguments: Sequence[str], known: Collection[str]) -> list[str]:
+    """Write arguments in the way of other training scripts in ours; raises BadParameter for what has no counterpart."""
+    found: list[str] = []
+    for number, argument in enumerate(arguments):
+        if argument == "--":
+            return [*found, *arguments[number:]]
+        name = argument.partition("=")[0].replace("_", "-")
+        following = arguments[number + 1] if number + 1 < len(arguments) else "--"
+        if argument == "--export" and following.startswith("-"):
+            found += BARE_EXPORT
+            continue
+        if name.startswith("--") and name not in known:
+            _refuse_foreign(name, known)
+        found.append(argument)
+    return found
+
+
+def _refuse_foreign(name: str, known: Collection[str]) -> None:
+    """Say what a flag of another script is called here, if that is known."""
+    if name in ABSENT:
+        raise typer.BadParameter(f"there is no {name} here: {ABSENT[name]}")
+    field = name.removeprefix("--").replace("-", "_")
+    meant = f"--{ALIASES.get(field, field).replace('_', '-')}"
+    if meant != name and meant in known:
+        raise typer.BadParameter(f"there is no {name} here: write {meant}")
+    if field in DROPPED:
+        reason = DROPPED[field]
+        raise typer.BadParameter(f"there is no {name} here: {reason[:1].lower()}{reason[1:].rstrip('.')}")
+
+
 _NULL = frozenset({"null", "none"})
 
 Value = str | bool | None
@@ -46,9 +91,13 @@ def values(given: Mapping[str, Value]) -> dict[str, Any]:
     read = {
         name: None if text in _NULL and fields[name].default != text else _value(text) for name, text in asked.items()
     }
-    # --eval-steps alone says clearly enough what is meant, and so does --save-steps.
+    return with_strategies(read)
+
+
+def with_strategies(read: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what goes without saying: eval_steps alone says clearly enough what is meant, and so does save_steps."""
     meant = {f"{what}_strategy": "steps" for what in ("eval", "save") if read.get(f"{what}_steps") is not None}
-    return meant | read
+    return meant | dict(read)
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:

@@ -4,6 +4,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from app.cli import flags
+
 OPTIONS = "Options"
 
 
@@ -24,3 +26,12 @@ class SectionedCommand(TyperCommand):
             if lines:
                 with formatter.section(heading):
                     formatter.write_dl(lines)
+
+
+class TrainCommand(SectionedCommand):
+    """Understands the flags of other training scripts too, or says what they are called here."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Rewrite the arguments, then parse them."""
+        known = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
+        return super().parse_args(ctx, flags.rewritten(args, known))

@@ -17,7 +17,7 @@ from app.cli.datasets import (
 )
 from app.cli.program import program
 from app.client import Tunesmith
-from app.schemas.sources import IMPORT_ENDED, Import
+from app.schemas.sources import IMPORT_ENDED, Import, ImportRequest
 
 RECIPES = ("twitter", "trustpilot")
 PROCESSED = "processed:"
@@ -93,6 +93,17 @@ def import_dataset(
         else:
             _tell(service, found)
     return 1 if found.status == "failed" else 0
+
+
+def recipe_dataset(service: Tunesmith, recipe: str) -> str:
+    """Give the dataset that a recipe made, the newest there is; else have it made. Raises Exit when that fails."""
+    wanted = ImportRequest.model_validate({"from": {"source": recipe}}).from_.model_dump(mode="json")
+    known = (item for item in service.imports(limit=50) if item.from_ == wanted and item.dataset_id)
+    found = next(known, None) or _follow(service, service.import_dataset({"source": recipe}), quiet=False)
+    if found.dataset_id is None:
+        _tell(service, found)
+        raise typer.Exit(1)
+    return found.dataset_id
 
 
 def source_of(text: str) -> dict[str, Any]:

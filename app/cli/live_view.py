@@ -7,12 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.console import clock
+from app.cli.curve import drawn
 from app.cli.findings import SEVERITIES, in_a_line
 from app.cli.progress import RunProgress, Scores
 
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
 SHOWN = ("loss", "accuracy", "f1_macro")
-MOST_ROWS = 10
+MOST_ROWS = 5
+CURVE_WIDTH, CURVE_HEIGHT = 60, 4
 BAR_WIDTH = 28
 """Leaves room for a long run's numbers beside it on a terminal of 80 columns."""
 
@@ -22,6 +24,7 @@ def picture(run: RunProgress) -> RenderableType:
     parts: list[RenderableType] = [_headline(run), _bar(run)]
     if run.progress.step:
         parts.append(_numbers(run))
+    parts += _curves(run)
     if run.evaluations:
         parts += [Text("scores on the validation split", "dim"), _evaluations(run)]
     ending = run.ending()
@@ -77,6 +80,19 @@ def _numbers(run: RunProgress) -> Text:
     if progress.examples_per_second is not None:
         parts.append(f"{progress.examples_per_second:.0f} examples/s")
     return Text("   ".join(parts), "dim")
+
+
+def _curves(run: RunProgress) -> list[RenderableType]:
+    """Draw the training loss over the whole length of the run, and under it the score that picks the checkpoint."""
+    last = float(run.progress.total_steps or run.progress.step)
+    parts: list[RenderableType] = []
+    scores = [(float(each.step), each.value) for each in run.evaluations]
+    metric = run.evaluations[0].metric if run.evaluations else ""
+    for name, points, style in (("training loss", run.losses, "cyan"), (f"validation {metric}", scores, "green")):
+        lines = drawn(points, width=CURVE_WIDTH, height=CURVE_HEIGHT, last=last)
+        if lines:
+            parts += [Text(name, "dim"), Text("\n".join(lines), style, no_wrap=True)]
+    return parts
 
 
 def _evaluations(run: RunProgress) -> Table:

@@ -13,6 +13,7 @@ _ENDINGS = {
     "max_gpu_seconds": "trained max_gpu_seconds",
     "stopped": "stopped by a client",
 }
+MOST_LOSSES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class RunProgress:
     device: str | None = None
     attempt: int = 0
     progress: Progress = field(default_factory=Progress)
+    losses: list[tuple[float, float]] = field(default_factory=list)
+    """Step and training loss of each step that was told."""
     evaluations: list[Scores] = field(default_factory=list)
     best: Scores | None = None
     warnings: list[dict[str, Any]] = field(default_factory=list)
@@ -58,6 +61,7 @@ class RunProgress:
                 self.progress = self.progress.model_copy(update={"total_steps": data["total_steps"]})
             case "step":
                 self.progress = Progress.model_validate(data)
+                self._add_loss()
             case "evaluated" if data["split"] == "validation" and self.phase == "training":
                 self._add_scores(data)
             case "warning":
@@ -84,7 +88,13 @@ class RunProgress:
         if event.attempt != self.attempt:
             # Another attempt starts over, or from a checkpoint: it repeats what it needs.
             self.attempt = event.attempt
-            self.evaluations, self.best, self.stopped = [], None, None
+            self.evaluations, self.losses, self.best, self.stopped = [], [], None, None
+
+    def _add_loss(self) -> None:
+        if self.progress.loss is not None:
+            self.losses.append((self.progress.step, self.progress.loss))
+        if len(self.losses) >= MOST_LOSSES:
+            del self.losses[1::2]  # a curve of half as many points looks the same
 
     def _add_scores(self, data: dict[str, Any]) -> None:
         scores = Scores(data["step"], data["epoch"], data["metric_name"], data["metric_value"], data["metrics"])

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, ago, output, print_json, table_of
-from app.schemas.promotions import AliasMoved, Promotion, PromotionPolicy
+from app.schemas.promotions import AliasMoved, Promotion, PromotionPolicy, RolledBack
 
 Name = Annotated[str, typer.Argument(help="The model.")]
 Alias = Annotated[str, typer.Argument(help="The alias, champion for one.")]
@@ -30,14 +30,15 @@ def check(
         print_json(found)
         return 0 if found.allowed else NOT_ALLOWED
     if found.checks:
-        output.print(_checks(found))
+        output.print(checks_table(found))
     verdict = "[bold green]may[/]" if found.allowed else "[bold red]may not[/]"
     policy = "" if found.checks else "; nothing was to be checked"
     output.print(f"Version {found.version} of {escape(name)} {verdict} take {escape(found.alias)}{policy}.")
     return 0 if found.allowed else NOT_ALLOWED
 
 
-def _checks(found: Promotion) -> Table:
+def checks_table(found: Promotion) -> Table:
+    """Draw what was checked, with what was found and what was needed."""
     table = table_of("check", "", "found", "needed", "")
     for item in found.checks:
         table.add_row(
@@ -60,6 +61,7 @@ def policy(
         typer.Option("--set", exists=True, dir_okay=False, help="JSON file of the new policy.", show_default=False),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Let the alias name any version again.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show, as JSON, what a version must keep before an alias may name it; or set that, or remove it."""
     if file is not None and remove:
@@ -67,7 +69,10 @@ def policy(
     with connect(context) as service:
         if remove:
             service.delete_policy(name, alias)
-            output.print(f"{escape(name)}@{escape(alias)} may name any version.")
+            if as_json:
+                print_json(PromotionPolicy())
+            else:
+                output.print(f"{escape(name)}@{escape(alias)} may name any version.")
         elif file is not None:
             wish = PromotionPolicy.model_validate_json(file.read_bytes())
             print_json(service.set_policy(name, alias, wish))
@@ -114,7 +119,11 @@ def rollback(
 ) -> None:
     """Point an alias at the version that it named before, without any check; again, and it goes back one more."""
     with connect(context) as service:
-        moved = service.roll_back(name, alias, reason=reason)
+        show_rolled_back(name, service.roll_back(name, alias, reason=reason), as_json)
+
+
+def show_rolled_back(name: str, moved: RolledBack, as_json: bool) -> None:
+    """Say what an alias names again."""
     if as_json:
         print_json(moved)
     else:

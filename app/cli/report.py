@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.cli.connection import connect
-from app.cli.console import errors
+from app.cli.console import JsonFlag, errors
 from app.cli.jobs import JobId
 
 Form = Literal["md", "html", "json"]
@@ -24,12 +24,15 @@ def report(
         Path | None,
         typer.Option("--output", "-o", dir_okay=False, help="Write to FILE, not to stdout.", show_default=False),
     ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write the report of a job: data, settings, curves, scores, mistakes and advice.
 
     Of a job that has not finished, what there is so far.
     """
-    chosen = form or (_SUFFIXES.get(file.suffix.lower(), "md") if file else "md")
+    if as_json and form not in (None, "json"):
+        raise typer.BadParameter("--json and --format exclude each other")
+    chosen = "json" if as_json else form or (_SUFFIXES.get(file.suffix.lower(), "md") if file else "md")
     with connect(context) as service:
         text = service.report(job_id, _NAMES[chosen])
     if file is None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from app.cli.console import errors
-from app.cli.help import SectionedCommand
+from app.cli.help import SectionedCommand, TrainCommand
 from app.errors import AppError
 from app.transport import ApiError, ClientError, Misconfigured, Unreachable
 
@@ -32,7 +32,8 @@ def parser_of(module: str, function: str) -> typer.Typer:
     parser = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     # --batch_size works as --batch-size does.
     settings = {"token_normalize_func": lambda token: token.replace("_", "-")}
-    parser.command(cls=SectionedCommand, context_settings=settings)(command)
+    kind = TrainCommand if function == "train" else SectionedCommand
+    parser.command(cls=kind, context_settings=settings)(command)
     return parser
 
 

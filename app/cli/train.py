@@ -1,7 +1,6 @@
 """``python -m app train``: upload a dataset, train on it, watch."""
 
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -27,13 +26,13 @@ from app.cli.datasets import (
     tell_dataset,
 )
 from app.cli.following import follow, tell_result
+from app.cli.imports import RECIPES
 from app.cli.program import program
+from app.cli.wishes import dataset_of, family_of, job_of, model_of, pairs_of, without_none
 from app.client import Tunesmith
 from app.schemas.families import FAMILY_NAMES
-from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import DEFAULT_BASE_MODEL, ExportFormat, Job, Queue, ServedFormat
 from app.schemas.profiles import ProfileName
-from app.schemas.text import TextOptions
 
 
 def kinds(choice: object) -> str:
@@ -48,9 +47,27 @@ def _train(
         Path | None,
         typer.Argument(exists=True, dir_okay=False, help="CSV, TSV, JSON, JSONL or Parquet.", show_default=False),
     ] = None,
-    model: Annotated[str, typer.Option(help="Name in the registry; made when it does not exist yet.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Name in the registry; made when it does not exist yet.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A job in YAML or JSON; flags that are given win over it.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="An uploaded dataset, instead of FILE.", metavar="ID", show_default=False)
+        str | None,
+        typer.Option(
+            help="An uploaded dataset, instead of FILE; or a recipe, which is imported.",
+            metavar=f"ID|{'|'.join(RECIPES)}",
+            show_default=False,
+        ),
     ] = None,
     profile: Annotated[
         str | None,
@@ -80,7 +97,11 @@ def _train(
     ] = None,
     export: Annotated[
         list[str] | None,
-        typer.Option(help="Format to export; may be repeated.", metavar=kinds(ExportFormat), show_default="onnx"),
+        typer.Option(
+            help="Format to export; may be repeated. Without a value: onnx and torchscript.",
+            metavar=kinds(ExportFormat),
+            show_default="onnx",
+        ),
     ] = None,
     serve: Annotated[
         str | None,
@@ -89,8 +110,9 @@ def _train(
         ),
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate/--no-calibrate", help="Fit a temperature on the validation split.")
-    ] = True,
+        bool | None,
+        typer.Option("--calibrate/--no-calibrate", help="Fit a temperature on the validation split. Default: yes."),
+    ] = None,
     abstain_below: Annotated[
         float | None,
         typer.Option(help="Mark answers with a lower probability as abstained.", min=0, max=1, show_default=False),
@@ -109,13 +131,20 @@ def _train(
     validation_fraction: ValidationFractionOption = None,
     test_fraction: TestFractionOption = None,
     split_seed: SeedOption = None,
-    priority: Annotated[int, typer.Option(help="Higher runs sooner: a point is worth a minute of waiting.")] = 0,
+    priority: Annotated[
+        int | None,
+        typer.Option(help="Higher runs sooner: a point is worth a minute of waiting.", show_default="0"),
+    ] = None,
     queue: Annotated[
-        Queue, typer.Option(help="Who may take it: any worker, only those with a GPU, or only those without.")
-    ] = "default",
+        Queue | None,
+        typer.Option(
+            help="Who may take it: any worker, only those with a GPU, or only those without.", show_default="default"
+        ),
+    ] = None,
     baselines: Annotated[
-        bool, typer.Option("--baselines/--no-baselines", help="Also train simple models to compare with.")
-    ] = True,
+        bool | None,
+        typer.Option("--baselines/--no-baselines", help="Also train simple models to compare with. Default: yes."),
+    ] = None,
     metadata: Annotated[
         list[str] | None, typer.Option(help="A pair of your own; may be repeated.", metavar="KEY=VALUE")
     ] = None,
@@ -128,26 +157,20 @@ def _train(
 
     Ctrl-C ends the watching, not the job.
     """
-    # Checked before anything is uploaded, so that a typing error costs nothing.
-    wishes = Hyperparameters.model_validate(flags.values(more))
-    fields: dict[str, Any] = {"priority": priority, "queue": queue, "hyperparameters": wishes}
-    if text := flags.text_values(more):
-        fields["text"] = TextOptions.model_validate(text)
-    if profile is not None:
-        fields["profile"] = profile
-    if base_model is not None:
-        fields["base_model"] = base_model
-    if family is not None:
-        fields["family"] = family_of(family)
-    if not baselines:
-        fields["baselines"] = False
-    if export or serve:
-        fields["export"] = _without_none({"formats": export, "serve": serve})
-    decision = _without_none({"abstain_below": abstain_below, "top_k": default_top_k})
-    if decision or not calibrate:
-        fields["decision"] = decision | ({} if calibrate else {"calibrate": False})
-    if metadata:
-        fields["metadata"] = pairs_of(metadata)
+    given = {
+        "model": model,
+        "profile": profile,
+        "base_model": base_model,
+        "family": family_of(family),
+        "export": without_none({"formats": export or None, "serve": serve}),
+        "decision": without_none({"abstain_below": abstain_below, "top_k": default_top_k, "calibrate": calibrate}),
+        "baselines": baselines,
+        "priority": priority,
+        "queue": queue,
+        "metadata": pairs_of(metadata),
+    }
+    job = job_of(config, given, more)
+    name = model_of(job, dataset or job.dataset)
     reading: dict[str, Any] = {
         "text_column": text_column,
         "label_column": label_column,
@@ -161,21 +184,16 @@ def _train(
         "seed": split_seed,
     }
     with connect(context) as service:
-        dataset_id = _dataset(service, file, dataset, reading, quiet=as_json)
+        rows = dataset_of(service, job, file, dataset)
+        if isinstance(rows, Path):
+            rows = _upload(service, rows, job.reading | (without_none(reading) or {}), quiet=as_json)
         if dry_run:
-            print_json(service.validate(model, dataset_id, **fields))
+            print_json(service.validate(name, rows, **job.request))
             return 0
-        return finish(service, service.train(model, dataset_id, **fields), wait, as_json)
+        return finish(service, service.train(name, rows, **job.request), wait, as_json)
 
 
-def _dataset(
-    service: Tunesmith, file: Path | None, dataset: str | None, reading: dict[str, Any], *, quiet: bool
-) -> str:
-    """Give the id of the dataset to train on, uploading the file if that is what was given."""
-    if (file is None) == (dataset is None):
-        raise typer.BadParameter("give either a FILE or --dataset ID")
-    if file is None:
-        return str(dataset)
+def _upload(service: Tunesmith, file: Path, reading: dict[str, Any], *, quiet: bool) -> str:
     uploaded = service.upload_dataset(file, **reading)
     if not quiet:
         tell_dataset(uploaded)
@@ -198,29 +216,6 @@ def finish(service: Tunesmith, job: Job, wait: bool, as_json: bool) -> int:
         job = follow(service, job.id)
         tell_result(service, job)
     return 0 if job.status == "succeeded" else 1
-
-
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def family_of(text: str) -> Any:
-    """Read a family: its name, or a JSON object; raises BadParameter."""
-    if not text.lstrip().startswith("{"):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--family is not valid JSON: {error}") from error
-
-
-def pairs_of(texts: list[str]) -> dict[str, str]:
-    """Read KEY=VALUE pairs; raises BadParameter."""
-    pairs = [text.partition("=") for text in texts]
-    for key, equals, _ in pairs:
-        if not key or not equals:
-            raise typer.BadParameter("metadata is written KEY=VALUE")
-    return {key: value for key, _, value in pairs}
 
 
 def _with_flags(command: Callable[..., int]) -> Callable[..., int]:

@@ -99,11 +99,15 @@ def delete(
     context: typer.Context,
     name: Name,
     version: Annotated[int, typer.Argument(min=1, help="The version that is to go.")],
+    as_json: JsonFlag = False,
 ) -> None:
     """Delete a version that no alias names and no unfinished job starts from; its number never comes back."""
     with connect(context) as service:
         service.delete_version(name, version)
-    output.print(f"Version {version} of {escape(name)} is deleted.")
+    if as_json:
+        output.print_json(data={"model": name, "version": version, "deleted": True})
+    else:
+        output.print(f"Version {version} of {escape(name)} is deleted.")
 
 
 def prune(

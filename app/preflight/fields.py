@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from app.errors import FieldError, Unprocessable, nearest
 from app.preflight.allowed import Schema, allowed_values, fields_of, in_words, name_schema_at, places_of, schema_at
-from app.preflight.hints import ALIASES, DROPPED
 from app.preflight.strict_json import pointer
+from app.schemas.hints import ALIASES, DROPPED
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Path = tuple[str | int, ...]

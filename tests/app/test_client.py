@@ -59,6 +59,38 @@ def test_a_job_from_request_to_version(service: LiveService, client: Tunesmith, 
     assert [alias.alias for alias in next(client.models()).aliases] == ["champion"]
 
 
+def test_a_job_is_followed_and_waited_for_on_the_job_itself(
+    service: LiveService, client: Tunesmith, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mood.csv"
+    file.write_text("text,label\n" + "".join(f"message {number},{number % 2}\n" for number in range(40)))
+    job = client.train("mood", str(file), base_model="minilm-l6")
+    claim = service.claim(job.id)
+    service.tell(claim, *training_events([10, 20], total=20))
+    threading.Timer(0.3, service.fail, [claim]).start()
+    assert [event.seq for event in job.stream()] == list(range(1, 9))
+    assert (job.status, job.error["code"]) == ("failed", "diverged")
+    assert job.wait(progress=True) is job
+    assert "mood: failed. The loss is not a number. Halve learning_rate." in " ".join(capfd.readouterr().err.split())
+    assert "Training diverged." in job.logs(tail=1)
+    waiting = client.train("mood", job.dataset.id, base_model="minilm-l6")
+    assert waiting.cancel().status == waiting.refresh().status == "cancelled"
+    assert next(client.jobs(model="mood")).wait().status == "cancelled"
+    with pytest.raises(FileNotFoundError):
+        client.train("mood", tmp_path / "none.csv", base_model="minilm-l6")
+
+
+def test_rows_and_curves_are_read_and_an_unused_dataset_is_deleted(
+    service: LiveService, client: Tunesmith, dataset: Dataset
+) -> None:
+    rows = list(client.rows(dataset.id, split="validation", label="good"))
+    assert {(row.split, row.label) for row in rows} == {("validation", "good")}
+    job = client.train("mood", dataset, base_model="minilm-l6")
+    assert client.metrics(job.id, names=["train/loss"], max_points=2) == []
+    with pytest.raises(ApiError, match="job"):
+        client.delete_dataset(dataset.id)
+
+
 def test_a_plan_stores_nothing(client: Tunesmith, dataset: Dataset) -> None:
     plan = client.validate("mood", dataset, base_model="minilm-l6", hyperparameters={"num_train_epochs": 2})
     assert plan.estimate.num_train_epochs == 2

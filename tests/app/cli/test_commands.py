@@ -102,6 +102,10 @@ def test_a_dry_run_stores_no_job(run: Run, client: Tunesmith, dataset: Dataset) 
         (["--model", "m", "--dataset", "ds_1", "--colour", "red"], "--colour"),
         (["--model", "m", "--dataset", "ds_1", "--label-names", "[1"], "label names"),
         (["no-such-file.csv", "--model", "m"], "no-such-file.csv"),
+        (["--dataset", "ds_1"], "--model NAME"),
+        (["--model", "m", "--dataset", "ds_1", "--output_dir", "x"], "registry;"),
+        (["--model", "m", "--dataset", "ds_1", "--per_device_train_batch_size=8"], "--batch-size"),
+        (["--model", "m", "--dataset", "ds_1", "--dataloader_num_workers", "8"], "remove it"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_sent(run: Run, arguments: list[str], said: str) -> None:
@@ -251,6 +255,76 @@ def test_the_log_and_the_files_of_a_job(service: LiveService, run: Run, job: Job
     assert (tmp_path / "training.log").read_text().splitlines() == lines
     assert json.loads((tmp_path / "training_history.json").read_text())["job_id"] == job.id
     assert run("logs", job.id, "--download", "../x").status == 2
+
+
+def test_a_job_file_is_asked_for_and_flags_win_over_it(run: Run, client: Tunesmith, file: Path, tmp_path: Path) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_text(f"model: filed\nfile: {file}\nbase_model: minilm-l6\ntraining:\n  num_epochs: 3\n  fp16: true\n")
+    ran = run("train", "--config", config, "--epochs", "2", "--export", "--no-wait", "--json")
+    assert ran.status == 0
+    job = client.job(json.loads(ran.out)["id"])
+    assert (job.model, job.base_model.id) == ("filed", "minilm-l6")
+    assert (job.hyperparameters["num_train_epochs"], job.hyperparameters["precision"]) == (2, "auto")
+    assert job.export.formats == ["onnx", "torchscript"]
+    assert "training.num_epochs is num_train_epochs" in ran.err
+
+
+def test_jobs_are_compared(service: LiveService, run: Run, client: Tunesmith, dataset: Dataset) -> None:
+    rates = (1e-4, 2e-4)
+    jobs = [
+        client.train("compared", dataset, base_model="minilm-l6", hyperparameters={"learning_rate": rate})
+        for rate in rates
+    ]
+    for job in jobs:
+        service.publish(job.id, "compared")
+    ran = run("compare", jobs[0].id, jobs[1].id, "--json")
+    found = json.loads(ran.out)
+    assert (found["jobs"], found["same_rows"]) == ([job.id for job in jobs], True)
+    assert {"name": "learning_rate", "values": [1e-4, 2e-4]} in found["settings"]
+    assert "batch_size" not in [line["name"] for line in found["settings"]]
+    shown = run("compare", jobs[0].id, jobs[1].id).out
+    assert "learning_rate" in shown and "0.0002" in shown
+    assert run("compare", jobs[0].id).status == 2
+    assert run("compare", jobs[0].id, "job_" + "0" * 32).status == 4
+
+
+def test_a_version_is_promoted_through_its_gate_and_rolled_back(
+    service: LiveService, run: Run, client: Tunesmith, dataset: Dataset
+) -> None:
+    jobs = [client.train("gated", dataset, base_model="minilm-l6", priority=number) for number in range(2)]
+    for job in jobs:
+        service.publish(job.id, "gated")
+    assert "gated@champion is version 1" in run("promote", "gated", "1").out
+    client.set_policy("gated", "champion", {"floors": [{"metric": "accuracy", "at_least": 1.0}]})
+    refused = run("promote", "gated")
+    assert (refused.status, "metric-floor" in refused.out, "Not moved" in refused.err) == (1, True, True)
+    assert json.loads(run("promote", "gated", "2", "--json").out)["allowed"] is False
+    assert client.model("gated").serving_version == 1
+    assert run("promote", "gated", "--force").status == 2
+    assert json.loads(run("promote", "gated", "--force", "--reason", "a test", "--json").out)["version"] == 2
+    assert "version 1 again; it was 2" in run("rollback", "gated").out
+
+
+def test_the_shell_completes_commands_options_and_values(run: Run) -> None:
+    def completed(*words: str) -> list[str]:
+        return run("completion", "--complete", "--", *words).out.split()
+
+    assert completed("tra") == ["train", "traffic"]
+    assert completed("--url", "http://x", "models", "d") == ["diff", "delete"]
+    assert completed("train", "--batch-") == ["--batch-size"]
+    assert completed("train", "--queue", "") == ["default", "gpu", "cpu"]
+    assert completed("no-such-command", "") == []
+    assert run("completion").status == 2
+    script = run("completion", "bash").out
+    program = f'tunesmith() {{ {sys.executable} -m app "$@"; }}'
+    asked = f"{script}\n{program}\nCOMP_WORDS=(tunesmith promo); COMP_CWORD=1; _tunesmith"
+    ran = subprocess.run(
+        ["bash", "-c", f'{asked}; echo "${{COMPREPLY[@]}}"'],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert ran.stdout == "promote\n"
 
 
 def test_cancelling(run: Run, client: Tunesmith, job: Job) -> None:

@@ -56,6 +56,21 @@ def test_the_live_picture_shows_where_a_run_is_and_its_best_evaluation(run: RunP
     assert ["best" in row for row in rows] == [False, True, False]
 
 
+def test_the_live_picture_has_the_curves_of_the_loss_and_of_the_score(run: RunProgress) -> None:
+    for seen in trained()[:4]:
+        run.apply(seen)
+    assert "training loss" not in drawn(run), "one point is no curve"
+    for seen in trained()[4:]:
+        run.apply(seen)
+    lines = drawn(run).splitlines()
+    loss = lines.index("training loss")
+    # From 1/10 at step 10 to 1/30 at step 30 of 40: the right quarter of the picture is still empty.
+    assert (lines[loss + 1].split()[0], lines[loss + 4].split()[0]) == ("0.1", "0.0333")
+    assert "validation f1_macro" in lines
+    widths = [len(line.partition("│")[2].rstrip(chr(0x2800) + " ")) for line in lines[loss + 1 : loss + 5]]
+    assert 0 < max(widths) <= 45
+
+
 def test_both_views_say_why_training_ended_and_what_was_kept(run: RunProgress) -> None:
     stopped = event(20, "stopped", {"reason": "early_stopping", "step": 40, "best_step": 20})
     for seen in [*trained(), stopped]:

@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import FieldError, Unprocessable
 from app.preflight.fields import validate
-from app.preflight.hints import ALIASES, DROPPED
+from app.schemas.hints import ALIASES, DROPPED
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import TrainJobRequest
 from app.schemas.predictions import PredictRequest

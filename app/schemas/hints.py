@@ -49,6 +49,7 @@ ALIASES = {
     "random_state": "seed",
     "scheduler": "lr_scheduler_type",
     "scheduler_kwargs": "lr_scheduler_kwargs",
+    "scheduler_type": "lr_scheduler_type",
     "tags": "metadata",
     "text": "inputs",
     "texts": "inputs",
