@@ -8,21 +8,21 @@ from app.cli.main import COMMANDS, command_of
 from app.cli.run import parser_of
 
 PROGRAM = "tunesmith"
-ASK = "--complete"
+# Twice: the first "--" is for the program, the second for the command.
+ASK = "--complete -- --"
 PLACE = ("--url", "--api-key")
 """Options before the command, each with a value."""
 _BASH = f"""\
 _{PROGRAM}() {{
     local IFS=$'\\n'
-    COMPREPLY=( $({PROGRAM} completion {ASK} -- "${{COMP_WORDS[@]:1:COMP_CWORD}}") )
+    COMPREPLY=( $({PROGRAM} completion {ASK} "${{COMP_WORDS[@]:1:COMP_CWORD}}") )
 }}
 complete -o default -F _{PROGRAM} {PROGRAM}
 """
 SCRIPTS: dict[str, str] = {
     "bash": _BASH,
     "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{_BASH}",
-    "fish": f"complete -c {PROGRAM} -a "
-    f"'({PROGRAM} completion {ASK} -- (commandline -opc)[2..] \"$(commandline -ct)\")'\n",
+    "fish": f"complete -c {PROGRAM} -a '({PROGRAM} completion {ASK} (commandline -opc)[2..] \"$(commandline -ct)\")'\n",
 }
 
 
@@ -30,7 +30,7 @@ def completion(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="bash|zsh|fish", help="Your shell.", show_default=False)
     ] = None,
-    ask: Annotated[bool, typer.Option(ASK, hidden=True)] = False,
+    ask: Annotated[bool, typer.Option(ASK.split()[0], hidden=True)] = False,
 ) -> None:
     """Print a script for your shell that completes tunesmith, this program under a name of its own, on Tab.
 

@@ -23,7 +23,7 @@ VARIABLE = re.compile(r"TUNESMITH_[A-Z0-9_]*[A-Z]")
 ROUTE = re.compile(r"\b(GET|POST|PUT|DELETE|PATCH) (/[\w/{}@:.-]*[\w}])")
 CURL = re.compile(r"\bcurl\b[^|>]*?(?:\$URL|http://127\.0\.0\.1:8000)(/[^\s\"'?]*)")
 PLACEHOLDERS = {"COMMAND"}
-FILES = re.compile(r"[\w/.-]+\.(csv|tsv|jsonl?|parquet)|FILE")
+FILES = re.compile(r"[\w/.-]+\.(csv|tsv|jsonl?|parquet|ya?ml)|FILE")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -291,23 +291,23 @@ def test_jobs_are_compared(service: LiveService, run: Run, client: Tunesmith, da
 def test_a_version_is_promoted_through_its_gate_and_rolled_back(
     service: LiveService, run: Run, client: Tunesmith, dataset: Dataset
 ) -> None:
-    jobs = [client.train("gated", dataset, base_model="minilm-l6", priority=number) for number in range(2)]
+    jobs = [client.train("raised", dataset, base_model="minilm-l6", priority=number) for number in range(2)]
     for job in jobs:
-        service.publish(job.id, "gated")
-    assert "gated@champion is version 1" in run("promote", "gated", "1").out
-    client.set_policy("gated", "champion", {"floors": [{"metric": "accuracy", "at_least": 1.0}]})
-    refused = run("promote", "gated")
+        service.publish(job.id, "raised")
+    assert "raised@champion is version 1" in run("promote", "raised", "1").out
+    client.set_policy("raised", "champion", {"floors": [{"metric": "accuracy", "at_least": 1.0}]})
+    refused = run("promote", "raised")
     assert (refused.status, "metric-floor" in refused.out, "Not moved" in refused.err) == (1, True, True)
-    assert json.loads(run("promote", "gated", "2", "--json").out)["allowed"] is False
-    assert client.model("gated").serving_version == 1
-    assert run("promote", "gated", "--force").status == 2
-    assert json.loads(run("promote", "gated", "--force", "--reason", "a test", "--json").out)["version"] == 2
-    assert "version 1 again; it was 2" in run("rollback", "gated").out
+    assert json.loads(run("promote", "raised", "2", "--json").out)["allowed"] is False
+    assert client.model("raised").serving_version == 1
+    assert run("promote", "raised", "--force").status == 2
+    assert json.loads(run("promote", "raised", "--force", "--reason", "a test", "--json").out)["version"] == 2
+    assert "version 1 again; it was 2" in run("rollback", "raised").out
 
 
 def test_the_shell_completes_commands_options_and_values(run: Run) -> None:
     def completed(*words: str) -> list[str]:
-        return run("completion", "--complete", "--", *words).out.split()
+        return run("completion", "--complete", "--", "--", *words).out.split()
 
     assert completed("tra") == ["train", "traffic"]
     assert completed("--url", "http://x", "models", "d") == ["diff", "delete"]
