@@ -24,7 +24,7 @@ _LOST = {
     "detail": f"The batch lost its worker {MOST_LOSSES} times without getting on and is not tried again.",
     "remedy": "Look at the log of the worker: it may have run out of memory. Then submit the batch again.",
 }
-_QUEUE = Errands(BatchPrediction, losses=BatchPrediction.lost_count + 1)
+_QUEUE = Errands(BatchPrediction)
 get, page, waiting = _QUEUE.get, _QUEUE.page, _QUEUE.waiting
 
 

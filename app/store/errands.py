@@ -36,11 +36,10 @@ class Beat:
 
 
 class Errands(Generic[RowT]):
-    """The queue of one kind of errand. ``losses`` counts what speaks for giving up one whose worker falls silent."""
+    """The queue of one kind of errand."""
 
-    def __init__(self, table: type[RowT], losses: ColumnElement[int]) -> None:
+    def __init__(self, table: type[RowT]) -> None:
         self._table = table
-        self._losses = losses
 
     def get(self, session: Session, errand_id: str) -> RowT | None:
         """Find an errand."""
@@ -67,7 +66,7 @@ class Errands(Generic[RowT]):
     def silent(self, session: Session, *, given_up: bool) -> list[RowT]:
         """Lock and give those that a silent worker has held for too long: the ones to give up, or all others."""
         table = self._table
-        enough = self._losses >= MOST_LOSSES
+        enough = table.lost_count + 1 >= MOST_LOSSES
         query = select(table).where(table.status == "running", table.lease_until < now())
         query = query.where(enough if given_up else ~enough).with_for_update(skip_locked=True)
         return list(session.scalars(query.execution_options(populate_existing=True)))

@@ -20,7 +20,7 @@ _LOST = {
     "detail": f"The import lost its worker {MOST_LOSSES} times and is not tried again.",
     "remedy": "Look at the log of the worker; a part of the dataset (files_per_split) needs less memory and disk.",
 }
-_QUEUE = Errands(Import, losses=Import.attempt.expression)
+_QUEUE = Errands(Import)
 get, page, waiting = _QUEUE.get, _QUEUE.page, _QUEUE.waiting
 
 
@@ -39,6 +39,7 @@ def submit(session: Session, request: ImportRequest) -> Import:
         status_reason="Waiting for a worker.",
         request=request.model_dump(mode="json", by_alias=True),
         attempt=0,
+        lost_count=0,
         created_at=clock(session),
     )
     session.add(row)
@@ -51,6 +52,9 @@ def claim_next(session: Session, *, owner: str, lease_seconds: float) -> ImportC
     for row in _QUEUE.silent(session, given_up=True):
         lost = ended("failed", str(_LOST["detail"])) | {"error": _LOST}
         session.execute(update(Import).where(Import.id == row.id).values(**lost))
+    for row in _QUEUE.silent(session, given_up=False):
+        again = queued("Its worker fell silent.") | {"lost_count": Import.lost_count + 1}
+        session.execute(update(Import).where(Import.id == row.id).values(**again))
     taken = _QUEUE.take(session, owner=owner, lease_seconds=lease_seconds, reason="A worker fetches the dataset.")
     return None if taken is None else ImportClaim(taken.id, taken.attempt, ImportRequest.model_validate(taken.request))
 

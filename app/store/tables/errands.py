@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.tables.base import Base
@@ -17,6 +17,7 @@ class Errand:
     status_reason: Mapped[str]
     request: Mapped[dict[str, Any]]  # every default written out
     attempt: Mapped[int] = mapped_column(default=0)
+    lost_count: Mapped[int] = mapped_column(default=0)  # workers lost in a row without getting on
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     error: Mapped[dict[str, Any] | None]
@@ -30,6 +31,7 @@ class Import(Errand, Base):
 
     __tablename__ = "imports"
 
+    lost_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # younger than the table
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"))
 
     __table_args__ = (
@@ -52,7 +54,6 @@ class BatchPrediction(Errand, Base):
     rows: Mapped[int]
     rows_done: Mapped[int] = mapped_column(default=0)
     rows_per_second: Mapped[float | None]
-    lost_count: Mapped[int] = mapped_column(default=0)  # workers lost in a row without a chunk between
     cancel_requested_at: Mapped[datetime | None]
     columns: Mapped[dict[str, Any]]  # BatchColumns: what the version's answers have, for CSV
     judging: Mapped[dict[str, Any] | None]  # Judging: of an evaluation, what its answers are judged by

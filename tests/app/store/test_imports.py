@@ -101,6 +101,16 @@ def test_an_import_that_kills_its_workers_is_given_up(store: Any, claim: Any) ->
     assert (row.status, row.error["code"]) == ("failed", "worker-lost-limit")
 
 
+def test_workers_that_give_an_import_back_do_not_count(store: Any, claim: Any) -> None:
+    import_id = store.do(imports.submit, REQUEST).id
+    for _ in range(MOST_LOSSES):
+        assert store.do(imports.release, claim(), "The worker shut down.")
+    assert claim().attempt == MOST_LOSSES + 1
+    let_expire(store)
+    assert claim().attempt == MOST_LOSSES + 2
+    assert (read(store, import_id).status, read(store, import_id).lost_count) == ("running", 1)
+
+
 def test_imports_are_listed_newest_first(store: Any) -> None:
     ids = [store.do(imports.submit, REQUEST).id for _ in range(3)]
     rows, cursor = store.do(imports.page, 2)
