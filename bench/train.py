@@ -30,6 +30,7 @@ VARIANTS = {
     "trainer-best": "Trainer, like lengths, bf16 if fast",
     "tunesmith": "Tunesmith",
     "tunesmith-fp32": "Tunesmith in fp32",
+    "tunesmith-padded": "Tunesmith with padding",
     "tunesmith-probe": "Tunesmith, head from a probe",
 }
 USUAL = ("trainer-padded-512", "trainer-common", "trainer-best", "tunesmith")

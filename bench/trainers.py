@@ -26,6 +26,7 @@ from worker.evaluation.evaluate import evaluate
 from worker.head_start import start_head
 from worker.models.encoder import load
 from worker.models.head import head_parameters, output_layer
+from worker.models.packed import packed
 from worker.models.tokenizer import pad_token_id, tokenizer_file
 from worker.probe import Probe
 from worker.training.loop import Training
@@ -145,6 +146,7 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         seed=task.seed,
         save_strategy="no",
     )
+    unpadded = None if task.variant == "tunesmith-padded" else packed(model)
     training = Training(
         model,
         lessons,
@@ -155,11 +157,12 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         device=CPU,
         folder=scratch,
         evaluate=None,
+        forward=unpadded,
     )
     began = time.perf_counter()
     if task.variant == "tunesmith-probe":
         start_head(
-            model,
+            unpadded or model,
             output_layer(model, len(labels)),
             lessons,
             training.loss,

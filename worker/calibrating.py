@@ -108,7 +108,7 @@ def _fitted(
     """Give the judge with its temperature, what was answered to the split, and why nothing was fitted."""
     if batches is None:
         return judge, None, "there is no validation split"
-    answered = judge.answer(setup.model, batches, "validation")
+    answered = judge.answer(setup.asked, batches, "validation")
     if not spec.request.decision.calibrate:
         return judge, answered, "the job asked for none"
     if len(answered.logits) < FEWEST_ROWS:

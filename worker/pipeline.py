@@ -99,6 +99,8 @@ class _Attempt:
         look_at_data(self._spec, settled, tested)
         certainty = weigh(self._spec, settled.judge, setup.data.encoder, tested, settled.answered)
         self._enter("exporting")
+        if setup.packed is not None:
+            setup.packed.release()  # from here on the model itself is asked
         digest = hand_over(
             self._spec,
             setup,
@@ -158,6 +160,8 @@ class _Attempt:
             if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
                 saving.save_if_due(event)
         self._padding = training.padding_fraction
+        if setup.packed is not None:
+            self._padding = setup.packed.padding_fraction
         return saving.best
 
     def _start_head(self, setup: Setup, training: Training, portion: Portion) -> None:
@@ -165,7 +169,7 @@ class _Attempt:
         layer = output_layer(setup.model, len(logit_names(setup.heads)))
         portion.of(
             lambda size: start_head(
-                setup.model,
+                setup.asked,
                 layer,
                 setup.data.train,
                 training.loss,
@@ -194,7 +198,7 @@ class _Attempt:
 
     def _compile(self, setup: Setup) -> nn.Module:
         if not setup.data.hyperparameters.torch_compile:
-            return setup.model
+            return setup.asked
         compiled = compile_model(setup.model)
         if compiled.obstacle is not None:
             self._narrator.warn(
@@ -211,11 +215,11 @@ class _Attempt:
         if setup.data.test is None:
             return None
         bound = self._spec.request.decision.abstain_below
-        tested = settled.judge.answer(setup.model, setup.data.test, "test")
+        tested = settled.judge.answer(setup.asked, setup.data.test, "test")
         tasks = {
             task.head.name: calibrated_task(
                 settled.further[task.head.name],
-                settled.further[task.head.name].answer(setup.model, task.test, "test"),
+                settled.further[task.head.name].answer(setup.asked, task.test, "test"),
                 bound,
             )
             for task in setup.tasks
@@ -232,8 +236,9 @@ def _validation(setup: Setup, judge: Judge) -> Evaluate | None:
         return None
 
     def evaluate(model: nn.Module, autocast: Autocast) -> Evaluation:
-        main = judge.evaluate(model, batches, "validation", autocast)
-        return main.model_copy(update={"tasks": _further(setup, judge, model, autocast)})
+        asked = setup.packed or model
+        main = judge.evaluate(asked, batches, "validation", autocast)
+        return main.model_copy(update={"tasks": _further(setup, judge, asked, autocast)})
 
     return evaluate
 

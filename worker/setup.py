@@ -33,6 +33,7 @@ from worker.models import reading
 from worker.models.families import default_rates, inner_config, known, position_limit
 from worker.models.head import dropout_of, set_dropout
 from worker.models.network import Blueprint, Network
+from worker.models.packed import Packed, obstacle, packed
 from worker.models.recompute import recompute
 from worker.models.registry import build
 from worker.models.tokenizer import pad_token_id
@@ -46,6 +47,8 @@ class Setup:
 
     device: torch.device
     model: PreTrainedModel
+    packed: Packed | None
+    """The same without padding, until it is released; None: it is called with padding."""
     tokenizer: Path
     pad_token_id: int
     position_limit: int
@@ -57,6 +60,11 @@ class Setup:
     """Which logits are which task's; the main one's first."""
     tasks: list[TaskData]
     """What the further tasks are judged on."""
+
+    @property
+    def asked(self) -> nn.Module:
+        """Give what is called for answers before the export: the model, without padding where that is exact."""
+        return self.packed or self.model
 
 
 def set_up(
@@ -96,7 +104,8 @@ def set_up(
     _shape(network.model, data, device)
     limit = memory(device)
     data = _fitted(spec, heads, network.model, data, None if limit is None else Room(device, limit))
-    resolutions = [*told_of_tasks, *data.resolutions]
+    unpadded, padding = _packed(network.model, data, device, limited=limit is not None)
+    resolutions = [*told_of_tasks, *data.resolutions, padding]
     for warning in (*_idle_gpu(spec, device), *_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
     inspection = inspect(network.model, data.hyperparameters, device)
@@ -113,6 +122,7 @@ def set_up(
     return Setup(
         device=device,
         model=network.model,
+        packed=unpadded,
         tokenizer=network.tokenizer,
         pad_token_id=facts.pad_token_id,
         position_limit=facts.position_limit,
@@ -220,6 +230,23 @@ def _warnings(config: Any) -> list[JobWarning]:
         f"No test covers base models of type {inner_config(config).model_type}; the export is verified all the same."
     )
     return [JobWarning(code="untested-family", detail=detail)]
+
+
+def _packed(
+    model: PreTrainedModel, data: Prepared, device: torch.device, *, limited: bool
+) -> tuple[Packed | None, Resolution]:
+    """Leave padding away where the network allows it; say so, or why not."""
+    wishes = data.hyperparameters
+    if wishes.padding == "longest":
+        return None, Resolution(field="padding", value="longest", reason="the job asks for it")
+    why = "torch.compile wants batches of few shapes" if wishes.torch_compile else obstacle(model, device)
+    if why is None and limited:
+        why = "what fits into memory was tried with padding"
+    if why is None:
+        reason = f"{model.config.model_type} reads texts of any length one behind the other, with the same result"
+        return packed(model), Resolution(field="padding", value="packed", reason=reason)
+    reason = f"{why}; each batch has texts of like length"
+    return None, Resolution(field="padding", value="longest", reason=reason)
 
 
 def _shape(model: PreTrainedModel, data: Prepared, device: torch.device) -> None:

@@ -294,7 +294,8 @@ def test_the_weights_folder_is_all_that_transformers_needs(small_format: Finishe
 def test_learns_32_rows_by_heart(make_spec: MakeSpec, recording: Recording) -> None:
     rows = toy_rows(32)
     same = [type(row)(row.text, row.label, "validation") for row in rows]
-    run_until_export(make_spec([*rows, *same], num_train_epochs=12, early_stopping_patience=None), recording)
+    wishes = {"batch_size": 4, "learning_rate": 3e-3}  # found with all of 16 seeds; larger steps find it with some
+    run_until_export(make_spec([*rows, *same], num_train_epochs=16, early_stopping_patience=None, **wishes), recording)
     assert recording.of(Evaluated)[-1].evaluation.accuracy == 1.0
 
 

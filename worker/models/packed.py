@@ -1,0 +1,187 @@
+"""Encoders of transformers called without padding, and with nothing but the first token of a text above their last
+attention: the same logits and gradients for less work. The modules and their weights are untouched."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from worker.models.cheap_dropout import cheap_dropout
+from worker.models.packing import NAME, Packing, attend, register
+
+USUAL = "sdpa"
+"""The attention that the packed one stands in for."""
+
+
+class Anatomy(ABC):
+    """Where a family has its parts, and what it makes of the first tokens."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.base = getattr(model, model.base_model_prefix)
+
+    @property
+    @abstractmethod
+    def layers(self) -> Iterable[Any]:
+        """Give the layers from the bottom up."""
+
+    def positions(self, input_ids: Tensor) -> Tensor:
+        """Give the positions of a padded batch, (texts, seq)."""
+        return torch.arange(input_ids.shape[1]).expand_as(input_ids)
+
+    @abstractmethod
+    def last(self, layer: Any, hidden: Tensor, packing: Packing) -> Tensor:
+        """Pass the last layer for the first tokens only: (1, tokens, hidden) becomes (texts, 1, hidden)."""
+
+    @abstractmethod
+    def logits(self, firsts: Tensor) -> Tensor:
+        """Let the head answer first tokens, (texts, 1, hidden)."""
+
+
+class Bert(Anatomy):
+    """BERT, and those made of its layers."""
+
+    @property
+    def layers(self) -> Iterable[Any]:
+        """Give the layers from the bottom up."""
+        layers: nn.ModuleList = self.base.encoder.layer
+        return layers
+
+    def last(self, layer: Any, hidden: Tensor, packing: Packing) -> Tensor:
+        """Pass the last layer for the first tokens only: (1, tokens, hidden) becomes (texts, 1, hidden)."""
+        own = layer.attention.self
+        firsts = hidden[:, packing.firsts]  # (1, texts, hidden)
+        context = _context(own, (own.query(firsts), own.key(hidden), own.value(hidden)), packing)
+        attended = layer.attention.output(context, firsts)
+        passed: Tensor = layer.output(layer.intermediate(attended), attended)
+        return passed.transpose(0, 1)
+
+    def logits(self, firsts: Tensor) -> Tensor:
+        """Let the head answer first tokens, (texts, 1, hidden)."""
+        answer: Tensor = self.model.classifier(self.model.dropout(self.base.pooler(firsts)))
+        return answer
+
+
+class Roberta(Bert):
+    """RoBERTa and its kin: positions from padding_idx + 1, and another head."""
+
+    def positions(self, input_ids: Tensor) -> Tensor:
+        """Give the positions of a padded batch, (texts, seq)."""
+        embeddings = self.base.embeddings
+        found: Tensor = embeddings.create_position_ids_from_input_ids(input_ids, embeddings.padding_idx)
+        return found
+
+    def logits(self, firsts: Tensor) -> Tensor:
+        """Let the head answer first tokens, (texts, 1, hidden)."""
+        answer: Tensor = self.model.classifier(firsts)
+        return answer
+
+
+class DistilBert(Anatomy):
+    """DistilBERT."""
+
+    @property
+    def layers(self) -> Iterable[Any]:
+        """Give the layers from the bottom up."""
+        layers: nn.ModuleList = self.base.transformer.layer
+        return layers
+
+    def last(self, layer: Any, hidden: Tensor, packing: Packing) -> Tensor:
+        """Pass the last layer for the first tokens only: (1, tokens, hidden) becomes (texts, 1, hidden)."""
+        own = layer.attention
+        firsts = hidden[:, packing.firsts]  # (1, texts, hidden)
+        context = _context(own, (own.q_lin(firsts), own.k_lin(hidden), own.v_lin(hidden)), packing)
+        attended = layer.sa_layer_norm(own.out_lin(context) + firsts)
+        passed: Tensor = layer.output_layer_norm(layer.ffn(attended) + attended)
+        return passed.transpose(0, 1)
+
+    def logits(self, firsts: Tensor) -> Tensor:
+        """Let the head answer first tokens, (texts, 1, hidden)."""
+        pooled = functional.relu(self.model.pre_classifier(firsts[:, 0]))
+        answer: Tensor = self.model.classifier(self.model.dropout(pooled))
+        return answer
+
+
+ANATOMIES: dict[str, type[Anatomy]] = {
+    "BertForSequenceClassification": Bert,
+    "CamembertForSequenceClassification": Roberta,
+    "DistilBertForSequenceClassification": DistilBert,
+    "RobertaForSequenceClassification": Roberta,
+    "XLMRobertaForSequenceClassification": Roberta,
+}
+
+
+def _context(own: Any, projected: tuple[Tensor, Tensor, Tensor], packing: Packing) -> Tensor:
+    """Attend with one query a text; give (1, texts, hidden)."""
+    query, key, value = (each.view(*each.shape[:2], -1, own.attention_head_size).transpose(1, 2) for each in projected)
+    dropout = own.dropout.p if own.training else 0.0
+    return attend(query, key, value, packing, scale=own.scaling, dropout=dropout).flatten(2)
+
+
+class Packed(nn.Module):
+    """A classifier that is called with padded batches and computes hardly any of the padding."""
+
+    def __init__(self, model: PreTrainedModel, anatomy: Anatomy) -> None:
+        super().__init__()
+        self.model = model
+        self._anatomy = anatomy
+        self._computed = 0
+        self._wasted = 0
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """Map a batch padded on the right to its logits, (texts, labels)."""
+        if self.model.is_activation_checkpointing:  # its layers are called once more in the backward pass
+            self._count(attention_mask.numel(), int(attention_mask.sum()))
+            answer: SequenceClassifierOutput = self.model(input_ids=input_ids, attention_mask=attention_mask)
+            return answer
+        anatomy, packing = self._anatomy, Packing.of(attention_mask)
+        self._count(packing.length, packing.count)
+        positions = packing.pack(anatomy.positions(input_ids))
+        with cheap_dropout(self.model):
+            hidden = anatomy.base.embeddings(input_ids=packing.pack(input_ids), position_ids=positions)
+            *lower, last = anatomy.layers
+            for layer in lower:
+                hidden = layer(hidden, packing)  # (1, tokens, hidden)
+            firsts = anatomy.last(last, hidden, packing)
+            return SequenceClassifierOutput(logits=anatomy.logits(firsts))
+
+    def _count(self, computed: int, needed: int) -> None:
+        if self.model.training:
+            self._computed += computed
+            self._wasted += computed - needed
+
+    @property
+    def padding_fraction(self) -> float | None:
+        """Say what share of the tokens computed in training belonged to no text; None before the first."""
+        return self._wasted / self._computed if self._computed else None
+
+    def release(self) -> PreTrainedModel:
+        """Give the model back with the attention it came with."""
+        self.model.set_attn_implementation(USUAL)
+        return self.model
+
+
+def obstacle(model: PreTrainedModel, device: torch.device) -> str | None:
+    """Say why a model is not to be packed; None: it can be."""
+    config: Any = model.config
+    if model.is_activation_checkpointing:
+        return "with gradient_checkpointing layers are called with padding"
+    if type(model).__name__ not in ANATOMIES:
+        return f"networks of type {config.model_type} are called with padding"
+    if getattr(config, "is_decoder", False) or getattr(config, "chunk_size_feed_forward", 0):
+        return "its config asks for a decoder, or for layers that are computed in chunks"
+    if config._attn_implementation != USUAL:
+        return f"its attention is {config._attn_implementation}, not {USUAL}"
+    return None if device.type == "cpu" else "on a GPU padding costs less than many small kernels"
+
+
+def packed(model: PreTrainedModel) -> Packed:
+    """Make the packed form of a model without an ``obstacle``; it shares all weights."""
+    register()
+    model.set_attn_implementation(NAME)
+    return Packed(model, ANATOMIES[type(model).__name__](model))
