@@ -12,7 +12,7 @@ from app.api.admission import Admission
 from app.api.auth import Guard, require_key_off_loopback
 from app.api.dataset_rows import RowReader
 from app.api.deps import Services
-from app.api.middleware import RequestContext
+from app.api.middleware import RequestContext, VersionPrefix
 from app.artifacts.store import store_of
 from app.logging import configure, get_logger
 from app.preflight.base_models import BaseModels
@@ -44,7 +44,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
         lifespan=partial(_lifespan, settings=settings),
     )
     app.state.settings = settings
@@ -54,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one added is the outermost: it sees everything, the guard's refusals too.
     app.add_middleware(Admission, settings=settings, direct=routes.direct())
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(VersionPrefix)
     app.add_middleware(RequestContext)
     return app
 

@@ -15,7 +15,6 @@ PUBLIC = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"
 """What answers without a key: health, and empty pages, of the docs and of the dashboard, which ask for a key to fill
 themselves with."""
 _PAGES = "/ui/"
-_VERSION_PREFIX = "/v1"
 _TYPES_OF_PROBLEMS = "/problems/"
 """Leads to the docs; says nothing that an error answer does not."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -47,7 +46,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_public(path: str) -> bool:
-    return path.removeprefix(_VERSION_PREFIX) in PUBLIC or path.startswith((_TYPES_OF_PROBLEMS, _PAGES))
+    return path in PUBLIC or path.startswith((_TYPES_OF_PROBLEMS, _PAGES))
 
 
 class Guard:

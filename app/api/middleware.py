@@ -2,6 +2,7 @@
 
 import re
 import time
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -15,6 +16,7 @@ from app.logging import bound, frames, get_logger
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MOST_HEADERS, _MOST_HEADER_BYTES = 100, 32 * 1024
+_PREFIX = "/v1/"
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),
@@ -53,6 +55,20 @@ class RequestContext:
                 await answer.give_up(problems.internal(), receive)
             finally:
                 answer.account()
+
+
+class VersionPrefix:
+    """Pure ASGI: /v1/PATH is PATH, for clients that want to pin the version of this API."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the prefix off, so that nothing below knows of it."""
+        if scope["type"] == "http" and scope["path"].startswith(_PREFIX):
+            scope["path"] = scope["path"][len(_PREFIX) - 1 :]
+            scope["raw_path"] = quote(scope["path"]).encode()
+        await self.app(scope, receive, send)
 
 
 class _Answer:

@@ -1,4 +1,4 @@
-"""The table of contents of the HTTP API: every router, at its plain path and under /v1."""
+"""The table of contents of the HTTP API."""
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -29,8 +29,6 @@ from app.api import (
 from app.api.body import Handler
 from app.api.facades import hugging_face, open_inference, tei
 
-VERSION_PREFIX = "/v1"
-
 PARTS: tuple[APIRouter, ...] = (
     imports.router,  # before /datasets/{dataset_id}, which would take its paths
     datasets.router,
@@ -59,26 +57,22 @@ PARTS: tuple[APIRouter, ...] = (
 
 
 def include_all(app: FastAPI, *, with_docs: bool, with_dashboard: bool) -> None:
-    """Add every route; /v1 is the same again for clients that want to pin a version, so the docs show it once."""
-    for router in PARTS:
-        app.include_router(router)
-    for router in PARTS:
-        app.include_router(router, prefix=VERSION_PREFIX, include_in_schema=False)
-    if with_docs:
-        app.include_router(docs.router)
-    if with_dashboard:
-        app.include_router(dashboard.router)
+    """Add every route as it is; to include the routers would build each route anew, at the first request."""
+    parts = PARTS + (docs.router,) * with_docs + (dashboard.router,) * with_dashboard
+    for router in parts:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                route.unique_id = route.name
+            app.router.routes.append(route)
 
 
 def methods_at(path: str) -> list[str]:
     """Name the methods that a path takes; the framework would name those of one route only."""
-    plain = path.removeprefix(VERSION_PREFIX)
     routes = [route for router in PARTS for route in router.routes if isinstance(route, APIRoute)]
-    return sorted({method for route in routes if route.path_regex.match(plain) for method in route.methods or ()})
+    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
 
 
 def direct() -> dict[str, tuple[APIRoute, Handler]]:
     """Give the routes that are reached without the framework's search, and their handlers, by path."""
     found = [route for route in predictions.direct.routes if isinstance(route, APIRoute)]
-    prefixes = ("", VERSION_PREFIX)
-    return {prefix + route.path: (route, route.get_route_handler()) for route in found for prefix in prefixes}
+    return {route.path: (route, route.get_route_handler()) for route in found}

@@ -10,13 +10,14 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from app.api.routes import PARTS, VERSION_PREFIX
+from app.api.routes import PARTS
 from app.main import create_app
 from app.settings import Settings
 from app.store import migrate
 from tests.app.api.problem import problem_of
 
 BASE = "http://127.0.0.1:8000"
+VERSION_PREFIX = "/v1"
 KEY = "a-key-of-more-than-16-characters"
 PUBLIC = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs"}
 PLACES = {

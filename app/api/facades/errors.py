@@ -13,7 +13,6 @@ _KINDS = {401: "Unauthenticated", 424: "Backend", 429: "Overloaded", 500: "Backe
 
 def members(error: AppError, method: str, path: str) -> dict[str, Any]:
     """Give the members that the dialect spoken at a path adds to a problem; none for our own paths."""
-    path = path.removeprefix("/v1")
     words = error.detail if error.remedy is None else f"{error.detail} {error.remedy}"
     if path == _OPEN_INFERENCE or path.startswith(f"{_OPEN_INFERENCE}/"):
         return {"error": words}
