@@ -1,6 +1,7 @@
 """A field: one whole service of real processes on its own database, broker and folder, to be hurt and then examined."""
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy.engine import make_url
 
 from app.artifacts.file import FileStore
 from app.queue.embedded import EmbeddedBroker
@@ -97,6 +99,27 @@ class Field:
         member = Member(role, environment, self.folder / f"{number}-{role}.log", queues)
         self.members.append(member)
         return member
+
+    def freeze(self, member: Member) -> None:
+        """Freeze a process where it holds no lock of SQLite, which is one for all: with it, all others would wait."""
+        member.freeze()
+        while not self._can_write():
+            member.thaw()
+            time.sleep(0.02)
+            member.freeze()
+
+    def _can_write(self) -> bool:
+        path = make_url(self.database_url).database
+        if not self.database_url.startswith("sqlite") or path is None:
+            return True
+        connection = sqlite3.connect(path, timeout=0.5, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            connection.close()
+        return True
 
     @property
     def lease_seconds(self) -> float:
@@ -198,7 +221,7 @@ class Field:
         deadline = time.monotonic() + seconds * slowness()
         while not true():
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{self._tails()}"
-            time.sleep(0.03)
+            time.sleep(0.06)
 
     def _tails(self) -> str:
         return "\n".join(f"--- {member.log.name}\n{member.tail()}" for member in self.members[-3:])

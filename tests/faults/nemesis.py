@@ -104,7 +104,7 @@ class Nemesis:
     def _freeze_worker(self) -> str:
         worker = self._anyone()
         if all(worker is not frozen for _, frozen in self._frozen):
-            worker.freeze()
+            self._field.freeze(worker)
             self._frozen.append(
                 (time.monotonic() + self._random.uniform(0.2, 1.75) * self._field.lease_seconds, worker)
             )
