@@ -8,8 +8,8 @@ the variants take turns seed by seed; all have the same rows, weights, head, epo
 and threads. Timed is training alone, from the first batch to the last step; validation is judged after it, alike for
 all. Trainer runs as its documentation has it (padded to the model's limit; on a few rows, since it is so slow), as most
 people run it (padded to the longest of a batch), and at its best (batches of like length, bf16 where a job would take
-it). Tunesmith's own loop runs with what a job resolves to on this machine; ``--variants`` adds it in fp32, or with a
-head from a linear probe. The last line is one JSON object.
+it). Tunesmith's own loop runs with what a job resolves to on this machine; ``--variants`` adds it with one measure left
+out or added. The last line is one JSON object.
 """
 
 import argparse
@@ -31,6 +31,9 @@ VARIANTS = {
     "tunesmith": "Tunesmith",
     "tunesmith-fp32": "Tunesmith in fp32",
     "tunesmith-padded": "Tunesmith with padding",
+    "tunesmith-shuffled": "Tunesmith with padding, any lengths",
+    "tunesmith-all-tokens": "Tunesmith, all tokens to the top",
+    "tunesmith-usual-dropout": "Tunesmith, torch's dropout of states",
     "tunesmith-probe": "Tunesmith, head from a probe",
 }
 USUAL = ("trainer-padded-512", "trainer-common", "trainer-best", "tunesmith")
@@ -45,6 +48,8 @@ class Run:
     seed: int
     samples_per_second: float
     seconds: float
+    cpu_seconds: float
+    """Of all threads: what hardly depends on what else the machine does."""
     f1_macro: float | None
     """Of the validation rows; None where only the speed was measured."""
 
@@ -82,7 +87,7 @@ def measure(options: argparse.Namespace, variant: str, seed: int, threads: int) 
     )
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         figures = pool.submit(figures_of, task).result()
-    return Run(variant, seed, figures.texts / figures.seconds, figures.seconds, figures.f1_macro)
+    return Run(variant, seed, figures.texts / figures.seconds, figures.seconds, figures.cpu_seconds, figures.f1_macro)
 
 
 def told(run: Run) -> str:
@@ -105,16 +110,16 @@ def mean_f1(runs: Sequence[Run], variant: str) -> float | None:
 
 def table(runs: Sequence[Run], variants: Sequence[str]) -> str:
     """Lay the variants out as Markdown."""
-    lines = ["| variant | samples/s | wall s | macro F1 |", "|---|---|---|---|"]
+    lines = ["| variant | samples/s | wall s | CPU s | macro F1 |", "|---|---|---|---|---|"]
     for variant in variants:
-        speed, seconds = (
+        speed, seconds, spent = (
             of(runs, variant, lambda run: run.samples_per_second),
             of(runs, variant, lambda run: run.seconds),
+            of(runs, variant, lambda run: run.cpu_seconds),
         )
         score = mean_f1(runs, variant)
-        lines.append(
-            f"| {VARIANTS[variant]} | {speed:.1f} | {seconds:.1f} | {'' if score is None else f'{score:.4f}'} |"
-        )
+        told = "" if score is None else f"{score:.4f}"
+        lines.append(f"| {VARIANTS[variant]} | {speed:.1f} | {seconds:.1f} | {spent:.1f} | {told} |")
     return "\n".join(lines)
 
 

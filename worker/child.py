@@ -45,6 +45,8 @@ WARM_MODULES = (
     "transformers.models.bert.modeling_bert",
     "transformers.models.distilbert.modeling_distilbert",
 )
+WARM_IF_THERE = ("sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.exceptions")
+"""Of the baselines, which a worker can do without."""
 PR_SET_PDEATHSIG = 1
 OOM_SCORE_ADJ = "500"
 
@@ -138,6 +140,9 @@ def warm_up(pipeline: str) -> None:
     load_pipeline(pipeline)
     for module in WARM_MODULES if pipeline == DEFAULT_PIPELINE else ():
         importlib.import_module(module)
+    for module in WARM_IF_THERE if pipeline == DEFAULT_PIPELINE else ():
+        with suppress(ImportError):
+            importlib.import_module(module)
 
 
 def run(spec: AttemptSpec, pipeline: str, sender: Sender, stop: StopFlag) -> int:

@@ -1,8 +1,10 @@
 """How long each phase of an attempt took."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from app.schemas.jobs import Phase, Usage
+from app.schemas.jobs import Breakdown, Phase, Usage
 
 
 class PhaseClock:
@@ -13,11 +15,21 @@ class PhaseClock:
         self._phase: Phase | None = None
         self._since = self._began
         self._seconds: dict[str, float] = {}
+        self._verified = 0.0
 
     def start(self, phase: Phase) -> None:
         """End the running phase and begin another."""
         self._close()
         self._phase = phase
+
+    @contextmanager
+    def verifying(self) -> Iterator[None]:
+        """Count what happens meanwhile as verification, within the phase that runs."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._verified += time.perf_counter() - began
 
     def usage(self, *, on_gpu: bool, peak_memory_mb: float, padding_fraction: float | None) -> Usage:
         """Say what the attempt cost up to now; a GPU counts from the start of training, when it is first used."""
@@ -31,7 +43,15 @@ class PhaseClock:
             peak_memory_mb=round(peak_memory_mb, 1),
             padding_fraction=None if padding_fraction is None else round(padding_fraction, 4),
             phases={phase: round(spent, 3) for phase, spent in seconds.items()},
+            breakdown=self._breakdown(seconds, wall),
         )
+
+    def _breakdown(self, seconds: dict[str, float], wall: float) -> Breakdown:
+        train, evaluate = (round(seconds.get(phase, 0.0), 3) for phase in ("training", "evaluating"))
+        export = round(seconds.get("exporting", 0.0) - self._verified, 3)
+        verify = round(self._verified, 3)
+        prepare = round(wall - train - evaluate - export - verify, 3)  # and what little lies between the phases
+        return Breakdown(prepare=prepare, train=train, evaluate=evaluate, export=export, verify=verify)
 
     def _close(self) -> None:
         now = time.perf_counter()

@@ -3,6 +3,7 @@
 import platform
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -46,11 +47,12 @@ def hand_over(
     certainty: Certainty,
     check: Callable[[], None],
     warn: Callable[[JobWarning], None],
+    verifying: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> str:
     """Write and verify the bundle of a trained model; give the hash of its manifest.
 
-    Moves the model to the CPU. Warns of formats that were left out. Raises JobFailure ``export-failed`` or
-    ``export-verification-failed``.
+    Moves the model to the CPU. ``verifying`` is open while what was written is tried. Warns of formats that were left
+    out. Raises JobFailure ``export-failed`` or ``export-verification-failed``.
     """
     model, folder, judge = setup.model, spec.bundle_dir, settled.judge
     nn.Module.to(model, "cpu")
@@ -71,9 +73,10 @@ def hand_over(
     )
     wishes = spec.request.export
     source = _source(spec, setup, draft)
-    exporter = Exporter(source, _rows(setup), _gate(spec, setup, judge), check, warn, _decide(setup, judge))
+    exporter = Exporter(source, _rows(setup), _gate(spec, setup, judge), check, warn, _decide(setup, judge), verifying)
     verdicts = exporter.export(wishes.wanted)
-    write_golden(source, verdicts, ordinary_texts(spec.dataset_file))
+    with verifying():
+        write_golden(source, verdicts, ordinary_texts(spec.dataset_file))
     found = {"exports": verdicts, "serve": choose_served(wishes.serve, verdicts), "files": describe_files(folder)}
     return _write(folder, draft.model_copy(update=found))
 

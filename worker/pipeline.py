@@ -109,6 +109,7 @@ class _Attempt:
             certainty=certainty,
             check=self._check,
             warn=self._narrator.warn,
+            verifying=self._clock.verifying,
         )
         peak = machine.peak_memory_mb(setup.device)
         on_gpu = setup.device.type == "cuda"

@@ -103,6 +103,8 @@ def _facts(job: Job) -> dict[str, str]:
         facts["test"] = f"accuracy {job.metrics.test.accuracy:.4f}, f1_macro {job.metrics.test.f1_macro:.4f}"
     if job.error is not None:
         facts["error"] = escape(f"{job.error.get('code')}: {job.error.get('detail')} {job.error.get('remedy') or ''}")
+    if job.usage.parts:
+        facts["seconds"] = ", ".join(f"{part} {seconds:.1f}" for part, seconds in job.usage.parts.items())
     facts["settings"] = escape(", ".join(f"{name}={value}" for name, value in job.hyperparameters.items()))
     return facts
 

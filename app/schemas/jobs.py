@@ -212,6 +212,27 @@ class JobWarning(Resource):
     """What to do about it."""
 
 
+class Breakdown(Resource):
+    """Where the time from the request to the version went, in seconds; the parts add up to the whole."""
+
+    queue: float | None = None
+    """Until the last attempt began: waiting, and attempts that were lost; null until the job has succeeded."""
+    start: float | None = None
+    """Bringing data and base model, and starting the training process."""
+    prepare: float
+    """Reading, tokenizing, building the network."""
+    train: float
+    """Training, with the evaluations that pick the best weights."""
+    evaluate: float
+    """Calibration, test scores, intervals, baselines, hard rows."""
+    export: float
+    """Writing weights and formats."""
+    verify: float
+    """Loading, comparing and measuring what was written."""
+    publish: float | None = None
+    """Copying the bundle and registering the version; null until the job has succeeded."""
+
+
 class Usage(Resource):
     """What the job cost."""
 
@@ -230,6 +251,15 @@ class Usage(Resource):
     length keep it small. null when nothing was trained in the last attempt."""
     phases: dict[str, float] = {}
     """Seconds by phase."""
+    breakdown: Breakdown | None = None
+    """Where all of the job's time went; null until its last attempt has trained and exported."""
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Give the seconds by part of the breakdown, as far as they are known; without one, by phase."""
+        if self.breakdown is None:
+            return self.phases
+        return {name: seconds for name, seconds in self.breakdown.model_dump().items() if seconds is not None}
 
 
 class Job(Resource):

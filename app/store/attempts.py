@@ -14,6 +14,7 @@ from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, BestMetric, JobWarning, Phase, Progress, Status, Usage, WorkerRef
 from app.schemas.metrics import Evaluation
 from app.store import claims, events, metrics, transitions
+from app.store.breakdown import completed
 from app.store.claims import Claim
 from app.store.engine import clock
 from app.store.events import NewEvent
@@ -254,4 +255,5 @@ def succeed(session: Session, claim: Claim, *, reason: str) -> bool:
         return False
     job.progress = job.progress | {"fraction": 1.0, "eta_seconds": 0.0}
     transitions.finish(session, job, "succeeded", reason=reason, actor=claim.owner)
+    job.usage = completed(job)
     return True

@@ -44,6 +44,11 @@ def test_a_file_becomes_a_served_version(service: Tunesmith, trained: Job) -> No
         "preparing", "training", "evaluating", "exporting", "publishing",
     ]  # fmt: skip
     assert trained.progress.fraction == 1.0
+    parts = trained.usage.parts
+    assert list(parts) == ["queue", "start", "prepare", "train", "evaluate", "export", "verify", "publish"]
+    assert min(parts.values()) >= 0 < min(parts["train"], parts["export"], parts["verify"])
+    assert trained.finished_at is not None
+    assert sum(parts.values()) == pytest.approx((trained.finished_at - trained.created_at).total_seconds(), abs=0.01)
     assert trained.hyperparameters["learning_rate"] != "auto"
     version = service.version("mood", trained.result.version)
     [export] = [export for export in version.exports if export.format == "onnx"]

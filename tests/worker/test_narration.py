@@ -1,5 +1,7 @@
 """The loop's events reach the parent in the protocol's words; long silence is broken."""
 
+import time
+
 import pytest
 
 from app.schemas.hyperparameters import ResolvedHyperparameters
@@ -96,11 +98,16 @@ def test_clock_adds_up_to_the_wall() -> None:
     clock = PhaseClock()
     for phase in ("preparing", "training", "evaluating", "exporting"):
         clock.start(phase)
+    with clock.verifying():
+        time.sleep(0.02)
     usage = clock.usage(on_gpu=True, peak_memory_mb=12.34, padding_fraction=0.123456)
     assert list(usage.phases) == ["preparing", "training", "evaluating", "exporting"]
     assert usage.wall_seconds == pytest.approx(sum(usage.phases.values()), abs=0.01)
     assert usage.gpu_seconds == pytest.approx(usage.wall_seconds - usage.phases["preparing"], abs=0.01)
     assert (usage.train_seconds, usage.peak_memory_mb) == (usage.phases["training"], 12.3)
     assert usage.padding_fraction == 0.1235
+    assert usage.breakdown is not None
+    assert usage.breakdown.verify >= 0.02
+    assert sum(usage.parts.values()) == pytest.approx(usage.wall_seconds, abs=0.003)
     cheap = PhaseClock().usage(on_gpu=False, peak_memory_mb=0, padding_fraction=None)
     assert (cheap.gpu_seconds, cheap.padding_fraction) == (None, None)

@@ -1,6 +1,7 @@
 """Make every wanted format, load it again, compare it with the trained model, measure it, and keep what passed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from app.errors import JobFailure
@@ -33,6 +34,8 @@ class Exporter:
     """Called now and then; may raise to stop."""
     warn: Callable[[JobWarning], None]
     decide: Decide = most_probable
+    verifying: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Open while what was written is tried."""
 
     def export(self, wanted: Sequence[ExportFormat]) -> list[ExportVerdict]:
         """Write the wanted formats into the bundle, onnx first, and say what became of each.
@@ -40,7 +43,8 @@ class Exporter:
         Raises JobFailure ``export-failed`` or ``export-verification-failed`` when onnx, which every bundle has, cannot
         be made or answers differently. Any other format that fails is left out with a warning.
         """
-        known = reference(self.source.model, self.rows)
+        with self.verifying():
+            known = reference(self.source.model, self.rows)
         verdicts = []
         for name in wanted:
             self.check()
@@ -55,9 +59,8 @@ class Exporter:
     def _make(self, chosen: Format, compared: Callable[[Answer], Comparison]) -> ExportVerdict:
         try:
             chosen.write(self.source)
-            answer = chosen.load(self.source)
-            self.check()
-            verdict = self._judged(chosen, answer) if chosen.reduced else self._compared(chosen, compared(answer))
+            with self.verifying():
+                return self._tried(chosen, compared)
         except (Interrupted, OSError, MemoryError):
             raise
         except Exception as error:  # an exporter may raise anything about a model it cannot take
@@ -65,6 +68,12 @@ class Exporter:
                 raise
             log.warning("export_failed", format=chosen.name, error=type(error).__name__, exc_info=True)
             return self._verdict(chosen, reason=f"it could not be made: {type(error).__name__}")
+
+    def _tried(self, chosen: Format, compared: Callable[[Answer], Comparison]) -> ExportVerdict:
+        """Load, judge and measure a format that is written."""
+        answer = chosen.load(self.source)
+        self.check()
+        verdict = self._judged(chosen, answer) if chosen.reduced else self._compared(chosen, compared(answer))
         if not verdict.passed:
             return verdict
         return verdict.model_copy(update={"latency": measure(answer, self.rows, self.check)})

@@ -3,6 +3,7 @@ attention: the same logits and gradients for less work. The modules and their we
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -129,7 +130,7 @@ class Packed(nn.Module):
     def __init__(self, model: PreTrainedModel, anatomy: Anatomy) -> None:
         super().__init__()
         self.model = model
-        self._anatomy = anatomy
+        self.anatomy = anatomy
         self._computed = 0
         self._wasted = 0
 
@@ -139,16 +140,23 @@ class Packed(nn.Module):
             self._count(attention_mask.numel(), int(attention_mask.sum()))
             answer: SequenceClassifierOutput = self.model(input_ids=input_ids, attention_mask=attention_mask)
             return answer
-        anatomy, packing = self._anatomy, Packing.of(attention_mask)
+        anatomy, packing = self.anatomy, Packing.of(attention_mask)
         self._count(packing.length, packing.count)
         positions = packing.pack(anatomy.positions(input_ids))
-        with cheap_dropout(self.model):
+        with self.dice():
             hidden = anatomy.base.embeddings(input_ids=packing.pack(input_ids), position_ids=positions)
-            *lower, last = anatomy.layers
-            for layer in lower:
+            for layer in list(anatomy.layers)[:-1]:
                 hidden = layer(hidden, packing)  # (1, tokens, hidden)
-            firsts = anatomy.last(last, hidden, packing)
-            return SequenceClassifierOutput(logits=anatomy.logits(firsts))
+            return SequenceClassifierOutput(logits=anatomy.logits(self.top(hidden, packing)))
+
+    def dice(self) -> AbstractContextManager[Any]:
+        """Open a region of dropout."""
+        return cheap_dropout(self.model)
+
+    def top(self, hidden: Tensor, packing: Packing) -> Tensor:
+        """Pass the last layer: (1, tokens, hidden) becomes (texts, 1, hidden)."""
+        *_, last = self.anatomy.layers
+        return self.anatomy.last(last, hidden, packing)
 
     def _count(self, computed: int, needed: int) -> None:
         if self.model.training:
@@ -180,8 +188,8 @@ def obstacle(model: PreTrainedModel, device: torch.device) -> str | None:
     return None if device.type == "cpu" else "on a GPU padding costs less than many small kernels"
 
 
-def packed(model: PreTrainedModel) -> Packed:
+def packed(model: PreTrainedModel, kind: type[Packed] = Packed) -> Packed:
     """Make the packed form of a model without an ``obstacle``; it shares all weights."""
     register()
     model.set_attn_implementation(NAME)
-    return Packed(model, ANATOMIES[type(model).__name__](model))
+    return kind(model, ANATOMIES[type(model).__name__](model))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.schemas.datasets import DatasetProfile
 from app.schemas.diagnoses import Diagnosis
-from app.schemas.jobs import BestMetric, JobWarning, Phase, Progress
+from app.schemas.jobs import BestMetric, JobWarning, Phase, Progress, Usage
 from app.schemas.metrics import Evaluation, TaskEvaluation
 from app.store import jobs
 from app.store.claims import Claim
@@ -158,9 +158,18 @@ class Recorder:
             case Checkpointed():
                 return Recorded(events=[NewEvent("checkpoint", {"step": event.step})])
             case Used():
-                return Recorded(usage=event.usage)
+                return Recorded(usage=self._from_the_claim(event.usage))
             case _:
                 return None
+
+    def _from_the_claim(self, usage: Usage) -> Usage:
+        """Add what lies between the claim and the training process's own clock."""
+        own = usage.breakdown
+        if own is None:
+            return usage
+        inside = own.prepare + own.train + own.evaluate + own.export + own.verify
+        start = round(max(0.0, self._clock() - self._began - inside), 3)
+        return usage.model_copy(update={"breakdown": own.model_copy(update={"start": start})})
 
     def _resolved(self, event: Resolved) -> Recorded:
         self.progress = self.progress.model_copy(
