@@ -44,6 +44,9 @@ async def list_events(
     request: Request,
     services: ServicesDep,
     after: Annotated[int, Query(ge=0, description="Give only events with a larger `seq`.")] = 0,
+    tail: Annotated[
+        int | None, Query(ge=0, le=1000, description="Begin with this many events from the end; `after` still holds.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Events a page; a stream has no end but the job's.")] = 100,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", description="What EventSource sends to resume; wins over `after`.")
@@ -54,6 +57,8 @@ async def list_events(
     The stream sends what has happened, then what happens, and ends with the event of the terminal status. It is read
     from the database, so a client that comes back with `Last-Event-ID` misses nothing, whatever restarted meanwhile.
     """
+    if tail is not None:
+        after = max(after, await run_in_threadpool(_last, services, job_id) - tail)
     if wants_stream(request):
         return await stream(partial(_read, services, job_id), after, last_event_id)
     batch, _ = await run_in_threadpool(_read, services, job_id, after, limit + 1)
@@ -94,6 +99,12 @@ def _read(services: Services, job_id: str, after: int, limit: int) -> tuple[list
         job = find(session, job_id)
         rows = events.after(session, job_id, after, limit)
         return [_event(row) for row in rows], job.status in TERMINAL
+
+
+def _last(services: Services, job_id: str) -> int:
+    with services.database.transaction(read_only=True) as session:
+        find(session, job_id)
+        return events.last(session, job_id)
 
 
 def _event(row: tables.JobEvent) -> JobEvent:

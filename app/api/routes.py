@@ -18,6 +18,7 @@ from app.api import (
     feedback,
     health,
     imports,
+    job_request,
     jobs,
     live,
     models,
@@ -25,6 +26,7 @@ from app.api import (
     reports,
     serving,
     traffic,
+    workers,
 )
 from app.api.body import Handler
 from app.api.facades import hugging_face, open_inference, tei
@@ -33,6 +35,7 @@ PARTS: tuple[APIRouter, ...] = (
     imports.router,  # before /datasets/{dataset_id}, which would take its paths
     datasets.router,
     jobs.router,
+    job_request.router,
     events.router,
     reports.router,
     artifacts.router,
@@ -47,6 +50,7 @@ PARTS: tuple[APIRouter, ...] = (
     predictions.router,
     feedback.router,
     serving.router,
+    workers.router,
     batches.router,
     batch_results.router,
     open_inference.router,

@@ -114,6 +114,10 @@ class JobCalls(DatasetCalls):
         params |= {} if max_points is None else {"max_points": str(max_points)}
         return self._get(Page[MetricPoint], f"/jobs/{job_id}/metrics", params=params).data
 
+    def request(self, job_id: str) -> TrainJobRequest:
+        """Get what a job was asked for, to run it again or a little differently."""
+        return self._get(TrainJobRequest, f"/jobs/{job_id}/request")
+
     def report(self, job_id: str, format: Literal["json", "markdown", "html"] = "json") -> str:
         """Get the report of a job, as text in the form asked for; the JSON is app.schemas.reports.Report."""
         return self._transport.send("GET", f"/jobs/{job_id}/report", params={"format": format}).text

@@ -9,6 +9,8 @@ from app.client.batches import BatchCalls
 from app.client.jobs import JobCalls
 from app.client.models import ModelCalls
 from app.client.predictions import PredictionCalls
+from app.schemas.pages import Page
+from app.schemas.workers import JobQueue, Worker
 from app.transport import ClientError, Transport
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -60,3 +62,11 @@ class Tunesmith(JobCalls, ModelCalls, AliasCalls, PredictionCalls, BatchCalls):
                 return response.is_success
         except ClientError:
             return False
+
+    def workers(self) -> list[Worker]:
+        """Get the workers that are connected."""
+        return self._get(Page[Worker], "/workers").data
+
+    def queues(self) -> list[JobQueue]:
+        """Get the queues with what waits and runs in them."""
+        return self._get(Page[JobQueue], "/queues").data

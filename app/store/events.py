@@ -26,10 +26,9 @@ def append(session: Session, job: tables.Job, new: Iterable[NewEvent], *, at: da
 
     The caller holds the lock of the job's row (or has just inserted it): that lock is what makes ``seq`` gapless.
     """
-    last = session.scalar(select(func.max(tables.JobEvent.seq)).where(tables.JobEvent.job_id == job.id)) or 0
     rows = [
         {"job_id": job.id, "seq": seq, "attempt": job.attempt, "type": event.type, "at": at, "data": dict(event.data)}
-        for seq, event in enumerate(new, start=last + 1)
+        for seq, event in enumerate(new, start=last(session, job.id) + 1)
     ]
     if rows:
         session.execute(insert(tables.JobEvent), rows)
@@ -44,6 +43,11 @@ def after(session: Session, job_id: str, seq: int, limit: int) -> list[tables.Jo
         .limit(limit)
     )
     return list(session.scalars(query))
+
+
+def last(session: Session, job_id: str) -> int:
+    """Give the number of the newest event; 0: there is none."""
+    return session.scalar(select(func.max(tables.JobEvent.seq)).where(tables.JobEvent.job_id == job_id)) or 0
 
 
 def codes(session: Session, job_id: str, type: str) -> frozenset[str]:

@@ -188,6 +188,28 @@ def counts(session: Session) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
+def lengths(session: Session) -> dict[str, tuple[int, int, datetime | None]]:
+    """Count the queued and the running jobs of each queue, and say since when the first one waits."""
+    waits, runs = Job.status == "queued", Job.status == "running"
+    columns = (
+        Job.queue,
+        func.count().filter(waits),
+        func.count().filter(runs),
+        func.min(Job.created_at).filter(waits),
+    )
+    query = select(*columns).where(Job.status.in_(("queued", "running"))).group_by(Job.queue)
+    return {queue: (queued, running, since) for queue, queued, running, since in session.execute(query)}
+
+
+def of_workers(session: Session) -> dict[str, list[str]]:
+    """Name the jobs that each worker is running, by the worker's id."""
+    query = select(Job.worker["id"].as_string(), Job.id).where(Job.status == "running").order_by(Job.id)
+    found: dict[str, list[str]] = {}
+    for worker, job_id in session.execute(query):
+        found.setdefault(worker, []).append(job_id)
+    return found
+
+
 def unfinished(session: Session, job_ids: Collection[str]) -> set[str]:
     """Name those of these jobs that have not ended."""
     query = select(Job.id).where(Job.id.in_(job_ids), Job.status.not_in(TERMINAL))

@@ -11,6 +11,11 @@ export function frame() {
   setInterval(tick, 20_000);
 }
 
+/** Call the page by this name in the title of the tab. */
+export function name(title) {
+  document.title = `${title} · Tunesmith`;
+}
+
 function markPage() {
   const section = location.pathname.split("/").slice(0, 3).join("/");
   for (const link of document.querySelectorAll("#side nav a")) {

@@ -1,7 +1,7 @@
 /** Starts every page: the frame around it first, then the module that its address names. */
 
 import { fill, h } from "./dom.js";
-import { frame } from "./frame.js";
+import { frame, name } from "./frame.js";
 import { pageAt } from "./pages.js";
 import { problemView } from "./parts/problem.js";
 
@@ -19,11 +19,6 @@ async function start() {
     if (error.status !== 401) fill(main, h("h1", {}, "This page could not be shown"), problemView(error));
     if (!("status" in error)) throw error;  // a mistake of ours: into the console with it
   }
-}
-
-/** Call the page by this name in the title of the tab. */
-export function name(title) {
-  document.title = `${title} · Tunesmith`;
 }
 
 function nothingHere(main) {

@@ -4,6 +4,9 @@
  */
 export const PAGES = [
   ["/ui/jobs", "jobs"],
+  ["/ui/jobs/{id}", "job"],
+  ["/ui/compare", "compare"],
+  ["/ui/system", "system"],
   ["/ui/sign-in", "sign-in"],
 ];
 

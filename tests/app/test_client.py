@@ -50,6 +50,8 @@ def test_a_job_from_request_to_version(service: LiveService, client: Tunesmith, 
     assert (job.status, job.hyperparameters["learning_rate"]) == ("queued", 1e-4)
     assert [found.id for found in client.jobs(status="queued", model="mood")] == [job.id]
     assert list(client.jobs(model="other")) == []
+    assert client.request(job.id).hyperparameters.learning_rate == 1e-4
+    assert client.workers() == [] and [queue.queued for queue in client.queues()] == [1, 0, 0]
     service.publish(job.id, "mood")
     assert client.wait(job.id).result.version == 1
     assert client.model("mood").serving_version == 1

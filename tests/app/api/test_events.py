@@ -200,3 +200,17 @@ def test_two_hundred_streams_do_not_keep_others_waiting(
     finally:
         for connection in crowd:
             connection.close()
+
+
+def test_the_tail_of_a_history_and_the_stream_from_there(client: TestClient, db: Database, job_id: str) -> None:
+    taken = claim(db, job_id)
+    steps(db, taken, 0, 6)
+    newest = client.get(f"/jobs/{job_id}/events", params={"tail": 2}).json()
+    assert ([event["seq"] for event in newest["data"]], newest["has_more"]) == ([7, 8], False)
+    assert client.get(f"/jobs/{job_id}/events", params={"tail": 0}).json()["data"] == []
+    assert len(client.get(f"/jobs/{job_id}/events", params={"tail": 1000}).json()["data"]) == 8
+    db.run(lambda session: jobs.cancelled(session, taken, "Stopped."))
+    streamed = client.get(f"/jobs/{job_id}/events", params={"tail": 3}, headers=STREAM)
+    assert [event["seq"] for event in parsed(streamed.text)] == [7, 8, 9]
+    assert problem_of(client.get("/jobs/job_no/events?tail=1")) == (404, "job-not-found")
+    assert problem_of(client.get(f"/jobs/{job_id}/events?tail=-1"))[0] == 422

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from app.store import workers
+from app.store import jobs, workers
 
 FACTS = {"hostname": "h", "pid": 1, "device": None, "slots": 1, "queues": ["default"]}
 
@@ -29,3 +29,15 @@ def test_a_worker_that_left_is_forgotten(store: Any) -> None:
     assert len(store.do(workers.alive, 60)) == 1
     store.do(workers.purge, -1)
     assert store.do(workers.alive, 60) == []
+
+
+def test_queues_tell_how_long_they_are_and_workers_what_they_run(store: Any) -> None:
+    assert (store.do(jobs.lengths), store.do(jobs.of_workers)) == ({}, {})
+    first = store.submit()
+    store.submit()
+    store.submit(queue="gpu")
+    claim = store.running()
+    since = store.job(first).created_at
+    found = store.do(jobs.lengths)
+    assert found["default"] == (2, 1, since) and found["gpu"][:2] == (1, 0)
+    assert store.do(jobs.of_workers) == {"wrk_1": [claim.job_id]}
