@@ -7,6 +7,14 @@ export const PAGES = [
   ["/ui/jobs/{id}", "job"],
   ["/ui/compare", "compare"],
   ["/ui/system", "system"],
+  ["/ui/new", "new"],
+  ["/ui/datasets", "datasets"],
+  ["/ui/datasets/{id}", "dataset"],
+  ["/ui/models", "models"],
+  ["/ui/models/{name}", "model"],
+  ["/ui/models/{name}/diff", "diff"],
+  ["/ui/models/{name}/versions/{number}", "version"],
+  ["/ui/try", "try"],
   ["/ui/sign-in", "sign-in"],
 ];
 

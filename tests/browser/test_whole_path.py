@@ -1,0 +1,173 @@
+"""The whole path in a browser: upload, problems, submit, curves, promote, try, roll back; a test plays the worker."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from app.settings import Settings
+from app.store import migrate
+from tests.app.live_service import LiveService, live_service, training_events
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+ROWS = "".join(f"{('good' if number % 2 else 'bad')} day {number // 2},{'ab'[number % 2]}\n" for number in range(60))
+DATA = f"text,label\n{ROWS}good day 1,b\n"
+CHROMIUM = "/usr/bin/chromium"
+SERIOUS = {"serious", "critical"}
+CURVE_MS = 15_000
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    folder = tmp_path_factory.mktemp("browser")
+    url = f"sqlite:///{folder}/browser.db"
+    migrate.upgrade(url)
+    with live_service(Settings(_env_file=None, data_dir=folder, database_url=url, log_level="ERROR")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """A tab that remembers what a careful person would complain of."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.page: Page = browser.new_page(base_url=url, viewport={"width": 1280, "height": 900})
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._listen)
+
+    def _listen(self, request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1", "blob:", "data:")):
+            self.complaints.append(f"asked {request.url}")
+
+    def open(self, address: str) -> Page:
+        """Go to a page and wait until it can be used."""
+        self.page.goto(address)
+        self.ready()
+        return self.page
+
+    def ready(self) -> None:
+        self.page.wait_for_selector("main[data-ready]")
+
+    def look(self) -> None:
+        """Check what is shown for people who read it otherwise."""
+        found = Axe().run(self.page).response["violations"]
+        serious = [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in SERIOUS]
+        assert serious == [], f"{self.page.url}: {serious}"
+
+
+@pytest.fixture
+def visitor(browser: Browser, service: LiveService) -> Iterator[Visitor]:
+    visitor = Visitor(browser, service.url)
+    yield visitor
+    assert visitor.complaints == []
+    visitor.page.close()
+
+
+def job_of(page: Page) -> str:
+    """Wait for the page of a new job and give its id."""
+    page.wait_for_url("**/ui/jobs/job_*")
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
+def submit(page: Page) -> str:
+    button = page.get_by_role("button", name="Train", exact=True)
+    expect(button).to_be_enabled()
+    button.click()
+    return job_of(page)
+
+
+def test_from_a_file_to_a_version_that_serves_and_back(visitor: Visitor, service: LiveService, tmp_path: Path) -> None:
+    file = tmp_path / "moods.csv"
+    file.write_text(DATA)
+    page = visitor.open("/ui/new")
+    page.get_by_label("Upload a file").set_input_files(file)
+    expect(page.get_by_text("to look at")).to_be_visible()
+    expect(page.get_by_label("Name of the model")).to_have_value("moods")
+    page.get_by_label("Base model").fill("minilm-l6")
+    page.get_by_label("Learning rate", exact=True).fill("5")
+    expect(page.get_by_text("must be", exact=False).first).to_be_visible()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
+    page.get_by_label("Learning rate", exact=True).fill("1e-4")
+    expect(page.get_by_text("Judged on")).to_be_visible()
+    visitor.look()
+    first = submit(page)
+
+    claim = service.claim(first)
+    service.enter(claim, "training")
+    service.tell(claim, *training_events([10, 20], total=40))
+    visitor.ready()
+    expect(page.locator("canvas").first).to_be_visible(timeout=CURVE_MS)
+    service.tell(claim, *training_events([30, 40], total=40))
+    service.fail(claim)
+    expect(page.get_by_text("The loss is not a number.").first).to_be_visible(timeout=CURVE_MS)
+
+    for _ in range(2):
+        visitor.open(f"/ui/new?from={first}")
+        expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.0001")
+        service.publish(submit(page), "moods")
+
+    visitor.open("/ui/models/moods")
+    for version in (1, 2):
+        page.get_by_role("button", name=f"Promote version {version}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Promote", exact=True).click()
+        expect(page.get_by_role("heading", name=f"champion is version {version}")).to_be_visible()
+    visitor.look()
+
+    visitor.open("/ui/try?model=moods&with=moods:1")
+    page.get_by_label("Text", exact=True).fill("what a good day")
+    answers = page.get_by_label(re.compile("Answer of"))
+    expect(answers).to_have_count(2)
+    expect(answers.first.get_by_text("a", exact=True)).to_be_visible()
+    visitor.look()
+
+    visitor.open("/ui/models/moods")
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").get_by_label("Why, for the history").fill("too many refunds")
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("heading", name="champion is version 1")).to_be_visible()
+    expect(page.get_by_text("too many refunds")).to_be_visible()
+
+
+def test_a_policy_blocks_a_promotion_until_somebody_says_why(visitor: Visitor, service: LiveService) -> None:
+    page = visitor.open("/ui/models/moods")
+    with_policy = {"floors": [{"metric": "accuracy", "at_least": 1.0}]}
+    page.request.put(f"{service.url}/models/moods/aliases/champion/policy", data=with_policy)
+    page.get_by_role("button", name="Promote version 2").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("metric floor")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Promote", exact=True)).to_be_disabled()
+    dialog.get_by_role("button", name="Promote all the same").click()
+    expect(dialog.get_by_text("Say why")).to_be_visible()
+    dialog.get_by_label("Why, for the history").fill("the data are better")
+    dialog.get_by_role("button", name="Promote all the same").click()
+    expect(page.get_by_role("heading", name="champion is version 2")).to_be_visible()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_page_can_be_read_by_everybody(visitor: Visitor, colours: str) -> None:
+    visitor.page.emulate_media(color_scheme="dark" if colours == "dark" else "light")
+    listed = visitor.page.request.get("/datasets").json()["data"]
+    places = ["datasets", f"datasets/{listed[0]['id']}", "models", "models/moods/versions/1"]
+    for place in [*places, "models/moods/diff?from=1&to=2"]:
+        visitor.open(f"/ui/{place}")
+        visitor.look()
+
+
+def test_a_narrow_screen_is_wide_enough(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 390, "height": 800})
+    for place in ("new", "datasets", "models", "models/moods", "models/moods/versions/1", "try?model=moods"):
+        page = visitor.open(f"/ui/{place}")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
