@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help setup run test slow faults swap examples lint types clean
+.PHONY: help setup run test slow faults swap examples browser lint types clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ run: setup ## Start everything, train and serve a first model; ONCE=1 stops afte
 	@$(BIN)/python -m app up --quickstart $(if $(ONCE),--once)
 
 test: setup lint types ## Run every check, and every test that takes seconds at most
-	@$(BIN)/pytest -n $(JOBS) -m "not slow" $(TESTS)
+	@$(BIN)/pytest -n $(JOBS) -m "not slow and not browser" $(TESTS)
 
 slow: setup ## Run the tests that take longer: whole deployments, buckets, real weights, every exporter
 	@$(BIN)/pytest -m slow $(TESTS)
@@ -29,6 +29,10 @@ swap: setup ## Move an alias 20 times under full load, kill a process meanwhile,
 
 examples: setup ## Start a service and run every program of examples/ against it
 	@$(BIN)/python scripts/run_examples.py
+
+browser: setup ## Drive the dashboard in Chromium, which is installed first where it is missing
+	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -yq --no-install-recommends chromium)
+	@$(BIN)/pytest -m browser tests/browser
 
 lint: setup ## Style and import contracts
 	@$(BIN)/ruff check app worker tests migrations scripts bench examples

@@ -44,9 +44,13 @@ class Visitor:
     def __init__(self, browser: Browser, url: str) -> None:
         self.page: Page = browser.new_page(base_url=url, viewport={"width": 1280, "height": 900})
         self.complaints: list[str] = []
-        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("console", lambda message: message.type == "error" and self._hear(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._listen)
+
+    def _hear(self, text: str) -> None:
+        if not re.search(r"status of (409|422)", text):  # Chromium reports refusals too, which the page shows
+            self.complaints.append(text)
 
     def _listen(self, request: Request) -> None:
         if not request.url.startswith(("http://127.0.0.1", "blob:", "data:")):

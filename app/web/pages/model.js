@@ -75,8 +75,7 @@ function noAlias() {
 
 async function aliasView(name, alias, moved) {
   const at = path`/models/${name}/aliases/${alias.alias}`;
-  const missing = (problem) => { if (problem.status !== 404) throw problem; return null; };
-  const [history, policy, traffic] = await Promise.all([get(`${at}/history`, { limit: 10 }), get(`${at}/policy`).catch(missing), get(`${at}/traffic`).catch(missing)]);
+  const history = await get(`${at}/history`, { limit: 10 });
   const back = (found) => { toast(`${name}@${found.alias} is version ${found.version} again; it was ${found.rolled_back_from}.`); moved(); };
   const moves = table({
     caption: `Moves of ${alias.alias}`, class: "dense", key: (row) => row.at,
@@ -93,8 +92,24 @@ async function aliasView(name, alias, moved) {
   return h("section", { class: "card model-part", "aria-label": `Alias ${alias.alias}` },
     h("div", { class: "page-head" }, h("h2", {}, `${alias.alias} is version ${alias.version}`),
       h("button", { type: "button", disabled: history.data.length < 2, onclick: () => rollBack(name, alias.alias, back) }, "Roll back")),
-    h("p", {}, policyWords(policy)), traffic && h("p", {}, trafficWords(traffic.traffic)),
-    moves.element);
+    moves.element, rules(at));
+}
+
+/** What the alias asks of a version and how its calls are split: asked for when somebody opens it. */
+function rules(at) {
+  const body = h("div", { "aria-live": "polite" });
+  const missing = (problem) => { if (problem.status !== 404) throw problem; return null; };
+  const load = async () => {
+    try {
+      const [policy, traffic] = await Promise.all(["policy", "traffic"].map((part) => get(`${at}/${part}`).catch(missing)));
+      fill(body, h("p", {}, policyWords(policy)), h("p", {}, traffic ? trafficWords(traffic.traffic) : "All its calls are answered by the version that it names."));
+    } catch (error) {
+      fill(body, problemView(error));
+    }
+  };
+  const part = h("details", { class: "more" }, h("summary", {}, "Policy and traffic"), body);
+  part.addEventListener("toggle", () => part.open && load());
+  return part;
 }
 
 function policyWords(found) {
