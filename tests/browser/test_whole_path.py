@@ -1,6 +1,7 @@
 """The whole path in a browser: upload, problems, submit, curves, promote, try, roll back; a test plays the worker."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from app.settings import Settings
 from app.store import migrate
+from app.store.attempts import Recorded, record
+from app.store.claims import Claim
+from app.store.metrics import Point
 from tests.app.live_service import LiveService, live_service, training_events
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -86,6 +90,18 @@ def job_of(page: Page) -> str:
     return page.url.rpartition("/")[2].partition("?")[0]
 
 
+def learn(service: LiveService, claim: Claim, steps: list[int]) -> None:
+    """Write what a worker would of these steps: its events, and the points of a curve."""
+    points = [Point("train/loss", step, step / 10, 1 / step) for step in steps]
+    service.tell(claim, *training_events(steps, total=40))
+    assert service.do(record, claim, Recorded(points=points))
+
+
+def curve_of(page: Page) -> bytes:
+    """Give the curve of the loss as it is drawn now."""
+    return page.locator("canvas").first.screenshot()
+
+
 def submit(page: Page) -> str:
     button = page.get_by_role("button", name="Train", exact=True)
     expect(button).to_be_enabled()
@@ -111,10 +127,16 @@ def test_from_a_file_to_a_version_that_serves_and_back(visitor: Visitor, service
 
     claim = service.claim(first)
     service.enter(claim, "training")
-    service.tell(claim, *training_events([10, 20], total=40))
+    learn(service, claim, [10, 20])
     visitor.ready()
     expect(page.locator("canvas").first).to_be_visible(timeout=CURVE_MS)
-    service.tell(claim, *training_events([30, 40], total=40))
+    page.wait_for_timeout(1500)
+    before = curve_of(page)
+    learn(service, claim, [30, 40])
+    deadline = time.monotonic() + CURVE_MS / 1000
+    while curve_of(page) == before:
+        assert time.monotonic() < deadline, "the curve did not move"
+        page.wait_for_timeout(300)
     service.fail(claim)
     expect(page.get_by_text("The loss is not a number.").first).to_be_visible(timeout=CURVE_MS)
 
