@@ -60,7 +60,7 @@ function parts(at, changed) {
     curves(points, job) {
       const curves = byName(points);
       room.element.hidden = curves.size === 0;
-      fill(none, curves.size === 0 && empty(ENDED.has(job.status) ? "Nothing was recorded." : "No curve yet.", h("p", {}, ENDED.has(job.status) ? "The job ended before its first step." : "The first point comes with the first step.")));
+      fill(none, curves.size === 0 && empty(ENDED.has(job?.status) ? "Nothing was recorded." : "No curve yet.", h("p", {}, ENDED.has(job?.status) ? "The job ended before its first step." : "The first point comes with the first step.")));
       if (curves.size) room.show([{ label: job.model, colour: 0, curves, start: job.started_at }]);
     },
   };
