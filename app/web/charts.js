@@ -7,7 +7,8 @@ const COLOURS = 6;
 const FEW = 25;  // points up to which each is marked
 let loading = null;
 
-function library() {
+/** Begin to load the library; who is about to draw calls this early. */
+export function library() {
   loading ??= new Promise((done, failed) => {
     const script = h("script", { src: new URL("chart.js", import.meta.url).href, onload: () => done(window.Chart), onerror: () => failed(new Error("The charts could not be loaded.")) });
     document.head.append(script);

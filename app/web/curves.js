@@ -1,6 +1,6 @@
 /** The curves of jobs: which belong in one chart, what runs along the bottom, and the controls over all of them. */
 
-import { lineChart } from "./charts.js";
+import { library, lineChart } from "./charts.js";
 import { fill, freshId, h } from "./dom.js";
 
 const CHARTS = [
@@ -45,6 +45,7 @@ export function charted(names) {
  * start }. With one run the curves of a chart differ by colour, with several the runs do.
  */
 export function curveRoom() {
+  library();
   const wishes = { axis: "step", smoothing: 0, log: false };
   const main = h("div", { class: "charts" });
   const more = h("div", { class: "charts" });

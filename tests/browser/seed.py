@@ -4,9 +4,10 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, inspect
 from sqlalchemy.orm import Session
 
 from app.ids import new_id
@@ -57,42 +58,50 @@ def add_dataset(database: Database) -> str:
 
 
 def add_jobs(database: Database, dataset_id: str, count: int, *, seed: int = 7) -> list[str]:
-    """Store ``count`` jobs, the older ones finished, the newest two running and three queued; newest last."""
+    """Store ``count`` jobs, the older ones finished, two running and the newest three queued; newest last.
+
+    One is submitted; the others are rows like it, because submitting thousands takes minutes.
+    """
     chance = random.Random(seed)
     begin = datetime.now(UTC) - timedelta(minutes=9 * count)
     with database.transaction() as session:
-        dataset = session.get_one(tables.Dataset, dataset_id)
-        made = [_submitted(session, dataset, chance) for _ in range(count)]
-        for number, job in enumerate(made):
-            job.created_at = begin + timedelta(minutes=9 * number)
+        pattern = _submitted(session, session.get_one(tables.Dataset, dataset_id))
+        columns = {column.key: getattr(pattern, column.key) for column in inspect(tables.Job).column_attrs}
+        made = []
+        for number in range(count):
+            base = chance.choice(BASES)
+            job = SimpleNamespace(**columns)
+            job.id, job.model_name, job.created_at = (
+                new_id("job"),
+                chance.choice(MODELS),
+                begin + timedelta(minutes=9 * number),
+            )
+            job.base_model = {"id": base, "source": "hub", "revision": "1" * 40}
+            job.hyperparameters = columns["hyperparameters"] | {"learning_rate": chance.choice([1e-5, 2e-5, 5e-5])}
             if number < count - 5:
                 _ended(job, chance)
             elif number < count - 3:
                 _running(job, chance)
-        return [job.id for job in made]
+            made.append(vars(job))
+        session.delete(pattern)
+        session.execute(insert(tables.Job), made)
+        return [str(job["id"]) for job in made]
 
 
-def _submitted(session: Session, dataset: tables.Dataset, chance: random.Random) -> tables.Job:
-    base = chance.choice(BASES)
-    wishes: dict[str, Any] = {
-        "model": chance.choice(MODELS),
-        "dataset_id": dataset.id,
-        "base_model": base,
-        "hyperparameters": {"learning_rate": chance.choice([1e-5, 2e-5, 5e-5]), "num_train_epochs": 3},
-        "metadata": {"team": chance.choice(["support", "search"])},
-    }
+def _submitted(session: Session, dataset: tables.Dataset) -> tables.Job:
+    wishes: dict[str, Any] = {"model": MODELS[0], "dataset_id": dataset.id, "base_model": BASES[0]}
     return jobs.submit(
         session,
         request=TrainJobRequest.model_validate(wishes),
         request_sha256="0" * 64,
         dataset=dataset,
-        base_model=BaseModelRef(id=base, source="hub", revision="1" * 40),
+        base_model=BaseModelRef(id=BASES[0], source="hub", revision="1" * 40),
         warnings=[],
         max_attempts=3,
     )
 
 
-def _running(job: tables.Job, chance: random.Random) -> None:
+def _running(job: SimpleNamespace, chance: random.Random) -> None:
     job.status, job.phase, job.attempt = "running", "training", 1
     job.started_at = datetime.now(UTC) - timedelta(minutes=4)
     job.lease_owner, job.lease_until = "wrk_seed", datetime.now(UTC) + timedelta(hours=2)
@@ -104,7 +113,7 @@ def _running(job: tables.Job, chance: random.Random) -> None:
     job.status_reason = "Training: step 400 of 900."
 
 
-def _ended(job: tables.Job, chance: random.Random) -> None:
+def _ended(job: SimpleNamespace, chance: random.Random) -> None:
     job.status, job.attempt = chance.choice(ENDS), 1
     job.started_at = job.created_at + timedelta(seconds=chance.uniform(1, 40))
     job.finished_at = job.started_at + timedelta(seconds=chance.uniform(60, 4000))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from app.settings import Settings
 from app.store import migrate
@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 ROWS = "".join(f"{('good' if number % 2 else 'bad')} day {number // 2},{'ab'[number % 2]}\n" for number in range(60))
 DATA = f"text,label\n{ROWS}good day 1,b\n"
-CHROMIUM = "/usr/bin/chromium"
 SERIOUS = {"serious", "critical"}
 CURVE_MS = 15_000
 
@@ -34,19 +33,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
         yield service
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 class Visitor:
     """A tab that remembers what a careful person would complain of."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
-        self.page: Page = browser.new_page(base_url=url, viewport={"width": 1280, "height": 900})
+    def __init__(self, chromium: Browser, url: str) -> None:
+        self.page: Page = chromium.new_page(base_url=url, viewport={"width": 1280, "height": 900})
         self.complaints: list[str] = []
         self.page.on("console", lambda message: message.type == "error" and self._hear(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -77,8 +68,8 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(browser: Browser, service: LiveService) -> Iterator[Visitor]:
-    visitor = Visitor(browser, service.url)
+def visitor(chromium: Browser, service: LiveService) -> Iterator[Visitor]:
+    visitor = Visitor(chromium, service.url)
     yield visitor
     assert visitor.complaints == []
     visitor.page.close()

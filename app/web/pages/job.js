@@ -20,7 +20,7 @@ import { settings } from "./job/settings.js";
 
 export const title = "Job";
 
-const MOST_POINTS = 500;
+const MOST_POINTS = 400;
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 
 export async function show(main, { params }) {
@@ -37,10 +37,14 @@ export async function show(main, { params }) {
     if (ENDED.has(job.status) && (!earlier || !ENDED.has(earlier.status))) settle(view, at, job);
     return job;
   };
-  const loadCurves = async () => view.curves((await get(`${at}/metrics`, { max_points: MOST_POINTS })).data, job);
+  const loadCurves = async () => {
+    const points = await get(`${at}/metrics`, { max_points: MOST_POINTS });
+    if (!job) await first;
+    view.curves(points.data, job);
+  };
   const refresh = () => Promise.all([loadJob(), loadCurves()]).then(() => fill(view.said), (problem) => fill(view.said, problemView(problem)));
-  const newest = await get(`${at}/events`, { tail: 1 });
-  await Promise.all([loadJob(), loadCurves()]);
+  const first = loadJob();
+  const [newest] = await Promise.all([get(`${at}/events`, { tail: 1 }), first, loadCurves()]);
   main.dataset.ready = "yes";
   view.log.show();
   if (ENDED.has(job.status)) return;
