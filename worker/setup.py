@@ -1,7 +1,7 @@
 """Everything that is decided before the first step: machine, model, data, and every ``auto``."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,10 @@ def set_up(
     _shape(network.model, data, device)
     limit = memory(device)
     data = _fitted(spec, heads, network.model, data, None if limit is None else Room(device, limit))
-    unpadded, padding = _packed(network.model, data, device, limited=limit is not None)
+    wish = spec.request.hyperparameters.padding
+    unpadded, padding = _packed(network.model, wish, data, device, limited=limit is not None)
+    decided = data.hyperparameters.model_copy(update={"padding": padding.value})
+    data = replace(data, hyperparameters=decided)
     resolutions = [*told_of_tasks, *data.resolutions, padding]
     for warning in (*_idle_gpu(spec, device), *_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
@@ -233,13 +236,12 @@ def _warnings(config: Any) -> list[JobWarning]:
 
 
 def _packed(
-    model: PreTrainedModel, data: Prepared, device: torch.device, *, limited: bool
+    model: PreTrainedModel, wish: str, data: Prepared, device: torch.device, *, limited: bool
 ) -> tuple[Packed | None, Resolution]:
     """Leave padding away where the network allows it; say so, or why not."""
-    wishes = data.hyperparameters
-    if wishes.padding == "longest":
+    if wish == "longest":
         return None, Resolution(field="padding", value="longest", reason="the job asks for it")
-    why = "torch.compile wants batches of few shapes" if wishes.torch_compile else obstacle(model, device)
+    why = "torch.compile wants batches of few shapes" if data.hyperparameters.torch_compile else obstacle(model, device)
     if why is None and limited:
         why = "what fits into memory was tried with padding"
     if why is None:

@@ -135,11 +135,11 @@ class Hyperparameters(StrictModel):
     """
     precision: Precision | Auto = "auto"
     """Arithmetic of the forward pass; auto: bf16 where the device is fast at it, else fp16 on CUDA, else fp32."""
-    padding: Literal["longest"] | Auto = "auto"
+    padding: Literal["packed", "longest"] | Auto = "auto"
     """What fills up texts that are shorter than others of their batch; batches have texts of like length in any case.
-    auto: on a CPU encoders of the families BERT, DistilBERT, RoBERTa, XLM-R and CamemBERT read texts one behind the
-    other without padding, which gives the same answers; other networks as longest. longest: each batch is as wide as
-    its longest text."""
+    packed, as auto: on a CPU encoders of the families BERT, DistilBERT, RoBERTa, XLM-R and CamemBERT read texts one
+    behind the other without padding, which gives the same answers; other networks as longest. longest: each batch is as
+    wide as its longest text."""
     gradient_checkpointing: bool = False
     """Trade time for memory: recompute activations in the backward pass."""
     torch_compile: bool = False
@@ -260,6 +260,7 @@ class ResolvedHyperparameters(Hyperparameters):
     max_length: int
     long_text: LongText = "truncate"
     precision: Precision
+    padding: Literal["packed", "longest"] = "longest"
     warmup_steps: int
     warmup_ratio: None = None
 

@@ -239,6 +239,11 @@ def test_cheap_dropout_leaves_everything_else_to_torch() -> None:
 def prepared(make_spec: MakeSpec, recording: Recording, **more: Any) -> tuple[Packed | None, dict[str, str]]:
     setup = set_up(make_spec(toy_rows(12), max_steps=1, **more), Narrator(recording), lambda: None)
     [said] = recording.of(Resolved)
+    assert (
+        said.hyperparameters.padding
+        == setup.data.hyperparameters.padding
+        == ("longest" if setup.packed is None else "packed")
+    )
     return setup.packed, {each.field: f"{each.value}: {each.reason}" for each in said.resolutions}
 
 

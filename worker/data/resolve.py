@@ -75,6 +75,7 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
         "class_weights": _class_weights(wishes, facts, ledger),
         "dropout": _dropout(wishes, facts, ledger),
         "precision": _precision(wishes, facts, ledger),
+        "padding": "longest",  # until the network is there and says that it can do without
     }
     hyperparameters = ResolvedHyperparameters.model_validate(wishes.model_dump() | decided)
     return Answers(hyperparameters, ledger.entries, total_steps)
