@@ -182,6 +182,7 @@ def resolved(spec: AttemptSpec) -> Resolved:
         "dropout": 0.1,
         "max_length": 32,
         "precision": "fp32",
+        "padding": "longest",
         "warmup_steps": 0,
         "warmup_ratio": None,
         "long_text": "truncate",
