@@ -62,6 +62,7 @@ def resolved() -> Resolved:
         "max_length": 32,
         "long_text": "truncate",
         "precision": "fp32",
+        "padding": "longest",
         "warmup_steps": 0,
         "warmup_ratio": None,
     }
