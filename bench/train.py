@@ -33,7 +33,6 @@ VARIANTS = {
     "tunesmith-padded": "Tunesmith with padding",
     "tunesmith-shuffled": "Tunesmith with padding, any lengths",
     "tunesmith-all-tokens": "Tunesmith, all tokens to the top",
-    "tunesmith-usual-dropout": "Tunesmith, torch's dropout of states",
     "tunesmith-probe": "Tunesmith, head from a probe",
 }
 USUAL = ("trainer-padded-512", "trainer-common", "trainer-best", "tunesmith")

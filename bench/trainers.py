@@ -5,7 +5,6 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,20 +207,11 @@ class _AllTokens(Packed):
         return last(hidden, packing)[:, packing.firsts].transpose(0, 1)  # type: ignore[no-any-return]
 
 
-class _UsualDropout(Packed):
-    """Lets torch draw what is dropped of the states; what is dropped of attention is drawn in its blocks."""
-
-    def dice(self) -> AbstractContextManager[Any]:
-        """Open a region of dropout."""
-        return nullcontext()
-
-
 def _without(variant: str, model: PreTrainedModel) -> Packed | None:
     """Give what trains without padding, less what the variant leaves out; None: with padding."""
     if variant in ("tunesmith-padded", "tunesmith-shuffled"):
         return None
-    kind = {"tunesmith-all-tokens": _AllTokens, "tunesmith-usual-dropout": _UsualDropout}.get(variant, Packed)
-    return packed(model, kind)
+    return packed(model, _AllTokens if variant == "tunesmith-all-tokens" else Packed)
 
 
 class _Examples(torch.utils.data.Dataset[dict[str, Any]]):

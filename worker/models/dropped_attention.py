@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from worker.models.cheap_dropout import kept, masked
-
 BLOCK = 1 << 20
 """Weights that are made at once: 4 MB."""
+HALF = 1 << 14
+"""Random numbers are of 15 bits here, from -HALF up to HALF, so that taking a threshold off cannot overflow."""
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, *, scale: float, dropout: float) -> Tensor:
@@ -78,3 +78,17 @@ def _blocks(
         scores = torch.baddbmm(bias[part], query[part], key[part].transpose(1, 2), alpha=scale)
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32)  # (block, queries, width)
         yield part, weights, kept(dice, weights.shape, dropout)
+
+
+def kept(dice: np.random.BitGenerator, shape: torch.Size, p: float) -> Tensor:
+    """Draw for each element all bits (kept) or none (dropped), int16; p is exact to 1/32768."""
+    count = shape.numel()
+    raw = dice.random_raw(-(-count // 4)).view(np.int16)[:count]
+    threshold = round((1.0 - p) * 2 * HALF) - HALF
+    below = torch.from_numpy(raw).bitwise_right_shift_(1).sub_(threshold)
+    return below.bitwise_right_shift_(15).view(shape)  # the sign of what is below the threshold, in every bit
+
+
+def masked(x: Tensor, kept: Tensor, scale: float) -> Tensor:
+    """Give x, fp32, with 0 for what is not kept and the rest ``scale`` times as large."""
+    return (x.view(torch.int32) & kept.to(torch.int32)).view(torch.float32).mul_(scale)

@@ -3,7 +3,6 @@ attention: the same logits and gradients for less work. The modules and their we
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -12,7 +11,6 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from worker.models.cheap_dropout import cheap_dropout
 from worker.models.packing import NAME, Packing, attend, register
 
 USUAL = "sdpa"
@@ -143,15 +141,10 @@ class Packed(nn.Module):
         anatomy, packing = self.anatomy, Packing.of(attention_mask)
         self._count(packing.length, packing.count)
         positions = packing.pack(anatomy.positions(input_ids))
-        with self.dice():
-            hidden = anatomy.base.embeddings(input_ids=packing.pack(input_ids), position_ids=positions)
-            for layer in list(anatomy.layers)[:-1]:
-                hidden = layer(hidden, packing)  # (1, tokens, hidden)
-            return SequenceClassifierOutput(logits=anatomy.logits(self.top(hidden, packing)))
-
-    def dice(self) -> AbstractContextManager[Any]:
-        """Open a region of dropout."""
-        return cheap_dropout(self.model)
+        hidden = anatomy.base.embeddings(input_ids=packing.pack(input_ids), position_ids=positions)
+        for layer in list(anatomy.layers)[:-1]:
+            hidden = layer(hidden, packing)  # (1, tokens, hidden)
+        return SequenceClassifierOutput(logits=anatomy.logits(self.top(hidden, packing)))
 
     def top(self, hidden: Tensor, packing: Packing) -> Tensor:
         """Pass the last layer: (1, tokens, hidden) becomes (texts, 1, hidden)."""
