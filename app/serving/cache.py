@@ -20,7 +20,8 @@ class Cache:
     """Holds what is loaded; used from one event loop."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
+        """Bytes that what is loaded may take together."""
         self._held: OrderedDict[Key, LoadedVersion] = OrderedDict()
         self.bytes = 0
         """Of all formats of all versions together."""
@@ -36,7 +37,7 @@ class Cache:
     @property
     def is_over(self) -> bool:
         """Whether versions in use keep more in memory than there should be."""
-        return self.bytes > self._limit
+        return self.bytes > self.limit
 
     def versions(self) -> list[LoadedVersion]:
         """Give what is loaded, the longest unused first; may be asked from any thread."""
@@ -57,17 +58,17 @@ class Cache:
 
     def make_room(self, key: Key, bytes: int) -> bool:
         """Let idle versions go until ``bytes`` more fit in; says whether any went. Raises Unavailable."""
-        if bytes > self._limit:
+        if bytes > self.limit:
             raise Unavailable(
                 f"{key[0]}:{key[1]} takes {bytes // MIB} MB, more than the whole cache of loaded versions.",
                 "model-too-large",
                 "Raise TUNESMITH_SERVE_CACHE_MB.",
             )
-        return self.shrink(self._limit - bytes)
+        return self.shrink(self.limit - bytes)
 
     def shrink(self, most: int | None = None) -> bool:
         """Let idle versions go until at most ``most`` bytes, by default the limit, are held; says whether any went."""
-        most = self._limit if most is None else most
+        most = self.limit if most is None else most
         idle = [key for key, version in self._held.items() if version.users == 0]
         idle.sort(key=lambda key: key[:2] in self.pinned)  # stable: the longest unused stay first
         gone = 0

@@ -58,10 +58,10 @@ class Pool:
     """The versions this process can answer with; used from one event loop, loads in threads."""
 
     def __init__(self, database: Database, artifacts: ArtifactStore, settings: Settings) -> None:
-        self._limit = settings.serve_cache_mb * MIB
         self._pins = frozenset(settings.serve_pinned)
         self._longest_preload = settings.serve_preload_seconds
-        self._stock = Stock(Loader(database, artifacts, settings.data_dir / "cache" / "models"), self._limit)
+        loader = Loader(database, artifacts, settings.data_dir / "cache" / "models")
+        self._stock = Stock(loader, settings.serve_cache_mb * MIB)
         self._holders: dict[str, Holder] = {}
         self._unpinned: dict[str, str] = {}
         """Why a pinned name has no version loaded, by name."""
@@ -135,7 +135,8 @@ class Pool:
         behind += [f"{name} is pinned and not loaded ({reason})" for name, reason in list(self._unpinned.items())]
         behind += self.canaries.behind()
         preloading = time.monotonic() < self._preload_until
-        return Standing(len(self._stock.cache), self._stock.cache.bytes, self._limit, preloading, behind)
+        cache = self._stock.cache
+        return Standing(len(cache), cache.bytes, cache.limit, preloading, behind)
 
     def loaded(self) -> list[LoadedVersion]:
         """Give what is loaded, the longest unused first; may be asked from any thread."""

@@ -30,7 +30,6 @@ class Stock:
     def __init__(self, loader: Loader, limit: int) -> None:
         self.cache = Cache(limit)
         self._loader = loader
-        self._limit = limit
         self._refused: dict[Key, tuple[Unavailable, float]] = {}
         self._under_way: dict[Hashable, asyncio.Future[Any]] = {}
         self._one_at_a_time = asyncio.Lock()  # so that each load's memory can be measured
@@ -82,7 +81,7 @@ class Stock:
     async def get_if_room(self, model: str, number: int, prefer: Prefer | None) -> LoadedVersion:
         """Load a version that answers nobody, if none that may answer has to go for it."""
         source = await self._source(model, number)
-        if self.cache.bytes + source.bytes.get(source.formats[prefer], 0) > self._limit:
+        if self.cache.bytes + source.bytes.get(source.formats[prefer], 0) > self.cache.limit:
             raise Unavailable(
                 f"TUNESMITH_SERVE_CACHE_MB leaves no room for {model}:{number}, which is only compared.",
                 "no-room",
@@ -151,7 +150,7 @@ class Stock:
     async def has_room(self, model: str, number: int) -> bool:
         """Say whether a version fits in beside all that is loaded."""
         source = await self._source(model, number)
-        return self.cache.bytes + source.bytes.get(source.formats[None], 0) <= self._limit
+        return self.cache.bytes + source.bytes.get(source.formats[None], 0) <= self.cache.limit
 
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
