@@ -9,6 +9,8 @@ from app.schemas.pages import Page
 from app.transport import Transport
 
 PAGE_SIZE = 100
+LONG_POLL_SECONDS = 20.0
+"""How long one request waits for an end, if nobody says."""
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

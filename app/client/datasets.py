@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.client.calls import Calls
+from app.client.calls import LONG_POLL_SECONDS, Calls
 from app.schemas.datasets import Dataset, FileFormat, SplitName, StoredRow
 from app.schemas.sources import Import, ImportRequest
-
-LONG_POLL_SECONDS = 20.0
 
 
 class DatasetCalls(Calls):
