@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.subject import Subject
+from scripts.own_service import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -182,7 +182,7 @@ class Server:
 @contextmanager
 def served(contender: Contender, python: Path, subject: Subject, precision: str, logs: Path) -> Iterator[Server]:
     """Start a fresh server, wait for its first right answer, and end it with all its processes."""
-    port = _free_port()
+    port = free_port()
     command, environment = _command(contender, python, subject, precision, port)
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{contender.name}-{precision}.log"
@@ -250,10 +250,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.kill(int(folder.name), signal.SIGKILL)
     process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -25,8 +25,8 @@ from typing import Any
 from app.client import Tunesmith
 from app.schemas.profiles import ProfileName
 from bench.encoders import save_encoder
-from bench.service import own_service
 from bench.trial import SPLITS, Rows, Scores, Trial, read_rows, run
+from scripts.own_service import own_service
 
 SHOWN = 3
 SEED = 42

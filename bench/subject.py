@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from app.client import Tunesmith
-from bench.service import own_service
 from bench.trial import Rows, read_rows, upload
+from scripts.own_service import own_service
 
 PRECISIONS = {"fp32": ("onnx", "model.onnx"), "int8": ("onnx-int8", "model.int8.onnx")}
 """The format that is served, and its file."""

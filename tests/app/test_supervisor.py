@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from app.client import Tunesmith
-from tests.app.test_service_process import until
-from tests.e2e.stack import Command, free_port, wait_until_ready
+from scripts.own_service import Command, free_port, wait_until_ready
+from tests.processes import until
 
 SAMPLE = "text,label\n" + "".join(f"message {number},{'ab'[number % 2]}\n" for number in range(20))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.client import Tunesmith
-from tests.e2e.stack import ROOT, Command, free_port, wait_until_ready
+from scripts.own_service import ROOT, Command, free_port, wait_until_ready
 
 SAMPLE = ROOT / "examples" / "data" / "customer_messages.csv"
 QUICK = {"num_train_epochs": 2, "max_length": 32, "batch_size": 16, "logging_steps": 1}

@@ -11,8 +11,8 @@ import pytest
 from app.client import ApiError, Tunesmith
 from app.queue.embedded import EmbeddedBroker
 from app.schemas.jobs import Job
+from scripts.own_service import Command, free_port, wait_until_ready
 from tests.e2e.conftest import LONG, MINILM
-from tests.e2e.stack import Command, free_port, wait_until_ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(600)]
 KEY = "a-key-for-this-deployment"

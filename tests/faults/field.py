@@ -18,8 +18,8 @@ from app.queue.embedded import EmbeddedBroker
 from app.schemas.jobs import TERMINAL
 from app.store import events, jobs, tables
 from app.store.engine import Database
+from scripts.own_service import free_port
 from tests.conftest import PostgresServer
-from tests.e2e.stack import free_port
 from tests.faults import dataset, failpoints
 from tests.faults.patience import slowness
 from tests.faults.processes import Member, Role, processes

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from app.schemas.jobs import BaseModelRef, TrainJobRequest
 from app.settings import Settings
 from app.store import datasets, jobs, migrate
 from app.store.engine import Database
+from scripts.own_service import free_port
 from tests.app.api.conftest import finish, manifest
 from tests.app.conftest import make_dataset
 from worker.export.formats import onnx
@@ -86,14 +86,6 @@ def write_model(folder: Path) -> None:
     model = encoder.load(source, ["a", "b"]).model.eval()
     onnx.export(model, folder / ONNX, pad_token_id=0, longest=256)
     assert (folder / ONNX).stat().st_size > 80_000_000
-
-
-def free_port() -> int:
-    """Name a port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment(settings: Settings) -> dict[str, str]:

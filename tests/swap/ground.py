@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 
 from app.serving.predictor import Predictor
+from scripts.own_service import Command, free_port, wait_until_ready
 from tests.app.serving.shelf import Shelf
 from tests.app.serving.tiny import graph, word_scores, write_bundle
-from tests.e2e.stack import Command, free_port, wait_until_ready
 from tests.swap.crowd import Expected
 
 MODEL = "mood"
