@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,24 +12,9 @@ import pytest
 from app import service_process
 from app.guard import PIPE, SIGNAL
 from app.service_process import ServiceProcess
+from tests.processes import is_alive, until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def python(code: str) -> list[str]:

@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from app.errors import AppError, StorageFull, Unavailable
 from app.schemas.jobs import BaseModelRef, WorkerRef
 from app.store import jobs
 from app.store.claims import Claim
+from tests.processes import until
 from worker import checkpoints as checkpoints_module
 from worker.checkpoint_files import fingerprint
 from worker.checkpoints import ROOT, Checkpoints, Stored, fetch_newest, list_whole, put, sweep
@@ -50,14 +50,6 @@ def keep_all(
         until(lambda saved=saved: not saved.exists())  # type: ignore[misc]
     checkpoints.close(wanted=wanted)
     return recorder
-
-
-def until(right: Callable[[], bool]) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + 10.0
-    while not right():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class TroubledStore(FileStore):

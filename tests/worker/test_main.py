@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import is_alive, until
+
 TOY_WORKER = Path(__file__).parent / "toy" / "toy_worker.py"
 NO_BROKER = "redis://127.0.0.1:9/0"
 
@@ -55,16 +57,6 @@ def at_work(world, job_id, attempt=1):
     world.wait_until(job_id, lambda job: job.attempt == attempt and job.progress.get("step", 0) > 0)
 
 
-def gone(pid, seconds):
-    """Say whether a process ends in time."""
-    deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def test_jobs_run_although_no_broker_was_ever_there(world, start):
     job_id = world.submit()
     start()
@@ -79,7 +71,7 @@ def test_sigterm_gives_the_job_back_and_ends_in_order(world, start):
     worker.send_signal(signal.SIGTERM)
     worker.send_signal(signal.SIGTERM)  # a second one changes nothing
     assert worker.wait(10.0) == 0
-    assert gone(child, 0.0)
+    assert not is_alive(child)
     job = world.job(job_id)
     assert (job.status, job.crash_count, job.interruption_count) == ("queued", 0, 1)
     assert list((world.settings.data_dir / "work").iterdir()) == []
@@ -94,7 +86,7 @@ def test_after_kill_9_the_child_dies_and_another_worker_ends_the_job(world, star
     child = child_of(worker.pid)
     worker.kill()
     worker.wait()
-    assert gone(child, 2.0)
+    until(lambda: not is_alive(child))
     start()
     job = world.wait(job_id, "succeeded")
     assert (job.attempt, job.crash_count) == (2, 1)
@@ -113,7 +105,7 @@ def test_a_frozen_worker_finds_its_lease_gone_and_writes_nothing(world, start):
     events = world.history(job_id)
     zombie.send_signal(signal.SIGCONT)
     os.kill(child, signal.SIGCONT)
-    assert gone(child, 3.0)
+    until(lambda: not is_alive(child))
     time.sleep(0.5)
     assert world.history(job_id) == events
     assert (job.attempt, job.crash_count) == (2, 1)

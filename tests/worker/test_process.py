@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
+from tests.processes import is_alive, until
 from worker.events import AttemptSpec, parse_event
 from worker.process import Spawner, child_environment, reaching_out
 
@@ -157,7 +158,8 @@ def test_helpers_of_a_child_die_with_it(start, spec, tmp_path):
     process.feed(spec("helper", helper=str(file)))
     _, exit_code = heard(process)  # although the helper still holds the pipe
     assert exit_code == 0
-    assert gone(int(file.read_text()))
+    helper = int(file.read_text())
+    until(lambda: not is_alive(helper))
 
 
 def test_a_broken_pipeline_leaves_a_trace_in_the_log(spawner, tmp_path):
@@ -194,25 +196,10 @@ def test_a_child_dies_with_a_parent_that_is_killed(tmp_path):
         try:
             child = int(parent.stdout.readline())
             time.sleep(0.5)  # long enough to have told the kernel
-            assert not gone(child, seconds=0.0)
+            assert is_alive(child)
         finally:
             parent.kill()
-    assert gone(child, seconds=2.0)
-
-
-def gone(pid, seconds=2.0):
-    """Say whether a process ends in time; a zombie that nobody has buried yet counts as ended."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.02)
+    until(lambda: not is_alive(child))
 
 
 def test_a_download_gets_the_way_to_the_hub_and_no_other_secret():

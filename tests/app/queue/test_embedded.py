@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from app.errors import Conflict, Unavailable
 from app.queue import address, embedded
 from app.queue.embedded import EmbeddedBroker, broker_url
 from app.settings import Settings
+from tests.processes import is_alive, until
 
 ROOT = Path(embedded.__file__).parents[2]
 
@@ -29,22 +30,6 @@ def client(folder: Path) -> redis.Redis:
     assert found is not None
     password = (folder / "broker" / "secret").read_text()
     return redis.Redis(unix_socket_path=found.socket, password=password, socket_timeout=5, retry=Retry(NoBackoff(), 0))
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @pytest.fixture
@@ -94,8 +79,8 @@ def test_it_keeps_messages_over_a_crash_and_comes_back_by_itself(valkey: Embedde
     killed, url = valkey.pid, valkey.url
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    assert wait_until(lambda: valkey.pid not in (None, killed))
-    assert wait_until(lambda: _get(tmp_path / "valkey") == b"2")
+    until(lambda: valkey.pid not in (None, killed))
+    until(lambda: _get(tmp_path / "valkey") == b"2")
     assert valkey.url == url, "workers keep their address"
 
 
@@ -127,7 +112,7 @@ def test_starts_follow_each_other_quickly(tmp_path: Path) -> None:
         pid = broker.pid
         broker.stop()
         broker.stop()
-        assert pid is not None and is_gone(pid)
+        assert pid is not None and not is_alive(pid)
         assert not (tmp_path / "broker.json").exists()
     assert len(urls) == 1
 
@@ -140,7 +125,7 @@ def test_a_stopped_server_that_does_not_listen_is_killed(tmp_path: Path, monkeyp
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     broker.stop()
-    assert is_gone(pid)
+    assert not is_alive(pid)
 
 
 def test_a_second_owner_is_refused(valkey: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,9 +141,9 @@ def test_a_second_owner_is_refused(valkey: EmbeddedBroker, tmp_path: Path, monke
 def test_it_dies_with_its_owner_and_the_next_start_works(owner: subprocess.Popen[str], tmp_path: Path) -> None:
     assert owner.stdout is not None
     server = int(owner.stdout.readline())
-    assert not is_gone(server), "the thread that called start() has ended, and the server lives"
+    assert is_alive(server), "the thread that called start() has ended, and the server lives"
     os.kill(owner.pid, signal.SIGKILL)
-    assert wait_until(lambda: is_gone(server), 5)
+    until(lambda: not is_alive(server))
     assert (tmp_path / "data" / "broker.json").exists(), "what it left behind"
     began = time.monotonic()
     heir = EmbeddedBroker(tmp_path / "data")
