@@ -12,7 +12,8 @@ from typing import Any
 
 from app.client import Tunesmith
 from app.schemas.datasets import Dataset, SplitName
-from app.schemas.jobs import Job, JobEvent
+from app.schemas.job_events import JobEvent
+from app.schemas.jobs import Job
 
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 BATCH = 32

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.schemas.jobs import Breakdown, Phase, Usage
+from app.schemas.jobs import Phase
+from app.schemas.usage import Breakdown, Usage
 
 
 class PhaseClock:

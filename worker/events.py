@@ -14,8 +14,9 @@ from app.schemas.base import Resource
 from app.schemas.datasets import ProblemType
 from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
 from app.schemas.inspections import Inspection
-from app.schemas.jobs import BaseModelRef, DatasetRef, Phase, TrainJobRequest, Usage
+from app.schemas.jobs import BaseModelRef, DatasetRef, Phase, TrainJobRequest
 from app.schemas.metrics import Evaluation
+from app.schemas.usage import Usage
 
 EXIT_DONE: Final = 0
 EXIT_REFUSED: Final = 64

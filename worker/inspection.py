@@ -8,7 +8,7 @@ import numpy as np
 
 from app.artifacts.keys import ISSUES
 from app.schemas.datasets import SplitName
-from app.schemas.reports import DataIssues, TaskIssues
+from app.schemas.issues import DataIssues, TaskIssues
 from app.serving.decision import each_probability, probabilities
 from worker.calibrating import Settled
 from worker.data.rows import Rows, read_rows

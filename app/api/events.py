@@ -12,7 +12,8 @@ from app.api.jobs import find
 from app.api.problems import documented
 from app.api.streaming import STREAM, stream, wants_stream
 from app.errors import NotFound, Unprocessable
-from app.schemas.jobs import TERMINAL, JobEvent
+from app.schemas.job_events import JobEvent
+from app.schemas.jobs import TERMINAL
 from app.schemas.metrics import MetricPoint
 from app.schemas.pages import Page
 from app.store import events, metrics, tables

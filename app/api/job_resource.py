@@ -22,10 +22,10 @@ from app.schemas.jobs import (
     Progress,
     Status,
     TrainJobRequest,
-    Usage,
     WorkerRef,
 )
 from app.schemas.metrics import Evaluation
+from app.schemas.usage import Usage
 from app.store import datasets, jobs, models, tables, workers
 
 

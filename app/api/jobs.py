@@ -13,16 +13,16 @@ from app.api.body import StrictRoute
 from app.api.deps import Cursor, JobId, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
 from app.api.job_resource import allowed_actions, dataset_ref, describe, describe_all
+from app.api.job_submission import submit
 from app.api.problems import documented
 from app.api.waiting import wait_for
 from app.errors import Conflict, FieldError, NotFound, Overloaded, Unavailable, Unprocessable
 from app.ids import is_id
-from app.preflight.jobs import Prepared, dataset_not_found, fingerprint
+from app.preflight.jobs import fingerprint
 from app.schemas.jobs import TERMINAL, Job, Status, TrainJobRequest
 from app.schemas.pages import Page
 from app.schemas.plans import JobPlan
-from app.store import datasets, jobs, tables, workers
-from app.telemetry import JOBS_SUBMITTED
+from app.store import jobs, tables, workers
 
 router = APIRouter(tags=["Jobs"], route_class=StrictRoute)
 
@@ -48,7 +48,7 @@ async def create_job(
     The answer is sent after the commit: a job that was answered is never lost. What is wrong with the request, or
     impossible with its dataset, is refused here, before a worker sees it.
     """
-    answer = await run_in_threadpool(_submit, request, services, key)
+    answer = await run_in_threadpool(submit, request, services, key)
     if wait > 0:
         job = await _wait(services, answer.body["id"], wait)
         headers = dict(answer.headers) | dict(response.headers)
@@ -186,52 +186,6 @@ def stop_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
 def job_not_found() -> NotFound:
     """Make the error for a job that does not exist; the same whatever the id looks like."""
     return NotFound("The job does not exist.", code="job-not-found", remedy="List the jobs with GET /jobs.")
-
-
-def _submit(request: TrainJobRequest, services: Services, key: str | None) -> Answer:
-    """Store the job and ring for a worker, or give the answer that an equal request has got."""
-    once = Once(services.database, key, "POST /jobs", fingerprint(request.model_dump(mode="json")))
-    earlier = once.earlier()
-    if earlier is not None:
-        return earlier
-    prepared = services.preflight.prepare(request)
-    answer, is_new = once.perform(lambda session: _store(session, services, prepared))
-    if is_new:
-        JOBS_SUBMITTED.labels(kind=request.kind).inc()
-        services.doorbell.ring(answer.body["id"], request.queue)
-    return answer
-
-
-def _store(session: Session, services: Services, prepared: Prepared) -> Answer:
-    _refuse_when_full(session, services.settings.max_queued_jobs)
-    dataset = datasets.get(session, prepared.dataset.id)
-    if dataset is None:  # deleted since it was checked
-        raise dataset_not_found()
-    if any(datasets.get(session, further) is None for further in prepared.request.family.dataset_ids):
-        raise dataset_not_found("/family/tasks")
-    row = jobs.submit(
-        session,
-        request=prepared.request,
-        request_sha256=prepared.request_sha256,
-        dataset=dataset,
-        base_model=prepared.base_model,
-        warnings=prepared.warnings,
-        max_attempts=services.settings.max_attempts,
-        resolutions=prepared.resolutions,
-    )
-    job = describe(session, row, silence_seconds=services.silence_seconds)
-    return Answer(201, job.model_dump(mode="json"), {"Location": f"/jobs/{row.id}"})
-
-
-def _refuse_when_full(session: Session, most: int) -> None:
-    queued = jobs.counts(session).get("queued", 0)
-    if queued >= most:
-        raise Overloaded(
-            f"{queued} jobs are waiting already.",
-            code="queue-full",
-            remedy="Wait until some have run, add workers, or raise TUNESMITH_MAX_QUEUED_JOBS.",
-            headers={"Retry-After": "60"},
-        )
 
 
 def _ask(

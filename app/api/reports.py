@@ -24,7 +24,8 @@ from app.reports.html import as_html
 from app.reports.markdown import as_markdown
 from app.reports.png import as_png
 from app.schemas.datasets import DatasetProfile
-from app.schemas.reports import DataIssues, Report
+from app.schemas.issues import DataIssues
+from app.schemas.reports import Report
 from app.store import datasets, metrics, models
 
 router = APIRouter(tags=["Jobs"], route_class=StrictRoute)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from app.cli.console import clock
 from app.cli.findings import in_a_line
 from app.cli.progress import RunProgress
-from app.schemas.jobs import JobEvent
+from app.schemas.job_events import JobEvent
 
 STEP_LINE_SECONDS = 10.0
 

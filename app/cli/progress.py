@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.schemas.jobs import Job, JobEvent, Progress
+from app.schemas.job_events import JobEvent
+from app.schemas.jobs import Job, Progress
 
 _ENDINGS = {
     "completed": "trained to the end",

@@ -8,13 +8,15 @@ from typing import Any, Literal, Self
 
 from pydantic import PrivateAttr
 
+from app.client.calls import LONG_POLL_SECONDS
 from app.client.datasets import DatasetCalls
 from app.client.showing import See, shown
 from app.event_stream import read_messages
 from app.schemas.artifacts import JobArtifact
 from app.schemas.datasets import Dataset
 from app.schemas.hyperparameters import Hyperparameters
-from app.schemas.jobs import TERMINAL, Job, JobEvent, TrainJobRequest
+from app.schemas.job_events import JobEvent
+from app.schemas.jobs import TERMINAL, Job, TrainJobRequest
 from app.schemas.metrics import MetricPoint
 from app.schemas.pages import Page
 from app.schemas.plans import JobPlan
@@ -22,7 +24,6 @@ from app.transport import ApiError, Unreachable, pauses
 
 # The service sends a sign of life more often than this; silence means that the connection is dead.
 STREAM_TIMEOUT = 45.0
-LONG_POLL_SECONDS = 20.0
 SHOWN_POLL_SECONDS = 1.0
 """Between two looks at a job whose progress is shown."""
 
@@ -101,7 +102,7 @@ class JobCalls(DatasetCalls):
         return self._post(JobPlan, "/jobs/validate", json=request | {"dataset_id": self._dataset_id(dataset)})
 
     def jobs(self, *, limit: int | None = None, **filters: str) -> Iterator[TrainingJob]:
-        """Go through the jobs, newest first; filters: status, model, dataset_id, created_after."""
+        """Go through the jobs, newest first; filters: status, model, search, dataset_id, created_after."""
         return map(self._bound, self._pages(TrainingJob, "/jobs", limit, filters))
 
     def job(self, job_id: str) -> TrainingJob:

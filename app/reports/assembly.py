@@ -17,8 +17,9 @@ from app.reports.summary import summary, title
 from app.reports.wording import setting
 from app.schemas.datasets import DatasetProfile
 from app.schemas.diagnoses import ChangeValue
+from app.schemas.issues import DataIssues
 from app.schemas.jobs import Job
-from app.schemas.reports import DataIssues, Environment, Report, ReportedHyperparameter
+from app.schemas.reports import Environment, Report, ReportedHyperparameter
 
 
 def build_report(

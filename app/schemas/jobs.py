@@ -15,6 +15,7 @@ from app.schemas.inspections import Inspection
 from app.schemas.metrics import Evaluation
 from app.schemas.profiles import ProfileName
 from app.schemas.text import TextOptions
+from app.schemas.usage import Usage
 
 Queue = Literal["default", "gpu", "cpu"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -212,56 +213,6 @@ class JobWarning(Resource):
     """What to do about it."""
 
 
-class Breakdown(Resource):
-    """Where the time from the request to the version went, in seconds; the parts add up to the whole."""
-
-    queue: float | None = None
-    """Until the last attempt began: waiting, and attempts that were lost; null until the job has succeeded."""
-    start: float | None = None
-    """Bringing data and base model, and starting the training process."""
-    prepare: float
-    """Reading, tokenizing, building the network."""
-    train: float
-    """Training, with the evaluations that pick the best weights."""
-    evaluate: float
-    """Calibration, test scores, intervals, baselines, hard rows."""
-    export: float
-    """Writing weights and formats."""
-    verify: float
-    """Loading, comparing and measuring what was written."""
-    publish: float | None = None
-    """Copying the bundle and registering the version; null until the job has succeeded."""
-
-
-class Usage(Resource):
-    """What the job cost."""
-
-    wall_seconds: float | None = None
-    """From the start of the last attempt to its end."""
-    train_seconds: float | None = None
-    """In training proper."""
-    trained_seconds: float | None = None
-    """The same of all attempts together, of lost ones too: what ``max_train_seconds`` and ``max_gpu_seconds`` count."""
-    gpu_seconds: float | None = None
-    """During which a GPU was held; null on a CPU."""
-    peak_memory_mb: float | None = None
-    """Most memory at any time, in MB."""
-    padding_fraction: float | None = None
-    """Share of the tokens that went through the model in training which only made texts equally long; batches of like
-    length keep it small. null when nothing was trained in the last attempt."""
-    phases: dict[str, float] = {}
-    """Seconds by phase."""
-    breakdown: Breakdown | None = None
-    """Where all of the job's time went; null until its last attempt has trained and exported."""
-
-    @property
-    def parts(self) -> dict[str, float]:
-        """Give the seconds by part of the breakdown, as far as they are known; without one, by phase."""
-        if self.breakdown is None:
-            return self.phases
-        return {name: seconds for name, seconds in self.breakdown.model_dump().items() if seconds is not None}
-
-
 class Job(Resource):
     """One unit of work, from request to result."""
 
@@ -342,21 +293,3 @@ class Job(Resource):
     """What may be asked of it now."""
     links: dict[str, str]
     """Where to go from here."""
-
-
-class JobEvent(Resource):
-    """One line of a job's history, in order; ``seq`` is the Last-Event-ID of the event stream."""
-
-    seq: int
-    """1, 2, 3, ... without a gap."""
-    job_id: str
-    """The job."""
-    attempt: int
-    """The attempt it belongs to; 0: before the first."""
-    type: str
-    """``status``, ``phase``, ``resolved``, ``step``, ``evaluated``, ``stopped``, ``warning``, ``diagnosis`` or ``log``.
-    A diagnosis of one code is told once, with the evidence of that moment."""
-    at: datetime
-    """When it happened."""
-    data: dict[str, Any]
-    """What happened; its fields depend on the type."""

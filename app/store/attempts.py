@@ -11,8 +11,9 @@ from app.errors import Conflict, JobFailure
 from app.schemas.diagnoses import Diagnosis
 from app.schemas.hyperparameters import Resolution
 from app.schemas.inspections import Inspection
-from app.schemas.jobs import BaseModelRef, BestMetric, JobWarning, Phase, Progress, Status, Usage, WorkerRef
+from app.schemas.jobs import BaseModelRef, BestMetric, JobWarning, Phase, Progress, Status, WorkerRef
 from app.schemas.metrics import Evaluation
+from app.schemas.usage import Usage
 from app.store import claims, events, metrics, transitions
 from app.store.breakdown import completed
 from app.store.claims import Claim

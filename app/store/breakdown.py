@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from app.schemas.jobs import Breakdown
+from app.schemas.usage import Breakdown
 from app.store.tables import Job
 
 

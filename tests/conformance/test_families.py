@@ -12,7 +12,7 @@ import torch
 from app.artifacts.bundle import Bundle
 from app.artifacts.keys import ISSUES
 from app.schemas.families import FAMILY_NAMES, FamilyName
-from app.schemas.reports import DataIssues
+from app.schemas.issues import DataIssues
 from app.serving.predictor import Predictor
 from tests.worker.toy_task import MakeSpec, Recording, Row, SetRow, toy_moods, toy_rows, toy_sets
 from worker.events import AttemptSpec, Evaluated, Event, Interrupted

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.artifacts.bundle import describe_files
-from app.schemas.jobs import Usage
+from app.schemas.usage import Usage
 from tests.faults import failpoints
 from tests.worker.toy import toy_pipeline as toy
 from worker.checkpoint_files import MANIFEST

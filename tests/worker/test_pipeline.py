@@ -20,8 +20,8 @@ from app.errors import JobFailure
 from app.reports.model_card import model_card
 from app.schemas.decisions import Decision
 from app.schemas.histograms import confidence_bin, token_bin
+from app.schemas.issues import DataIssues
 from app.schemas.jobs import ExportOptions
-from app.schemas.reports import DataIssues
 from app.serving.golden import read, replay
 from app.serving.predictor import Predictor
 from app.significance.answers import load, row_keys

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.schemas.datasets import SplitName
-from app.schemas.reports import Overlap
+from app.schemas.issues import Overlap
 from app.text.excerpts import excerpt
 
 Indices = NDArray[np.integer]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.schemas.datasets import SplitName
-from app.schemas.reports import HardExample, LabelSuspect, TaskIssues
+from app.schemas.issues import HardExample, LabelSuspect, TaskIssues
 from app.text.excerpts import excerpt
 from worker.evaluation.issues import LEAST_PROBABILITY, MOST_HARD, MOST_OVERLAPS, MOST_SUSPECTS
 from worker.evaluation.overlaps import leaked_rows, overlapping_texts

@@ -11,7 +11,7 @@ from app.errors import Unavailable
 from app.logging import bound, get_logger
 from app.settings import Settings
 from worker.events import Evaluated, Event, Resolved, Stepped, Warned
-from worker.tracking.recorder import finite, points_of, scalars
+from worker.tracking.points import finite, points_of, scalars
 from worker.tracking.tracker import Ending, Run, StartTracker, Tracker
 from worker.tracking.trackers import mlflow, tensorboard, wandb
 

@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 
 from app.schemas.datasets import DatasetProfile
 from app.schemas.diagnoses import Diagnosis
-from app.schemas.jobs import BestMetric, JobWarning, Phase, Progress, Usage
-from app.schemas.metrics import Evaluation, TaskEvaluation
+from app.schemas.jobs import BestMetric, JobWarning, Phase, Progress
+from app.schemas.usage import Usage
 from app.store import jobs
 from app.store.claims import Claim
 from app.store.events import NewEvent
 from app.store.jobs import Recorded
-from app.store.metrics import Point
 from worker.events import (
     Checkpointed,
     Evaluated,
@@ -32,19 +31,13 @@ from worker.events import (
 )
 from worker.tracking import sentences
 from worker.tracking.examiner import Examiner
+from worker.tracking.points import finite, points_of, scalars
 
 SHARE_OF_TRAINING = 0.94
 """How much of the progress bar the optimizer steps take; the rest is for what follows them."""
 FRACTION: Mapping[Phase, float] = {"evaluating": 0.95, "exporting": 0.97, "publishing": 0.99}
-MOST_LABEL_CURVES = 100
-"""Above this many labels, the scores of single labels stay in the evaluations and make no curves."""
 SHARE_OF_STEP_EVENTS = 0.005
 """Step events become rarer as a run grows older, so that a long run leaves thousands of them, not millions."""
-SCALARS = tuple(
-    name
-    for name in TaskEvaluation.model_fields
-    if name not in {"split", "examples", "per_class", "confusion_matrix", "calibration"}
-)
 
 _GROWING = ("events", "points", "warnings")
 _OVERLAID = ("last_metrics", "evaluations")
@@ -251,53 +244,3 @@ def merged(earlier: Recorded, later: Recorded) -> Recorded:
     changes |= {name: {**(getattr(earlier, name) or {}), **(getattr(later, name) or {})} for name in _OVERLAID}
     rest = {field.name for field in fields(later)} - changes.keys()
     return replace(later, **changes, **{name: getattr(earlier, name) for name in rest if getattr(later, name) is None})
-
-
-def points_of(event: Event) -> list[Point]:
-    """Give the points that an event adds to the curves, as they come: a loss may be no number any more."""
-    match event:
-        case Stepped() if event.logged:
-            return _step_points(event)
-        case Evaluated() if event.evaluation.split == "validation":
-            return _evaluation_points(event)
-        case _:
-            return []
-
-
-def finite(points: Sequence[Point]) -> list[Point]:
-    """Leave out what is no number."""
-    return [point for point in points if math.isfinite(point.value)]
-
-
-def _step_points(event: Stepped) -> list[Point]:
-    values = {
-        "loss": event.loss,
-        "learning_rate": event.learning_rate,
-        "grad_norm": event.grad_norm,
-        "examples_per_second": event.examples_per_second,
-    } | event.values
-    return _points("train", event, values)
-
-
-def _evaluation_points(event: Evaluated) -> list[Point]:
-    values: dict[str, float | None] = {event.metric_name: event.metric_value, **scalars(event.evaluation)}
-    if len(event.evaluation.per_class) <= MOST_LABEL_CURVES:
-        values |= {f"f1:{scores.label}": scores.f1 for scores in event.evaluation.per_class}
-    return _points("eval", event, values)
-
-
-def _points(group: str, event: Stepped | Evaluated, values: Mapping[str, float | None]) -> list[Point]:
-    return [
-        Point(f"{group}/{name}", event.step, event.epoch, value) for name, value in values.items() if value is not None
-    ]
-
-
-def scalars(evaluation: Evaluation) -> dict[str, float]:
-    """Give the scores that are single numbers, by name; some exist for sets of labels alone.
-
-    Those of further tasks have the task before their name: ``emotion/f1_macro``.
-    """
-    values = {name: getattr(evaluation, name) for name in SCALARS}
-    for task, judged in evaluation.tasks.items():
-        values |= {f"{task}/{name}": getattr(judged, name) for name in SCALARS}
-    return {name: value for name, value in values.items() if value is not None}

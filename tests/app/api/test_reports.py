@@ -9,8 +9,9 @@ from starlette.testclient import TestClient
 from app.api.reports import preferred, read_issues
 from app.artifacts.keys import ISSUES, of_attempt
 from app.schemas.inspections import Inspection, Layer
+from app.schemas.issues import DataIssues, HardExample
 from app.schemas.jobs import WorkerRef
-from app.schemas.reports import DataIssues, HardExample, Report
+from app.schemas.reports import Report
 from app.store import jobs
 from app.store.engine import Database
 from app.store.metrics import Point

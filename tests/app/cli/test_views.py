@@ -14,7 +14,8 @@ from app.cli.plain_view import PlainView
 from app.cli.predict import predictions_table
 from app.cli.progress import RunProgress
 from app.schemas.diagnoses import Change, Diagnosis
-from app.schemas.jobs import BaseModelRef, Job, JobEvent
+from app.schemas.job_events import JobEvent
+from app.schemas.jobs import BaseModelRef, Job
 from app.schemas.predictions import Prediction, TaskPrediction
 from tests.app.live_service import training_events
 

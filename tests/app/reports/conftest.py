@@ -11,6 +11,7 @@ from app.reports.assembly import build_report
 from app.schemas.datasets import DatasetProfile, DataWarning, SplitCounts, SplitName, TextLengths
 from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
 from app.schemas.inspections import Inspection, Layer
+from app.schemas.issues import DataIssues, HardExample, LabelSuspect, Overlap
 from app.schemas.jobs import (
     BaseModelRef,
     BestMetric,
@@ -21,12 +22,12 @@ from app.schemas.jobs import (
     JobResult,
     JobWarning,
     Progress,
-    Usage,
     WorkerRef,
 )
 from app.schemas.metrics import ClassScores, Evaluation
-from app.schemas.reports import DataIssues, HardExample, LabelSuspect, Overlap, Report
+from app.schemas.reports import Report
 from app.schemas.text import TextOptions
+from app.schemas.usage import Usage
 from app.store.metrics import Point
 
 CREATED = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

@@ -13,10 +13,11 @@ from app.artifacts.bundle import Manifest
 from app.reports.assembly import build_report
 from app.reports.html import as_html
 from app.reports.markdown import as_markdown
-from app.schemas.jobs import Job, JobMetrics, Progress, Usage
+from app.schemas.jobs import Job, JobMetrics, Progress
 from app.schemas.models import ExportVerdict
 from app.schemas.reports import Report
 from app.schemas.text import TokenizerSettings
+from app.schemas.usage import Usage
 from app.store.metrics import Point
 
 Make = Callable[..., Any]

@@ -11,10 +11,11 @@ from markdown_it import MarkdownIt
 from app.reports.assembly import build_report
 from app.reports.html import as_html, charts
 from app.reports.markdown import as_markdown, escaped
+from app.schemas.issues import TaskIssues
 from app.schemas.jobs import JobMetrics, JobWarning
 from app.schemas.metrics import TaskEvaluation
 from app.schemas.models import ExportVerdict
-from app.schemas.reports import Report, TaskIssues
+from app.schemas.reports import Report
 from app.store.metrics import Point
 
 Make = Callable[..., Any]

@@ -10,9 +10,10 @@ from app.schemas.augmentation import AugmentationOptions
 from app.schemas.curriculum import CurriculumOptions
 from app.schemas.distillation import DistillationOptions
 from app.schemas.families import TextCNNOptions
-from app.schemas.jobs import BaseModelRef, Job, JobMetrics, Usage
+from app.schemas.jobs import BaseModelRef, Job, JobMetrics
 from app.schemas.metrics import Evaluation
 from app.schemas.text import TextOptions
+from app.schemas.usage import Usage
 
 Make = Callable[..., Job]
 

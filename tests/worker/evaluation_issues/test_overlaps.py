@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.schemas.datasets import SplitName
-from app.schemas.reports import Overlap
+from app.schemas.issues import Overlap
 from worker.evaluation.overlaps import leaked_rows, normalized, overlapping_texts
 
 NAMES = ["negative", "positive"]

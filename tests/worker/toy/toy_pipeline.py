@@ -14,9 +14,9 @@ from pathlib import Path
 from app.artifacts.bundle import MANIFEST, ONNX, TOKENIZER, WEIGHTS, Manifest, describe_files, sha256_of
 from app.errors import JobFailure
 from app.schemas.hyperparameters import Hyperparameters, ResolvedHyperparameters
-from app.schemas.jobs import Usage
 from app.schemas.metrics import ClassScores, Evaluation
 from app.schemas.text import TokenizerSettings
+from app.schemas.usage import Usage
 from worker import checkpoint_files
 from worker.events import (
     AttemptSpec,

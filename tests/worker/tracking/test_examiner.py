@@ -11,7 +11,8 @@ from app.schemas.metrics import ClassScores, Evaluation
 from worker.events import Evaluated, Resolved, Stepped, Stopped
 from worker.tracking import examiner
 from worker.tracking.examiner import Examiner
-from worker.tracking.recorder import SCALARS, Recorder
+from worker.tracking.points import SCALARS
+from worker.tracking.recorder import Recorder
 
 LABELS = ["a", "b", "c"]
 

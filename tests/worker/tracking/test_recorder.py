@@ -9,7 +9,8 @@ from app.schemas.metrics import ClassScores, Evaluation
 from app.store.jobs import Recorded
 from worker.events import Evaluated, PhaseStarted, Stepped, Stopped, Warned
 from worker.tracking import sentences
-from worker.tracking.recorder import MOST_LABEL_CURVES, SCALARS, Recorder
+from worker.tracking.points import MOST_LABEL_CURVES, SCALARS
+from worker.tracking.recorder import Recorder
 
 
 class Time:
