@@ -135,7 +135,11 @@ class Settings(BaseSettings):
         "more than a twentieth of the time, it is done less often.",
     )
     max_attempts: int = Field(3, ge=1, description="Crashes after which a job is failed for good.")
-    worker_slots: int = Field(1, ge=1, description="Jobs one worker process runs at a time: one a GPU.")
+    worker_slots: int = Field(
+        1,
+        ge=1,
+        description="Jobs one worker process runs at a time: one a GPU, or fewer where jobs are to train on several.",
+    )
     worker_threads: int = Field(0, ge=0, description="CPU threads of a training process; 0: measured at start.")
     worker_metrics_port: int | None = Field(
         None,

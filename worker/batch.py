@@ -35,10 +35,13 @@ class Batch:
         """Copy to ``device``; from pinned memory the copy overlaps with what the GPU is doing."""
         if device.type == "cpu":
             return self
-        inputs = {name: _moved(tensor, device) for name, tensor in self.inputs.items()}
-        teacher = None if self.teacher is None else _moved(self.teacher, device)
-        return Batch(inputs, _moved(self.labels, device), teacher)
+        inputs = {name: moved(tensor, device) for name, tensor in self.inputs.items()}
+        teacher = None if self.teacher is None else moved(self.teacher, device)
+        return Batch(inputs, moved(self.labels, device), teacher)
 
 
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to ``device``."""
+    if device.type == "cpu":
+        return tensor
     return tensor.pin_memory().to(device, non_blocking=True)

@@ -15,18 +15,23 @@ PAUSES = 2.0
 
 
 class Budget:
-    """Counts while an attempt trains; ``spent`` are the seconds of the attempts before."""
+    """Counts while an attempt trains; ``spent`` are the seconds of the attempts before.
+
+    On several ``gpus`` a second of training is as many of ``max_gpu_seconds``; for earlier attempts too, which had the
+    same number unless the job asks for as many as there are.
+    """
 
     def __init__(
         self,
         wishes: Hyperparameters,
         *,
-        on_gpu: bool,
+        gpus: int,
         spent: float,
         grace: float,
         clock: Callable[[], float] = clock,
     ) -> None:
-        limits = [wishes.max_train_seconds, wishes.max_gpu_seconds if on_gpu else None]
+        on_gpus = wishes.max_gpu_seconds / gpus if gpus and wishes.max_gpu_seconds is not None else None
+        limits = [wishes.max_train_seconds, on_gpus]
         self.limit = min((limit for limit in limits if limit is not None), default=math.inf)
         """Seconds; infinite without one."""
         self._spent = spent

@@ -32,15 +32,15 @@ class PhaseClock:
         finally:
             self._verified += time.perf_counter() - began
 
-    def usage(self, *, on_gpu: bool, peak_memory_mb: float, padding_fraction: float | None) -> Usage:
-        """Say what the attempt cost up to now; a GPU counts from the start of training, when it is first used."""
+    def usage(self, *, gpus: int, peak_memory_mb: float, padding_fraction: float | None) -> Usage:
+        """Say what the attempt cost up to now; each GPU counts from the start of training, when it is first used."""
         self._close()
         seconds = dict(self._seconds)
         wall = time.perf_counter() - self._began
         return Usage(
             wall_seconds=round(wall, 3),
             train_seconds=round(seconds.get("training", 0.0), 3),
-            gpu_seconds=round(wall - seconds.get("preparing", 0.0), 3) if on_gpu else None,
+            gpu_seconds=round(gpus * (wall - seconds.get("preparing", 0.0)), 3) if gpus else None,
             peak_memory_mb=round(peak_memory_mb, 1),
             padding_fraction=None if padding_fraction is None else round(padding_fraction, 4),
             phases={phase: round(spent, 3) for phase, spent in seconds.items()},

@@ -89,7 +89,9 @@ class AttemptSpec(Message):
     threads: int = 0
     """CPU threads of torch; 0: measure what is fastest."""
     cuda_device: str | None = None
-    """The GPU of this attempt, as CUDA_VISIBLE_DEVICES names it; the child sets it before CUDA starts."""
+    """The GPUs of this attempt, as CUDA_VISIBLE_DEVICES names them; the child sets it before CUDA starts."""
+    devices: int = 1
+    """How many devices it may train on, each with a process of its own."""
     bundle_dir: Path
     """Where the bundle is to be written; does not exist yet."""
     trained_seconds: float = 0.0

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import AppError, JobFailure, StorageFull
+from app.errors import AppError, FieldError, JobFailure, StorageFull
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -31,6 +31,18 @@ def out_of_memory(*, device: bool) -> JobFailure:
         code="gpu-out-of-memory" if device else "out-of-memory",
         remedy="Lower batch_size, max_length or the max_chunks of a hierarchical family, set gradient_checkpointing, "
         "or use a smaller base model.",
+        kind="resource",
+    )
+
+
+def too_few_devices(wished: int, there: int, kind: str) -> JobFailure:
+    """Give the failure of a job that wants more devices than its worker has."""
+    has = f"{there} {kind}{'' if there == 1 else 's'}"
+    return JobFailure(
+        detail=f"devices is {wished}, but the worker that took the job has {has}.",
+        code="too-few-devices",
+        remedy=f"Set devices to {there} or less, or to 'auto'; or submit the job to workers that have more.",
+        errors=(FieldError("/hyperparameters/devices", "too-few-devices", "more than there are", allowed=there),),
         kind="resource",
     )
 

@@ -14,13 +14,13 @@ class Finish:
         self,
         wishes: Hyperparameters,
         *,
-        on_gpu: bool,
+        gpus: int,
         asked: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits: list[tuple[StopReason, float | None]] = [("max_train_seconds", wishes.max_train_seconds)]
-        if on_gpu:
-            self._limits.append(("max_gpu_seconds", wishes.max_gpu_seconds))
+        if gpus and wishes.max_gpu_seconds is not None:
+            self._limits.append(("max_gpu_seconds", wishes.max_gpu_seconds / gpus))
         self._asked = asked
         self._clock = clock
         self._began = clock()

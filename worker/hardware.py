@@ -25,10 +25,6 @@ class Hardware:
         """Name the queues that a worker here takes jobs from, unless it is told otherwise."""
         return (DEFAULT_QUEUE, GPU_QUEUE if self.gpus else CPU_QUEUE)
 
-    def device_of(self, slot: int) -> str | None:
-        """Give the GPU of a slot; None where there is nothing to choose."""
-        return self.gpus[slot % len(self.gpus)] if self.gpus else None
-
 
 def detect(environment: Mapping[str, str] = os.environ) -> Hardware:
     """Ask the driver's own tool for GPUs; without one this machine trains on its processor."""

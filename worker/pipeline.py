@@ -1,18 +1,22 @@
 """The life of a job in its own process: prepare, train, evaluate, export. Publishing is the parent's."""
 
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
+from app.errors import JobFailure
 from app.schemas.jobs import JobWarning, Phase
 from app.schemas.metrics import Evaluation, TaskEvaluation
 from worker import device as machine
 from worker.calibrating import Settled, calibrated, calibrated_task, settle
 from worker.clock import PhaseClock
-from worker.events import AttemptSpec, BundleReady, Event, Interrupted, PhaseStarted, Used
+from worker.crew import Crew
+from worker.events import AttemptSpec, BundleReady, Event, Failed, Interrupted, PhaseStarted, Used, exit_code
 from worker.finishing import Finish
 from worker.handover import hand_over
 from worker.head_start import start_head
@@ -73,17 +77,26 @@ class _Attempt:
         self._should_finish = should_finish
         self._memory = memory
         self._clock = PhaseClock()
+        self._crew: Crew | None = None
         self._saving: Saving | None = None
         self._padding: float | None = None
 
     def run(self) -> None:
         """Go through the phases; whenever they are interrupted, what was learned is saved first if that is wanted."""
-        try:
-            self._go()
-        except Interrupted:
-            if self._saving is not None and self._should_save():
-                self._saving.save()
-            raise
+        with ExitStack() as stack:
+            if self._spec.devices > 1:
+                self._crew = stack.enter_context(Crew(self._spec, self._abandon))
+            try:
+                self._go()
+            except Interrupted:
+                if self._saving is not None and self._should_save():
+                    self._saving.save()
+                raise
+
+    def _abandon(self, failure: JobFailure) -> None:
+        """End this process from another thread, since its own waits for a process that is no more."""
+        self._narrator.say(Failed(error=failure.as_dict("training")))
+        os._exit(exit_code(failure))
 
     def _go(self) -> None:
         self._enter("preparing")
@@ -112,8 +125,8 @@ class _Attempt:
             verifying=self._clock.verifying,
         )
         peak = machine.peak_memory_mb(setup.device)
-        on_gpu = setup.device.type == "cuda"
-        usage = self._clock.usage(on_gpu=on_gpu, peak_memory_mb=peak, padding_fraction=self._padding)
+        gpus = self._spec.devices if setup.device.type == "cuda" else 0
+        usage = self._clock.usage(gpus=gpus, peak_memory_mb=peak, padding_fraction=self._padding)
         self._narrator.say(Used(usage=usage))
         self._narrator.say(BundleReady(manifest_sha256=digest))
 
@@ -129,10 +142,11 @@ class _Attempt:
 
     def _train(self, setup: Setup, judge: Judge) -> Evaluation | None:
         """Train to the best weights; give their evaluation on the validation split, if there is one."""
-        compiled = self._compile(setup)
+        compiled, source = self._compile(setup), self._source(setup, judge.portion)
+        crew = None if setup.data.hyperparameters.devices == 1 else self._crew
         training = Training(
             setup.model,
-            self._source(setup, judge.portion),
+            source,
             setup.data.hyperparameters,
             labels=self._spec.labels,
             head=head_parameters(setup.model),
@@ -146,9 +160,10 @@ class _Attempt:
             recompute=recomputing(setup.model),
             problem_type=self._spec.problem_type,
             heads=setup.heads,
+            team=None if crew is None else crew.gather(setup, source),
         )
-        on_gpu = setup.device.type == "cuda"
-        finish = Finish(setup.data.hyperparameters, on_gpu=on_gpu, asked=self._should_finish)
+        gpus = self._spec.devices if setup.device.type == "cuda" else 0
+        finish = Finish(setup.data.hyperparameters, gpus=gpus, asked=self._should_finish)
         finish.begin(self._spec.trained_seconds)
         saving = self._saving = Saving(self._spec, training, self._narrator, finish)
         saving.resume()
@@ -160,6 +175,9 @@ class _Attempt:
                 saving.best = event.evaluation
             if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
                 saving.save_if_due(event)
+        if self._crew is not None:
+            self._crew.dismiss()
+            machine.use_threads(self._spec.threads)
         self._padding = training.padding_fraction
         if setup.packed is not None:
             self._padding = setup.packed.padding_fraction

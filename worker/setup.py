@@ -25,6 +25,7 @@ from worker.data.long_texts import refuse_long
 from worker.data.prepare import Prepared, prepare
 from worker.data.rows import read_rows
 from worker.data.tasks import Splits, TaskData, mixed, read_further, told
+from worker.devices import devices_of, refuse_too_few, threads_of_each
 from worker.events import AttemptSpec, Resolved
 from worker.fitting import Room, fit
 from worker.heads import Head, heads_of, logit_names
@@ -79,7 +80,8 @@ def set_up(
     """
     wishes = spec.request.hyperparameters
     device = machine.choose_device()
-    machine.use_threads(spec.threads)
+    refuse_too_few(spec, device)
+    machine.use_threads(threads_of_each(spec, device))
     machine.use_deterministic(wishes.deterministic)
     precision = _precision(spec, device, narrator)
     machine.seed_everything(wishes.seed)
@@ -106,9 +108,10 @@ def set_up(
     data = _fitted(spec, heads, network.model, data, None if limit is None else Room(device, limit))
     wish = spec.request.hyperparameters.padding
     unpadded, padding = _packed(network.model, wish, data, device, limited=limit is not None)
-    decided = data.hyperparameters.model_copy(update={"padding": padding.value})
+    devices, why = devices_of(spec, data.hyperparameters)
+    decided = data.hyperparameters.model_copy(update={"padding": padding.value, "devices": devices})
     data = replace(data, hyperparameters=decided)
-    resolutions = [*told_of_tasks, *data.resolutions, padding]
+    resolutions = [*told_of_tasks, *data.resolutions, padding, *why]
     for warning in (*_idle_gpu(spec, device), *_warnings(network.model.config), *data.warnings):
         narrator.warn(warning)
     inspection = inspect(network.model, data.hyperparameters, device)
@@ -117,7 +120,7 @@ def set_up(
             hyperparameters=data.hyperparameters,
             resolutions=resolutions,
             total_steps=data.total_steps,
-            device=machine.device_name(device),
+            device=machine.device_name(device) + (f", {devices} processes" if devices > 1 else ""),
             base_model=spec.base_model,
             inspection=inspection,
         )

@@ -28,6 +28,7 @@ from worker.lease import Lease
 from worker.outcome import Outcome
 from worker.process import Process
 from worker.publish import Publisher
+from worker.seats import Seats
 from worker.settling import UNSETTLED, settle
 from worker.spare import Children
 from worker.tracking.audience import Audience, Trackers
@@ -60,14 +61,15 @@ class Tools:
     children: Children
     trackers: Trackers
     draining: threading.Event
+    seats: Seats
 
 
 class Slot:
     """Works on one claim after another, each in a fresh process."""
 
-    def __init__(self, tools: Tools, *, cuda_device: str | None = None) -> None:
+    def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._cuda_device = cuda_device
+        self._gpus: list[str] = []
         self.lease: Lease | None = None
         """The lease of the job at hand."""
         self._audience = Audience()
@@ -132,6 +134,7 @@ class Slot:
             self._tools.artifacts, lease.claim, lease.recorder, stall_seconds=settings.stall_seconds
         )
         outcome, another = None, True
+        self._gpus = []
         try:
             spec = self._prepare(lease, process)
             self._audience = self._tools.trackers.watch(run_of(spec), lease.recorder.hear)
@@ -156,6 +159,7 @@ class Slot:
             return outcome
         finally:
             process.bury()
+            self._tools.seats.leave(self._gpus)
             checkpoints.close(wanted=another and not lease.lost() and not lease.cancel_requested.is_set())
             self._tidy(lease.claim, process, keep_log=outcome is not None and outcome.ending in ("failed", "crashed"))
 
@@ -165,6 +169,7 @@ class Slot:
         folder = process.folder
         job = tools.database.run(lambda session: inputs.read(session, claim.job_id))
         lease.recorder.know(job.profile)
+        devices = tools.seats.count(job.request.hyperparameters.devices)
         inputs.fetch_rows(tools.artifacts, job.source, folder / "rows.jsonl")
         tasks = self._tasks(job, folder)
         if job.base_model.source == "hub":
@@ -175,6 +180,11 @@ class Slot:
         scratch.mkdir()
         identity = fingerprint(claim.job_id, job.request_sha256, job.source.dataset.sha256, base_model)
         saved = fetch_newest(tools.artifacts, claim.job_id, identity, folder / "checkpoints", lease.recorder.hear)
+        self._gpus = tools.seats.take(
+            devices,
+            must_stop=lambda: self._must_stop(lease),
+            waiting=lambda: lease.recorder.say(f"Preparing: waiting for GPUs of this worker to be free ({devices})."),
+        )
         spec = AttemptSpec(
             job_id=claim.job_id,
             attempt=claim.attempt,
@@ -189,7 +199,8 @@ class Slot:
             base_model_dir=place,
             request=job.request,
             threads=tools.settings.worker_threads,
-            cuda_device=self._cuda_device,
+            cuda_device=",".join(self._gpus) or None,
+            devices=devices,
             trained_seconds=job.trained_seconds,
             fingerprint=identity,
             checkpoint_seconds=tools.settings.checkpoint_seconds,
@@ -206,7 +217,7 @@ class Slot:
     def _budget(self, spec: AttemptSpec) -> Budget:
         return Budget(
             spec.request.hyperparameters,
-            on_gpu=self._cuda_device is not None,
+            gpus=len(self._gpus),
             spent=spec.trained_seconds,
             grace=self._tools.settings.budget_grace_seconds,
         )

@@ -26,6 +26,7 @@ from worker.hardware import Hardware
 from worker.importing import Importer
 from worker.lease import clock
 from worker.process import Spawner
+from worker.seats import Seats
 from worker.slot import Slot, Tools
 from worker.spare import Children
 from worker.tracking.audience import Trackers
@@ -78,8 +79,9 @@ class Supervisor:
             children=self._children,
             trackers=Trackers(settings),
             draining=self._draining,
+            seats=Seats(hardware.gpus, self.slots),
         )
-        self._working = [Slot(tools, cuda_device=hardware.device_of(number)) for number in range(self.slots)]
+        self._working = [Slot(tools) for _ in range(self.slots)]
         self._threads = [
             threading.Thread(target=self._serve, args=(slot,), name=f"slot-{number}", daemon=True)
             for number, slot in enumerate(self._working)

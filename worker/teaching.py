@@ -52,6 +52,11 @@ class Taught:
         self._batches = batches
         self._answers = answers
 
+    @property
+    def answers(self) -> Tensor:
+        """Give what the teacher answered, (rows, labels)."""
+        return self._answers
+
     def plan(self, batch_size: int, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
         """Give the rows of every training batch of one epoch."""
         return self._batches.plan(batch_size, seed=seed, epoch=epoch)

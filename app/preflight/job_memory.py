@@ -1,5 +1,7 @@
 """What a job would take of a GPU's memory: the shape of its network, and the forward passes that its rows make."""
 
+import math
+
 from app.preflight.memory import Load, estimate_memory, length_in_tokens, load_of_documents
 from app.preflight.shapes import Shapes
 from app.preflight.text_cnn import estimate_text_cnn, trained_before
@@ -12,7 +14,14 @@ from app.schemas.plans import MemoryEstimate
 def memory_of(
     request: TrainJobRequest, base_model: BaseModelRef, data: DatasetProfile, batch_size: int, shapes: Shapes
 ) -> MemoryEstimate | None:
-    """Say what training would take; None when the shape of the base model is not known here."""
+    """Say what training would take of each GPU; None when the shape of the base model is not known here.
+
+    ``devices`` auto counts as one GPU, which takes the most.
+    """
+    if request.hyperparameters.devices != "auto":
+        batch_size = _largest_part(
+            batch_size, request.hyperparameters.gradient_accumulation_steps, request.hyperparameters.devices
+        )
     family, wishes = request.family, request.hyperparameters
     if isinstance(family, TextCNNOptions):
         return _text_cnn(family, request, base_model, data, batch_size, shapes)
@@ -26,6 +35,11 @@ def memory_of(
         return estimate_memory(whole, wishes, load)
     length = length_in_tokens(wishes, data.text_lengths.p99, shape.positions)
     return estimate_memory(shape, wishes, Load(batch_size, length, len(data.labels)))
+
+
+def _largest_part(batch_size: int, passes: int, devices: int) -> int:
+    """Give the texts of a forward pass: of a whole batch where there are enough of them for all devices."""
+    return batch_size if passes >= devices else math.ceil(batch_size / devices)
 
 
 def _text_cnn(

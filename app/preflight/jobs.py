@@ -216,11 +216,26 @@ def _impossible(wishes: Hyperparameters, profile: DatasetProfile, size: Estimate
             ["length", "probe_loss"],
             "Use length or probe_loss, or upload the dataset with a difficulty_column.",
         )
+    yield from _idle_devices(wishes)
     total = size.total_steps
     if wishes.warmup_steps is not None and wishes.warmup_steps >= total:
         yield _too_many_steps("warmup_steps", total - 1, total, "the learning rate would never reach its peak")
     if wishes.eval_steps is not None and wishes.eval_steps > total:
         yield _too_many_steps("eval_steps", total, total, "the model would never be evaluated on the way")
+
+
+def _idle_devices(wishes: Hyperparameters) -> Iterator[FieldError]:
+    if wishes.devices == "auto" or wishes.batch_size == "auto":
+        return
+    texts = wishes.batch_size * wishes.gradient_accumulation_steps
+    if wishes.devices > texts:
+        yield FieldError(
+            "/hyperparameters/devices",
+            _RULE,
+            f"must be at most {texts}: each optimizer step learns from {texts} texts, and each device needs one",
+            {"type": "integer", "minimum": 1, "maximum": texts},
+            f"Use at most {texts}, or raise batch_size.",
+        )
 
 
 def _about_data(profile: DatasetProfile, family: FamilyOptions) -> Iterator[JobWarning]:

@@ -33,6 +33,7 @@ SCALAR_METRICS = (
 )
 MOST_PASSES = 1024
 """Forward passes of one optimizer step."""
+MOST_DEVICES = 64
 ADAMW_ONLY = {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8}
 """Fields that other optimizers have not, with their defaults."""
 WEIGHABLE = SCALAR_METRICS[1:]
@@ -61,7 +62,7 @@ class Hyperparameters(StrictModel):
     """Training ends after so many seconds with its best checkpoint, which is evaluated and exported as always. All
     attempts count together, lost ones too; waiting and preparing do not. Without anything saved, the job fails."""
     max_gpu_seconds: Annotated[float, Field(ge=1, le=10_000_000)] | None = None
-    """The same, counting only training on a GPU: what the job may cost."""
+    """The same, counting only training on a GPU, and that of each where there are several: what the job may cost."""
     max_steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Optimizer steps after which training ends, whatever the epochs say."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] | Auto = "auto"
@@ -70,6 +71,11 @@ class Hyperparameters(StrictModel):
     several passes, and gradient_accumulation_steps grows by as much."""
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=MOST_PASSES)] = 1
     """Forward passes per optimizer step: the effective batch is batch_size times this."""
+    devices: Annotated[int, Field(ge=1, le=MOST_DEVICES)] | Auto = 1
+    """GPUs of one worker that share the texts of each optimizer step, each with a process of its own; without a GPU,
+    processes that share the cores. They change how long a step takes and not what it learns from: batch_size times
+    gradient_accumulation_steps texts, whatever this is. auto: the GPUs that the worker has for each of its slots, as
+    many as leave each at least 8 texts of a step; 1 without a GPU."""
     eval_batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
     """Texts per forward pass in evaluation; of the hierarchical family, chunks."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | Auto = "auto"
@@ -253,6 +259,7 @@ class ResolvedHyperparameters(Hyperparameters):
 
     num_train_epochs: int
     batch_size: int
+    devices: int = 1
     learning_rate: float
     head_learning_rate_multiplier: float
     class_weights: Literal["none"] | dict[LabelName, PositiveFloat]

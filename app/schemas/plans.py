@@ -25,14 +25,15 @@ class Estimate(Resource):
 
 
 class MemoryEstimate(Resource):
-    """What one training step takes of a GPU's memory, without what CUDA itself takes (some 500 MB).
+    """What one training step takes of a GPU's memory, of each where `devices` says several, without what CUDA itself
+    takes (some 500 MB).
 
     Weights, gradients and the optimizer's state stay in fp32 also under mixed precision, where 16-bit copies of the
     weights are added and activations shrink.
     """
 
     batch_size: int
-    """Texts per forward pass that it is for."""
+    """Texts per forward pass that it is for; where several devices share a batch, those of one of them."""
     max_length: int
     """Tokens per text that it is for; where the request says `auto`, a guess from the lengths of the texts."""
     chunks: int = 1

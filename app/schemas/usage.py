@@ -34,9 +34,9 @@ class Usage(Resource):
     trained_seconds: float | None = None
     """The same of all attempts together, of lost ones too: what ``max_train_seconds`` and ``max_gpu_seconds`` count."""
     gpu_seconds: float | None = None
-    """During which a GPU was held; null on a CPU."""
+    """During which a GPU was held, those of several added up; null on a CPU."""
     peak_memory_mb: float | None = None
-    """Most memory at any time, in MB."""
+    """Most memory at any time, in MB; of several devices, that of the first."""
     padding_fraction: float | None = None
     """Share of the tokens that went through the model in training which only made texts equally long; batches of like
     length keep it small. null when nothing was trained in the last attempt."""

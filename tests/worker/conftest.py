@@ -117,10 +117,12 @@ class World:
             )
         ).id
 
-    def supervisor(self, pipeline: str = TOY_PIPELINE, **changes: Any) -> Supervisor:
+    def supervisor(self, pipeline: str = TOY_PIPELINE, gpus: tuple[str, ...] = (), **changes: Any) -> Supervisor:
         """Start a worker's slots in this process."""
         settings = self.settings.model_copy(update=changes)
-        supervisor = Supervisor(settings, self.database, self.artifacts, Hardware("toy machine"), pipeline=pipeline)
+        supervisor = Supervisor(
+            settings, self.database, self.artifacts, Hardware("toy machine", gpus), pipeline=pipeline
+        )
         self._supervisors.append(supervisor)
         supervisor.start()
         return supervisor

@@ -27,9 +27,9 @@ def step(number: int) -> Stepped:
     return Stepped(step=number, total_steps=100, epoch=0.0, loss=1.0, learning_rate=0.1)
 
 
-def budget(watch: Watch, *, spent: float = 0.0, on_gpu: bool = False, **wishes: float) -> Budget:
+def budget(watch: Watch, *, spent: float = 0.0, gpus: int = 0, **wishes: float) -> Budget:
     """Make a budget with ten seconds of grace."""
-    return Budget(Hyperparameters(**wishes), on_gpu=on_gpu, spent=spent, grace=10.0, clock=watch)
+    return Budget(Hyperparameters(**wishes), gpus=gpus, spent=spent, grace=10.0, clock=watch)
 
 
 def test_only_training_counts_and_earlier_attempts_do(watch: Watch) -> None:
@@ -68,9 +68,9 @@ def test_an_attempt_with_nothing_left_may_still_come_to_its_end(watch: Watch) ->
     assert found.overrun()
 
 
-@pytest.mark.parametrize(("on_gpu", "limit"), [(True, 20.0), (False, 30.0)])
-def test_the_limit_for_gpus_holds_on_gpus(watch: Watch, on_gpu: bool, limit: float) -> None:
-    assert budget(watch, on_gpu=on_gpu, max_train_seconds=30, max_gpu_seconds=20).limit == limit
+@pytest.mark.parametrize(("gpus", "limit"), [(1, 20.0), (4, 5.0), (0, 30.0)])
+def test_the_limit_for_gpus_holds_on_gpus(watch: Watch, gpus: int, limit: float) -> None:
+    assert budget(watch, gpus=gpus, max_train_seconds=30, max_gpu_seconds=20).limit == limit
 
 
 def test_without_a_limit_nothing_is_ever_used_up(watch: Watch) -> None:

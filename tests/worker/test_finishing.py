@@ -21,7 +21,7 @@ def watch() -> Watch:
 
 
 def test_a_budget_counts_what_earlier_attempts_saved(watch: Watch) -> None:
-    finish = Finish(Hyperparameters(max_train_seconds=10), on_gpu=False, asked=lambda: False, clock=watch)
+    finish = Finish(Hyperparameters(max_train_seconds=10), gpus=0, asked=lambda: False, clock=watch)
     watch.now += 50  # preparing
     finish.begin(spent=7.0)
     watch.now += 2.9
@@ -31,16 +31,16 @@ def test_a_budget_counts_what_earlier_attempts_saved(watch: Watch) -> None:
     assert finish.spent == pytest.approx(10.1)
 
 
-@pytest.mark.parametrize(("on_gpu", "reason"), [(True, "max_gpu_seconds"), (False, None)])
-def test_gpu_seconds_pass_on_a_gpu_only(watch: Watch, on_gpu: bool, reason: str | None) -> None:
-    finish = Finish(Hyperparameters(max_gpu_seconds=10), on_gpu=on_gpu, asked=lambda: False, clock=watch)
+@pytest.mark.parametrize(("gpus", "reason"), [(1, "max_gpu_seconds"), (0, None)])
+def test_gpu_seconds_pass_on_a_gpu_only(watch: Watch, gpus: int, reason: str | None) -> None:
+    finish = Finish(Hyperparameters(max_gpu_seconds=10), gpus=gpus, asked=lambda: False, clock=watch)
     watch.now += 11
     assert finish() == reason
 
 
 def test_a_client_who_asks_is_the_reason(watch: Watch) -> None:
     asked = False
-    finish = Finish(Hyperparameters(max_train_seconds=10), on_gpu=False, asked=lambda: asked, clock=watch)
+    finish = Finish(Hyperparameters(max_train_seconds=10), gpus=0, asked=lambda: asked, clock=watch)
     assert finish() is None
     asked = True
     watch.now += 11

@@ -100,7 +100,7 @@ def test_clock_adds_up_to_the_wall() -> None:
         clock.start(phase)
     with clock.verifying():
         time.sleep(0.02)
-    usage = clock.usage(on_gpu=True, peak_memory_mb=12.34, padding_fraction=0.123456)
+    usage = clock.usage(gpus=1, peak_memory_mb=12.34, padding_fraction=0.123456)
     assert list(usage.phases) == ["preparing", "training", "evaluating", "exporting"]
     assert usage.wall_seconds == pytest.approx(sum(usage.phases.values()), abs=0.01)
     assert usage.gpu_seconds == pytest.approx(usage.wall_seconds - usage.phases["preparing"], abs=0.01)
@@ -109,5 +109,5 @@ def test_clock_adds_up_to_the_wall() -> None:
     assert usage.breakdown is not None
     assert usage.breakdown.verify >= 0.02
     assert sum(usage.parts.values()) == pytest.approx(usage.wall_seconds, abs=0.003)
-    cheap = PhaseClock().usage(on_gpu=False, peak_memory_mb=0, padding_fraction=None)
+    cheap = PhaseClock().usage(gpus=0, peak_memory_mb=0, padding_fraction=None)
     assert (cheap.gpu_seconds, cheap.padding_fraction) == (None, None)

@@ -1,5 +1,6 @@
 """A worker's slots with real processes: what the job, the registry and the artifact store hold after each fate."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -102,6 +103,20 @@ def test_jobs_of_one_model_become_versions_in_a_row(everywhere):
         world.wait(job_id, "succeeded")
     assert sorted(version.version for version in world.versions()) == [1, 2, 3]
     assert {version.job_id for version in world.versions()} == set(ids)
+
+
+def test_a_job_gets_the_gpus_it_asks_for_and_no_more_than_there_are(world, tmp_path):
+    report = tmp_path / "report.json"
+    two = world.submit(report=str(report), hyperparameters={"devices": 2})
+    three = world.submit(hyperparameters={"devices": 3})
+    one = world.submit()  # after these two, since their GPUs come back
+    world.supervisor(gpus=("4", "7"))
+    world.wait(one, "succeeded")
+    assert world.job(two).status == "succeeded"
+    assert json.loads(report.read_text())["environment"]["CUDA_VISIBLE_DEVICES"] == "4,7"
+    error = world.job(three).error
+    assert (error["code"], error["errors"][0]["pointer"]) == ("too-few-devices", "/hyperparameters/devices")
+    assert error["detail"] == "devices is 3, but the worker that took the job has 2 GPUs."
 
 
 def test_nothing_of_an_attempt_stays_on_the_disk(world):

@@ -62,6 +62,11 @@ class Batches:
         """Give the rows of every training batch of one epoch."""
         return bucketed(self._split.lengths, batch_size, seed=seed, epoch=epoch)
 
+    @property
+    def split(self) -> Encoded:
+        """Give what the batches are made of."""
+        return self._split
+
     def load(self, rows: Rows) -> Batch:
         """Pad the texts of ``rows`` to the longest of them."""
         feed = self._encoder.feed(self.ids(rows))

@@ -76,6 +76,7 @@ def resolve(wishes: Hyperparameters, facts: Facts) -> Answers:
         "dropout": _dropout(wishes, facts, ledger),
         "precision": _precision(wishes, facts, ledger),
         "padding": "longest",  # until the network is there and says that it can do without
+        "devices": 1,  # until it is known how many there are
     }
     hyperparameters = ResolvedHyperparameters.model_validate(wishes.model_dump() | decided)
     return Answers(hyperparameters, ledger.entries, total_steps)

@@ -61,10 +61,12 @@ def save_state(
     state: Mapping[str, Any],
     best: Path | None,
     fingerprint: str,
+    dice: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write everything a run needs to go on bit by bit; ``folder`` appears complete or not at all.
 
-    ``state`` is plain JSON. ``fingerprint`` says what the state belongs to; ``load_state`` asks for the same.
+    ``state`` is plain JSON. ``fingerprint`` says what the state belongs to; ``load_state`` asks for the same. ``dice``
+    are where the generators of other processes stand, by name.
 
     Raises OSError or SafetensorError when the disk does not take it; nothing of it is left there then.
     """
@@ -74,7 +76,7 @@ def save_state(
         scratch.mkdir(parents=True)
         write_tensors(model.state_dict(), scratch / MODEL)
         write_tensors(_moments(optimizer), scratch / OPTIMIZER)
-        write_tensors(_torch_generators(), scratch / GENERATORS)
+        write_tensors({**_torch_generators(), **(dice or {})}, scratch / GENERATORS)
         if best is not None:
             shutil.copyfile(best, scratch / BEST)
             _sync(scratch / BEST)
@@ -104,6 +106,11 @@ def load_state(folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimiz
     _restore_moments(optimizer, moments)
     _restore_generators(generators, state.pop("generators"))
     return state
+
+
+def generators_of(folder: Path) -> dict[str, Tensor]:
+    """Give where the generators of all processes stood that took part, by name, from a checkpoint that was verified."""
+    return load_file(folder / GENERATORS)
 
 
 def best_of(folder: Path) -> Path | None:

@@ -39,7 +39,7 @@ class Ladder:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where ``state`` was taken."""
         self.parts = state["parts"]
-        if state["recomputes"] and self.recompute is not None:
+        if state["recomputes"] and not self.recomputes and self.recompute is not None:
             self.recompute()
             self.recomputes = True
 

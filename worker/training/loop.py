@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,6 +17,7 @@ from app.schemas.metrics import Evaluation
 from worker.checkpoint_files import damaged
 from worker.events import Interrupted, StopReason
 from worker.heads import Head
+from worker.orders import Make
 from worker.training.checkpoint import BEST, batch_of, best_of, load_state, load_weights, save_state, save_weights
 from worker.training.distillation import Distillation
 from worker.training.divergence import diverged_at, divergence
@@ -29,8 +31,9 @@ from worker.training.place import Place
 from worker.training.precision import Arithmetic
 from worker.training.schedulers import Schedule
 from worker.training.source import Rows, Source
-from worker.training.stepping import Stepping
+from worker.training.stepping import Made, Stepping
 from worker.training.stopping import Stopping, read_metric
+from worker.training.team import Team
 
 Autocast = Callable[[], AbstractContextManager[None]]
 Evaluate = Callable[[nn.Module, Autocast], Evaluation]
@@ -57,13 +60,15 @@ class Training:
         between: Collection[str] = (),
         problem_type: ProblemType = "single_label",
         heads: Sequence[Head] = (),
+        team: Team | None = None,
     ) -> None:
         """Take a model that is on ``device`` already; ``evaluate`` None: no validation, the last weights are the best.
 
         ``head`` names the parameters that learn at the head's rate, ``between`` those that learn at the base's rate but
         are new and never frozen, ``depths`` the layers of the others; ``forward`` is the model to call in training when
         it is not ``model``, ``recompute`` turns its gradient checkpointing on; ``folder`` keeps the best weights. Of
-        several ``heads``, ``labels`` are those of the first.
+        several ``heads``, ``labels`` are those of the first. With a ``team``, other processes take part in every step:
+        this one leads and calls ``run``, or is told to ``take_part``.
         """
         self.wishes = wishes
         self.arithmetic = Arithmetic(device, wishes.precision)
@@ -72,6 +77,7 @@ class Training:
         self._total_steps = total_steps
         self._best_file = folder / BEST
         self._evaluate = evaluate
+        self.device = device
         self._freezing = Freezing(model, {*head, *between}, depths or {}, wishes)
         self._schedule = Schedule.of(wishes, total_steps)
         self._ladder = Ladder(wishes.batch_size, recompute, recomputed_from_the_start=wishes.gradient_checkpointing)
@@ -88,7 +94,11 @@ class Training:
             ladder=self._ladder,
             device=device,
             max_grad_norm=wishes.max_grad_norm,
+            team=team,
         )
+        self._team = team
+        self._resumed_from: Path | None = None
+        self._followed_epoch: int | None = None
         self._peak = peak_rate(self._stepping.optimizer)
         self._stopping = Stopping(
             wishes.metric_for_best_model, wishes.early_stopping_patience, wishes.early_stopping_threshold
@@ -109,6 +119,8 @@ class Training:
         ``gpu-out-of-memory``.
         """
         self._plan_epoch()
+        if self._team is not None:
+            self._team.begin(self.model, self._resumed_from, self._place.step)
         self.model.train()
         self._meter.start()
         while True:
@@ -126,6 +138,14 @@ class Training:
                 yield SaveDue(self._place.step)
         yield LastStep(self._place.step)
         yield self._finish()
+
+    def take_part(self, order: Make) -> None:
+        """Take part in a step that another process leads."""
+        if order.epoch != self._followed_epoch:
+            self._followed_epoch = order.epoch
+            self._freezing.enter(order.epoch)
+        self._ladder.restore({"parts": order.parts, "recomputes": order.recomputes})
+        self._stepping.step([np.array(rows, dtype=np.int64) for rows in order.rows], order.finished)
 
     def rehearse(self, steps: int) -> int:
         """Make steps of which nothing is told, kept or judged; give how many parts memory made of each batch.
@@ -167,6 +187,7 @@ class Training:
             state=state,
             best=best,
             fingerprint=fingerprint,
+            dice={} if self._team is None else self._team.gather_dice(self.device),
         )
 
     def resume(self, folder: Path, *, fingerprint: str) -> dict[str, Any]:
@@ -184,7 +205,8 @@ class Training:
         self.arithmetic.scaler.load_state_dict(state["scaler"])
         self._meter.restore(state["loss"])
         self._ladder.restore(state["ladder"])
-        if (best := best_of(folder)) is not None:
+        self._resumed_from = folder
+        if self._evaluate is not None and (best := best_of(folder)) is not None:
             scratch = self._best_file.with_name(f".{BEST}.part")
             shutil.copyfile(best, scratch)
             scratch.replace(self._best_file)
@@ -215,7 +237,7 @@ class Training:
     def _advance(self) -> Iterator[Split | Recomputing]:
         place, ladder = self._place, self._ladder
         rows = self._windows[place.window]
-        while (made := self._stepping.step(rows, place.step)) is None:
+        while (made := self._step(rows)) is None:
             if not ladder.climb():
                 raise ladder.exhausted(place.step + 1)
             yield Recomputing(place.step + 1) if ladder.recomputes else Split(place.step + 1, ladder.parts)
@@ -226,6 +248,12 @@ class Training:
         if place.window == len(self._windows):
             place.epoch, place.window = place.epoch + 1, 0
             self._plan_epoch()
+
+    def _step(self, rows: Sequence[Rows]) -> Made | None:
+        finished = self._place.step
+        if self._team is not None:
+            self._team.make(rows, finished=finished, epoch=self._place.epoch, ladder=self._ladder.state())
+        return self._stepping.step(rows, finished)
 
     def _report(self) -> Step:
         reading = self._meter.read()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from worker.batch import Batch
+from worker.batch import Batch, moved
 from worker.memory import ran_out, release
 from worker.training.distillation import Distillation
 from worker.training.ladder import Ladder, remember_dice
@@ -18,6 +18,7 @@ from worker.training.padding import Padding
 from worker.training.precision import Arithmetic
 from worker.training.schedulers import Schedule
 from worker.training.source import Rows, Source
+from worker.training.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ class Stepping:
         ladder: Ladder,
         device: torch.device,
         max_grad_norm: float | None,
+        team: Team | None = None,
     ) -> None:
-        """Take the ``model`` whose weights learn, and what is called in its stead."""
+        """Take the ``model`` whose weights learn, and what is called in its stead; ``team``: others take part."""
         self.optimizer = optimizer
         self.padding = Padding()
         self._model = model
@@ -63,6 +65,7 @@ class Stepping:
         self._ladder = ladder
         self._device = device
         self._max_grad_norm = max_grad_norm
+        self._team = team
         self.skipped = 0
         """Steps of fp16 whose gradients overflowed: nothing was learned in them, so the schedule stood still."""
         self._newest_norm: Tensor | None = None  # of a step that may have been skipped
@@ -70,7 +73,8 @@ class Stepping:
     def step(self, window: Sequence[Rows], finished: int) -> Made | None:
         """Make one optimizer step from one window of batches, when so many are ``finished``.
 
-        None when its memory ran out: then nothing has changed, not even where dropout will fall.
+        None when its memory ran out, or that of anybody in the team: then nothing has changed, not even where dropout
+        will fall.
         """
         put_back = remember_dice(self._device)
         try:
@@ -79,6 +83,8 @@ class Stepping:
             if not ran_out(error):
                 raise
             gathered = None
+        if self._team is not None:
+            gathered = self._together(self._team, gathered)
         if gathered is None:  # only here, since the exception itself held on to the activations
             self.optimizer.zero_grad(set_to_none=True)
             put_back()
@@ -114,14 +120,17 @@ class Stepping:
 
     def _gather(self, window: Sequence[Rows]) -> tuple[Tensor, Tensor, int]:
         """Add up the gradients of a window; give its loss, its right answers, and its number of texts."""
-        parts = [part for rows in window for part in np.array_split(rows, min(self._ladder.parts, len(rows)))]
+        own = window if self._team is None else self._team.share(window)
+        parts = [part for rows in own for part in np.array_split(rows, min(self._ladder.parts, len(rows)))]
         batches = [self._load(part) for part in parts]
-        weight = self._loss.total_weight(torch.cat([batch.labels for batch in batches]))
-        texts = sum(len(batch) for batch in batches)
+        weight = self._weight(batches, window)
+        texts = sum(len(rows) for rows in window)
         loss = torch.zeros((), device=self._device)
         hits = torch.zeros((), dtype=torch.int64, device=self._device)
+        if not batches:
+            self._arithmetic.scaler.scale(loss)  # which would miss its scale in the update
         for batch in batches:
-            share, right = self._share(batch, weight, texts)
+            share, right = self._share(batch.to(self._device), weight, texts)
             self._arithmetic.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
             hits += right
@@ -130,7 +139,30 @@ class Stepping:
     def _load(self, rows: Rows) -> Batch:
         batch = self._source.load(rows)
         self.padding.add(batch)
-        return batch.to(self._device)
+        return batch
+
+    def _weight(self, batches: Sequence[Batch], window: Sequence[Rows]) -> Tensor:
+        """Give what the shares of a window are divided by; of all of it, whoever has which part."""
+        if self._team is None:
+            return self._loss.total_weight(moved(torch.cat([batch.labels for batch in batches]), self._device))
+        # Hardly anything before this exchange needs the memory of a GPU. Who has not even that must not try once more:
+        # the others would take its next word for this one.
+        labels = [batch.labels for batch in batches] or [self._source.load(window[0][:1]).labels[:0]]
+        try:
+            weight = self._loss.total_weight(moved(torch.cat(labels), self._device))
+        except torch.OutOfMemoryError as error:
+            raise MemoryError from error
+        return self._team.add_up(weight)
+
+    def _together(self, team: Team, gathered: tuple[Tensor, Tensor, int] | None) -> tuple[Tensor, Tensor, int] | None:
+        """Add up what everybody has gathered; None when somebody's memory ran out."""
+        learning = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        learned = team.settle(learning, fine=gathered is not None)
+        if learned is None or gathered is None:
+            return None
+        team.add_up_gradients(learned)
+        loss, hits, texts = gathered
+        return team.add_up(loss), team.add_up(hits), texts
 
     def _share(self, batch: Batch, weight: Tensor, texts: int) -> tuple[Tensor, Tensor]:
         with self._arithmetic.autocast():

@@ -153,6 +153,11 @@ def test_a_dataset_without_validation_rows_cannot_be_trained_on(prepare) -> None
             "eval_steps",
             "Use at most 20, or train longer.",
         ),
+        (
+            {"devices": 7, "batch_size": 2, "gradient_accumulation_steps": 3},
+            "devices",
+            "Use at most 6, or raise batch_size.",
+        ),
         ({"class_weights": {"ham": 1.0}}, "class_weights", "Add a weight for spam, or use balanced."),
         ({"class_weights": {"ham": 1.0, "spam": 2.0, "sam": 1.0}}, "class_weights/sam", "Did you mean spam?"),
     ],
@@ -173,12 +178,22 @@ def test_all_impossible_hyperparameters_come_at_once(prepare) -> None:
     "wishes",
     [
         {"metric_for_best_model": "recall:spam"},
+        {"devices": 6, "batch_size": 2, "gradient_accumulation_steps": 3},
+        {"devices": "auto", "batch_size": 1},
         {"class_weights": {"ham": 1.0, "spam": 5.0}},
         {"warmup_steps": 19, "num_train_epochs": 2, "batch_size": 32},
     ],
 )
 def test_possible_hyperparameters(prepare, wishes: dict[str, Any]) -> None:
     assert prepare(**wishes).request.hyperparameters
+
+
+def test_the_memory_of_each_device_is_that_of_its_part(prepare) -> None:
+    shares = [
+        prepare.preflight.memory(prepare(devices=devices, batch_size=33, gradient_accumulation_steps=passes)).batch_size
+        for devices, passes in ((1, 1), (4, 1), (4, 3), (4, 4), ("auto", 1))
+    ]
+    assert shares == [33, 9, 9, 33, 33]
 
 
 def test_the_fingerprint_ignores_the_order_of_keys() -> None:

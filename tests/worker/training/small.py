@@ -16,6 +16,7 @@ from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.data.batches import bucketed
 from worker.training.loop import Evaluate, Training
+from worker.training.team import Team
 
 LABELS = ["no", "yes"]
 VOCABULARY = 20
@@ -115,6 +116,7 @@ def small_run(
     depths: Mapping[str, int] | None = None,
     forward: nn.Module | None = None,
     recompute: Callable[[], None] | None = None,
+    team: Team | None = None,
     **changes: Any,
 ) -> Training:
     """Make a run on the small model, drawn from seed 0 unless given; hyperparameters as keywords."""
@@ -133,6 +135,7 @@ def small_run(
         depths=depths,
         forward=forward,
         recompute=recompute,
+        team=team,
     )
 
 

@@ -1,0 +1,40 @@
+"""The rows of a training split, and what a teacher answered to them, as files for the other processes of a job.
+
+They are mapped, not read: the memory of a machine holds them once, however many processes there are.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.data.encode import Encoded
+
+ARRAYS = ("tokens", "starts", "labels")
+TEACHER = "teacher"
+
+
+def write_split(split: Encoded, folder: Path) -> None:
+    """Write what batches are made of."""
+    for name in ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(split, name), allow_pickle=False)
+
+
+def read_split(folder: Path) -> Encoded:
+    """Map what ``write_split`` wrote."""
+    tokens, starts, labels = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS)
+    return Encoded(tokens, starts, labels, truncated=0)
+
+
+def write_teacher(answers: NDArray[np.float32], folder: Path) -> None:
+    """Write a teacher's logits, (rows, labels)."""
+    np.save(folder / f"{TEACHER}.npy", answers, allow_pickle=False)
+
+
+def read_teacher(folder: Path) -> NDArray[np.float32] | None:
+    """Read them; None: there is no teacher."""
+    file = folder / f"{TEACHER}.npy"
+    if not file.is_file():
+        return None
+    answers: NDArray[np.float32] = np.load(file, allow_pickle=False)
+    return answers
