@@ -41,9 +41,12 @@ class Crew:
         finally:
             part()
 
-    def gather(self, setup: Setup, source: Source) -> Team:
-        """Give as many of them as are wanted all that they need, and wait until they are ready."""
+    def gather(self, setup: Setup, source: Source) -> Team | None:
+        """Give as many of them as are wanted all that they need, and wait until they are ready; None: none is."""
         size = setup.data.hyperparameters.devices
+        if size == 1:
+            self._helpers.dismiss()
+            return None
         folder, meeting = self._spec.work_dir / FOLDER, self._spec.work_dir / MEETING
         folder.mkdir()
         weights.save(setup.model, folder)

@@ -35,7 +35,9 @@ class Helpers:
         """
         self._tell = lost
         self._leaving = threading.Event()
-        self._processes = [_start(rank, devices) for rank in range(1, count + 1)]
+        self._started = [_start(rank, devices) for rank in range(1, count + 1)]
+        self._processes = self._started
+        """Those that have something to do."""
         threading.Thread(target=self._watch, name="helpers", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -46,7 +48,7 @@ class Helpers:
     ) -> None:
         """End them; when one was lost, that is why whatever went wrong did."""
         failure = self._found_lost() if isinstance(error, OSError | RuntimeError) else None
-        self._end()
+        self.dismiss()
         if failure is not None:
             raise failure from error
 
@@ -57,11 +59,10 @@ class Helpers:
 
     def assign(self, assignments: Sequence[Assignment]) -> None:
         """Give the first ones their work, and send away the others."""
-        busy = self._processes[: len(assignments)]
-        for idle in self._processes[len(assignments) :]:
-            _close(idle)
-        self._processes = busy
-        for process, assignment in zip(busy, assignments, strict=True):
+        idle, self._processes = self._processes[len(assignments) :], self._processes[: len(assignments)]
+        for process in idle:
+            _close(process)
+        for process, assignment in zip(self._processes, assignments, strict=True):
             _write(process, assignment)
 
     def order(self, order: Order) -> None:
@@ -70,25 +71,15 @@ class Helpers:
             _write(process, order)
 
     def dismiss(self) -> None:
-        """Let them end, since there is nothing more to do, and wait for it: their devices are wanted elsewhere."""
+        """End them, since there is nothing more to do, and wait for it: their devices are wanted elsewhere."""
         self._leaving.set()
-        for process in self._processes:
-            _close(process)
-        deadline = time.monotonic() + FAREWELL_SECONDS
-        for process in self._processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-        self._end()
-
-    def _end(self) -> None:
-        self._leaving.set()
-        for process in self._processes:
+        for process in self._started:
             process.kill()
             _close(process)
-        for process in self._processes:
+        for process in self._started:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(FAREWELL_SECONDS)
-        self._processes = []
+        self._started = self._processes = []
 
     def _watch(self) -> None:
         """Look after them from outside of the main thread, which may wait for one that is no more."""

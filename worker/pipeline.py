@@ -143,7 +143,6 @@ class _Attempt:
     def _train(self, setup: Setup, judge: Judge) -> Evaluation | None:
         """Train to the best weights; give their evaluation on the validation split, if there is one."""
         compiled, source = self._compile(setup), self._source(setup, judge.portion)
-        crew = None if setup.data.hyperparameters.devices == 1 else self._crew
         training = Training(
             setup.model,
             source,
@@ -160,7 +159,7 @@ class _Attempt:
             recompute=recomputing(setup.model),
             problem_type=self._spec.problem_type,
             heads=setup.heads,
-            team=None if crew is None else crew.gather(setup, source),
+            team=None if self._crew is None else self._crew.gather(setup, source),
         )
         gpus = self._spec.devices if setup.device.type == "cuda" else 0
         finish = Finish(setup.data.hyperparameters, gpus=gpus, asked=self._should_finish)
