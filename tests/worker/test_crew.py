@@ -12,6 +12,7 @@ import torch
 
 from app.errors import JobFailure
 from app.schemas.hyperparameters import Resolution
+from tests.processes import is_alive, until
 from tests.worker.toy_task import MakeSpec, toy_rows
 from tests.worker.training.small import wishes
 from worker.devices import devices_of, refuse_too_few, threads_of_each
@@ -100,14 +101,6 @@ class Attempt:
         return self.process.bury()
 
 
-def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has buried yet has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 @pytest.fixture
 def attempt(tmp_path: Path, make_spec: MakeSpec) -> Iterator[Attempt]:
     spawner = Spawner()
@@ -145,10 +138,7 @@ def test_nobody_outlives_the_leader(attempt: Attempt) -> None:
     steps = len(attempt.events)
     attempt.hear_until(lambda: len(attempt.events) > steps + 3)
     os.kill(attempt.process.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while not gone(helper):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not is_alive(helper), seconds=30)
 
 
 @pytest.mark.slow
@@ -157,5 +147,5 @@ def test_a_stop_ends_all(attempt: Attempt) -> None:
     helper = attempt.helper
     attempt.process.terminate()
     assert attempt.end() == EXIT_STOPPED
-    assert gone(helper)
+    assert not is_alive(helper)
     assert not [event for event in attempt.events if isinstance(event, Failed)]
