@@ -16,6 +16,7 @@ from worker import device as machine
 from worker.calibrating import Settled, calibrated, calibrated_task, settle
 from worker.clock import PhaseClock
 from worker.crew import Crew
+from worker.devices import refuse_too_few
 from worker.events import AttemptSpec, BundleReady, Event, Failed, Interrupted, PhaseStarted, Used, exit_code
 from worker.finishing import Finish
 from worker.handover import hand_over
@@ -84,10 +85,8 @@ class _Attempt:
     def run(self) -> None:
         """Go through the phases; whenever they are interrupted, what was learned is saved first if that is wanted."""
         with ExitStack() as stack:
-            if self._spec.devices > 1:
-                self._crew = stack.enter_context(Crew(self._spec, self._abandon))
             try:
-                self._go()
+                self._go(stack)
             except Interrupted:
                 if self._saving is not None and self._should_save():
                     self._saving.save()
@@ -98,8 +97,11 @@ class _Attempt:
         self._narrator.say(Failed(error=failure.as_dict("training")))
         os._exit(exit_code(failure))
 
-    def _go(self) -> None:
+    def _go(self, stack: ExitStack) -> None:
         self._enter("preparing")
+        if self._spec.devices > 1:
+            refuse_too_few(self._spec, machine.choose_device())
+            self._crew = stack.enter_context(Crew(self._spec, self._abandon))
         setup = set_up(self._spec, self._narrator, self._check, self._memory)
         wishes = setup.data.hyperparameters
         portion = Portion(wishes.eval_batch_size, self._narrator.tell_smaller_evaluation)

@@ -25,7 +25,7 @@ from worker.data.long_texts import refuse_long
 from worker.data.prepare import Prepared, prepare
 from worker.data.rows import read_rows
 from worker.data.tasks import Splits, TaskData, mixed, read_further, told
-from worker.devices import devices_of, refuse_too_few, threads_of_each
+from worker.devices import devices_of, threads_of_each
 from worker.events import AttemptSpec, Resolved
 from worker.fitting import Room, fit
 from worker.heads import Head, heads_of, logit_names
@@ -80,7 +80,6 @@ def set_up(
     """
     wishes = spec.request.hyperparameters
     device = machine.choose_device()
-    refuse_too_few(spec, device)
     machine.use_threads(threads_of_each(spec, device))
     machine.use_deterministic(wishes.deterministic)
     precision = _precision(spec, device, narrator)

@@ -15,9 +15,10 @@ from app.schemas.hyperparameters import Resolution
 from tests.processes import is_alive, until
 from tests.worker.toy_task import MakeSpec, toy_rows
 from tests.worker.training.small import wishes
-from worker.devices import devices_of, refuse_too_few, threads_of_each
+from worker.devices import devices_of, threads_of_each
 from worker.events import EXIT_BROKEN, EXIT_STOPPED, AttemptSpec, Event, Failed, Stepped, parse_event
 from worker.helpers import Helpers
+from worker.pipeline import run
 from worker.process import Process, Spawner, child_environment
 
 CPU = torch.device("cpu")
@@ -50,7 +51,7 @@ def test_processes_share_the_cores_and_are_no_more_than_these(
     assert threads_of_each(spec.model_copy(update={"threads": 4}), CPU) == 2
     assert threads_of_each(spec.model_copy(update={"devices": 1}), CPU) == 0
     with pytest.raises(JobFailure) as failure:
-        refuse_too_few(spec.model_copy(update={"devices": 7}), CPU)
+        run(spec.model_copy(update={"devices": 7}), lambda _: None, lambda: False)
     assert failure.value.detail == "devices is 7, but the worker that took the job has 6 processor cores."
     assert failure.value.errors[0].pointer == "/hyperparameters/devices"
 
