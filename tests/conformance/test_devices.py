@@ -115,7 +115,7 @@ def assert_alike(one: Recording, other: Recording) -> None:
         assert (found.step, found.epoch, found.learning_rate) == (expected.step, expected.epoch, expected.learning_rate)
         assert found.values == expected.values
         assert found.loss == pytest.approx(expected.loss, abs=1e-5)
-        assert found.grad_norm == pytest.approx(expected.grad_norm, abs=1e-5)
+        assert found.grad_norm == pytest.approx(expected.grad_norm, abs=1e-5, rel=1e-5)
     for expected, found in zip(one.of(Evaluated), other.of(Evaluated), strict=True):
         assert found.evaluation.loss == pytest.approx(expected.evaluation.loss, abs=1e-5)
         assert found.evaluation.confusion_matrix == expected.evaluation.confusion_matrix
