@@ -38,7 +38,8 @@ WISHES: dict[str, Any] = {
 WAYS: dict[str, dict[str, Any]] = {
     "padding": {"padding": "longest", "gradient_checkpointing": True, "optim": "adafactor"},
     "compiled": {"torch_compile": True},
-    "thawed": {"unfreeze_schedule": {"0": 1, "1": "all"}, "layerwise_lr_decay": 0.8, "head_init": "probe"},
+    "thawed": {"unfreeze_schedule": {"0": 1, "1": "all"}, "layerwise_lr_decay": 0.8},
+    "probe": {"head_init": "probe"},  # with this network it begins with a loss of hundreds
     "curriculum": {"curriculum": {"num_epochs": 2}, "augmentation": {"techniques": ["random_swap"]}},
 }
 
@@ -114,10 +115,10 @@ def assert_alike(one: Recording, other: Recording) -> None:
     for expected, found in steps:
         assert (found.step, found.epoch, found.learning_rate) == (expected.step, expected.epoch, expected.learning_rate)
         assert found.values == expected.values
-        assert found.loss == pytest.approx(expected.loss, abs=1e-5)
+        assert found.loss == pytest.approx(expected.loss, abs=1e-5, rel=1e-5)
         assert found.grad_norm == pytest.approx(expected.grad_norm, abs=1e-5, rel=1e-5)
     for expected, found in zip(one.of(Evaluated), other.of(Evaluated), strict=True):
-        assert found.evaluation.loss == pytest.approx(expected.evaluation.loss, abs=1e-5)
+        assert found.evaluation.loss == pytest.approx(expected.evaluation.loss, abs=1e-5, rel=1e-5)
         assert found.evaluation.confusion_matrix == expected.evaluation.confusion_matrix
 
 
@@ -146,7 +147,7 @@ def test_two_processes_train_an_encoder_as_one_does(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_to_train_is_shared(tmp_path: Path, dry_base: Path, way: str, request: Any) -> None:
+def test_every_way_to_train_is_shared(tmp_path: Path, dry_base: Path, way: str) -> None:
     make = spec_maker(tmp_path, dry_base)
     one, two = Recording(), Recording()
     wishes = WISHES | WAYS[way]
@@ -154,7 +155,7 @@ def test_every_way_to_train_is_shared(tmp_path: Path, dry_base: Path, way: str, 
     weights = trained(make(ROWS, name="two", **wishes), 2, two)
     assert_alike(one, two)
     for name, tensor in expected.items():
-        torch.testing.assert_close(weights[name], tensor, atol=1e-5, rtol=0)
+        torch.testing.assert_close(weights[name], tensor, atol=1e-5, rtol=1e-5)
 
 
 FAMILIES: dict[str, dict[str, Any]] = {
