@@ -2,8 +2,8 @@
 
     python -m bench.floor FOLDER TEXTS --seconds 2
 
-FOLDER holds model.onnx and tokenizer.json, TEXTS is a JSON list. No server can be faster than this on the same cores,
-but for what it does differently. The last line is one JSON object: texts/s by policy, the best, and one text at a time.
+FOLDER holds model.onnx and tokenizer.json, TEXTS is a JSON list. No server of this graph can be faster on the same
+cores, but for what it does differently; --file names another graph of the folder. The last line is one JSON object: texts/s by policy, the best, and one text at a time.
 """
 
 import argparse
@@ -33,11 +33,11 @@ Classify = Callable[[Sequence[str]], None]
 class Model:
     """One session; several threads may share it."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, file: str, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, ["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(folder / file), options, ["CPUExecutionProvider"])
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_LENGTH)
@@ -117,10 +117,10 @@ def alone(model: Model, texts: Sequence[str], seconds: float) -> dict[str, float
     }
 
 
-def measure(folder: Path, texts: Sequence[str], seconds: float) -> dict[str, Any]:
+def measure(folder: Path, file: str, texts: Sequence[str], seconds: float) -> dict[str, Any]:
     """Measure every policy."""
     cores = len(os.sched_getaffinity(0))
-    wide, narrow = Model(folder, cores), Model(folder, 1)
+    wide, narrow = Model(folder, file, cores), Model(folder, file, 1)
     policies: dict[str, tuple[float, float]] = {}
     for size in BATCHES:
         policies[f"1x{cores} batch {size}"] = rate(texts, seconds, lambda part, n=size: in_turn(wide, part, n))
@@ -145,8 +145,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("texts", type=Path)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--file", default="model.onnx")
     options = parser.parse_args()
-    print(json.dumps(measure(options.folder, json.loads(options.texts.read_text()), options.seconds)))
+    texts = json.loads(options.texts.read_text())
+    print(json.dumps(measure(options.folder, options.file, texts, options.seconds)))
 
 
 if __name__ == "__main__":

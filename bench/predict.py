@@ -5,7 +5,8 @@
 
 DATA holds train.jsonl, validation.jsonl and test.jsonl with ``text`` and ``label``. A service trains the packaged
 MiniLM on some of them and exports it in fp32 and int8; the floor (tokenizers and onnxruntime in one process), this
-service and each rival then answer the test texts, one text a request, for the same client. Every round starts every
+service and each rival then answer the test texts, one text a request, for the same client. Floor and rivals have the
+same weights in the usual export, and a second floor has this service's own. Every round starts every
 contender afresh and measures all of them, in another order; the figures are medians over the rounds. Rivals live in
 virtual environments of their own below --cache, made once; what cannot be installed is named and left out.
 
@@ -25,9 +26,10 @@ from statistics import median
 from typing import Any
 
 from bench.contenders import CONTENDERS, ROOT, Contender, install, served
-from bench.subject import PRECISIONS, Subject, make
+from bench.subject import OWN_FILE, PRECISIONS, Subject, make
 
-OWN, FLOOR = "tunesmith", "floor"
+OWN, FLOOR, OWN_FLOOR = "tunesmith", "floor", "floor, own export"
+GRAPHS = {FLOOR: "model.onnx", OWN_FLOOR: OWN_FILE}
 CHECKED = 40
 """Texts whose labels are compared with the floor's before anything is timed."""
 AGREEMENT = 0.9
@@ -46,7 +48,8 @@ def main() -> None:
     for number in range(options.rounds):
         for precision in options.precisions:
             runs = results[precision]
-            runs.setdefault(FLOOR, []).append(floor(subject, precision, options.seconds))
+            for name in GRAPHS:
+                runs.setdefault(name, []).append(floor(name, subject, precision, options.seconds))
             labels = [subject.labels[index] for index in runs[FLOOR][0]["labels"]]
             entrants = [one for one in CONTENDERS if one.name in pythons and precision in one.precisions]
             random.Random(number).shuffle(entrants)
@@ -101,14 +104,13 @@ def prepare(options: argparse.Namespace) -> tuple[dict[str, Path], dict[str, str
     return pythons, missing
 
 
-def floor(subject: Subject, precision: str, seconds: float) -> Found:
-    """Measure the floor in a fresh process."""
+def floor(name: str, subject: Subject, precision: str, seconds: float) -> Found:
+    """Measure a floor in a fresh process."""
     command = [sys.executable, "-m", "bench.floor", str(subject.folders[precision]), str(subject.texts)]
-    done = subprocess.run(
-        [*command, "--seconds", str(seconds / 3)], capture_output=True, text=True, cwd=ROOT, check=True
-    )
+    command += ["--seconds", str(seconds / 3), "--file", GRAPHS[name]]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     found: Found = json.loads(done.stdout.splitlines()[-1])
-    print(f"floor {precision}: {found['texts_per_second']} texts/s ({found['best_policy']}), alone {found['alone']}")
+    print(f"{name} {precision}: {found['texts_per_second']} texts/s ({found['best_policy']}), alone {found['alone']}")
     return found
 
 
@@ -143,7 +145,7 @@ def summarize(runs: dict[str, list[Found]], clients: list[int]) -> dict[str, Fou
     """Take medians over the rounds."""
     found: dict[str, Found] = {}
     for name, several in runs.items():
-        if name == FLOOR:
+        if name in GRAPHS:
             best = median(one["texts_per_second"] for one in several)
             lone = {key: median(one["alone"][key] for one in several) for key in several[0]["alone"]}
             policies = sorted(one["best_policy"] for one in several)
@@ -163,7 +165,7 @@ def print_table(precision: str, found: dict[str, Found], clients: list[int]) -> 
     print(f"\n{precision}: texts/s (p50 / p95 / p99 ms) by number of clients")
     print(f"{'':17}" + "".join(f"{count:>30}" for count in clients) + f"{'MB':>7}{'start s':>9}")
     for name, one in found.items():
-        if name == FLOOR:
+        if name in GRAPHS:
             print(f"{name:17}  {one['texts_per_second']:.0f} ({one['best_policy']}), alone {one['alone']}")
             continue
         cells = [one[str(count)] for count in clients]
@@ -176,7 +178,8 @@ def print_table(precision: str, found: dict[str, Found], clients: list[int]) -> 
 
 def verdict(summary: dict[str, dict[str, Found]], clients: list[int], missing: dict[str, str]) -> Found:
     """Compare: of the floor its best batches, for a single client its texts one at a time."""
-    ratios: Found = {"ratio_to_floor": {}, "ratio_to_best_rival": {}, "best_rival": {}, "p99_to_p50": {}}
+    names = ("ratio_to_floor", "ratio_to_own_floor", "ratio_to_best_rival", "best_rival", "p99_to_p50")
+    ratios: Found = {name: {} for name in names}
     for precision, found in summary.items():
         for part in ratios.values():
             part[precision] = {}
@@ -184,10 +187,11 @@ def verdict(summary: dict[str, dict[str, Found]], clients: list[int], missing: d
             if OWN not in found:
                 continue
             own = found[OWN][count]
-            base = found[FLOOR]["alone"] if count == "1" else found[FLOOR]
-            ratios["ratio_to_floor"][precision][count] = round(own["texts_per_second"] / base["texts_per_second"], 3)
+            for kind, name in (("ratio_to_floor", FLOOR), ("ratio_to_own_floor", OWN_FLOOR)):
+                base = found[name]["alone"] if count == "1" else found[name]
+                ratios[kind][precision][count] = round(own["texts_per_second"] / base["texts_per_second"], 3)
             ratios["p99_to_p50"][precision][count] = round(own["p99_ms"] / max(own["p50_ms"], 0.01), 2)
-            rivals = {name: one[count]["texts_per_second"] for name, one in found.items() if name not in (OWN, FLOOR)}
+            rivals = {name: one[count]["texts_per_second"] for name, one in found.items() if name not in (OWN, *GRAPHS)}
             if rivals:
                 best = max(rivals, key=lambda name: rivals[name])
                 ratios["best_rival"][precision][count] = best

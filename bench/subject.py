@@ -1,6 +1,7 @@
 """What is measured: a model that jobs of the service train on labelled texts, in fp32 and int8, and texts to ask about.
 
-Only public commands are used: rows are uploaded, two jobs train on them, and what they hand back is downloaded.
+Only public commands are used: rows are uploaded, two jobs train on them, and what they hand back is downloaded. The
+floor and the rivals answer with the same weights, exported in the usual way.
 """
 
 import json
@@ -18,8 +19,10 @@ from app.client import Tunesmith
 from bench.trial import Rows, read_rows, upload
 from scripts.own_service import own_service
 
+ROOT = Path(__file__).parents[1]
 PRECISIONS = {"fp32": ("onnx", "model.onnx"), "int8": ("onnx-int8", "model.int8.onnx")}
 """The format that is served, and its file."""
+OWN_FILE = "own.onnx"
 MAX_LENGTH = 128
 """Tokens; every contender cuts here, and hardly any tweet is as long."""
 
@@ -31,7 +34,8 @@ class Subject:
     data_dir: Path
     """Of the service that trained it and will serve it; the models are called fp32 and int8."""
     folders: Mapping[str, Path]
-    """By precision: model.onnx, tokenizer.json, labels.json, and the checkpoint as transformers reads it."""
+    """By precision: model.onnx of the usual export, own.onnx of the service's, tokenizer.json, labels.json, and the
+    checkpoint as transformers reads it."""
     texts: Path
     """A JSON list."""
     labels: list[str]
@@ -69,14 +73,17 @@ def _train(service: Tunesmith, rows: Rows, work: Path, folders: Mapping[str, Pat
 
 
 def _unpack(place: Path, folder: Path, file: str) -> None:
-    """Lay out what every contender can read, with the model of this precision as model.onnx."""
+    """Lay out what every contender can read."""
     with zipfile.ZipFile(place) as archive:
         archive.extractall(folder / "all")
     place.unlink()
     (bundle,) = (folder / "all").rglob("manifest.json")
     for path in (bundle.parent / "weights").iterdir():
         path.replace(folder / path.name)
-    (bundle.parent / file).replace(folder / "model.onnx")
+    (bundle.parent / file).replace(folder / OWN_FILE)
     shutil.copy(bundle.parent / "tokenizer.json", folder / "tokenizer.json")
     (folder / "labels.json").write_text(json.dumps(json.loads(bundle.read_text())["labels"]))
     shutil.rmtree(folder / "all")
+    # In a process of its own: torch would stay in memory while servers are measured.
+    subprocess.run([sys.executable, "-m", "bench.usual_export", str(folder)], cwd=ROOT, check=True)
+    (folder / file).replace(folder / "model.onnx")

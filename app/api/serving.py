@@ -67,6 +67,10 @@ def _loaded(held: LoadedVersion) -> LoadedModel:
         calls_in_flight=held.users,
         tokens_per_second=round(held.gauge.tokens_per_second),
         batching=Batching(
-            texts=policy.items, tokens=policy.tokens, call_tokens=round(policy.call_tokens, 1), trials=trials
+            texts=policy.items,
+            tokens=policy.tokens,
+            call_tokens=round(policy.call_tokens, 1),
+            padding_price=round(policy.padding_price, 2),
+            trials=trials,
         ),
     )

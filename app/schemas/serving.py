@@ -38,9 +38,11 @@ class Batching(Resource):
     texts: int
     """Most texts."""
     tokens: int
-    """Most tokens, padding included; a single longer text goes alone."""
+    """Most tokens, padding included for what it costs; a single longer text goes alone."""
     call_tokens: float
-    """What a call costs beside its tokens, counted in tokens; a text joins others if that pads by less than half."""
+    """What a call costs beside its tokens, counted in tokens; a text joins others if padding adds less than half."""
+    padding_price: float
+    """What a token of padding costs, counted in tokens: 1 where it is computed like any other, 0 where it is not."""
     trials: list[BatchTrial]
     """What it was chosen from: the smallest batch that is within 3 % of the fastest."""
 

@@ -155,8 +155,8 @@ def _run(batch: Sequence[Item]) -> None:
         return
     seconds = time.perf_counter() - started
     _tell(batch, Done(logits, started, seconds * 1e3))
-    version.gauge.note(padded, seconds)
     tokens = sum(len(item.ids) for item in batch)
+    version.gauge.note(tokens, padded, seconds)
     meters_of(version.model, version.version).batch(len(batch), tokens, padded)
 
 

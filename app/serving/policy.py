@@ -1,5 +1,6 @@
 """How a version is best run in batches on this machine: measured at its load, because no rule fits all hardware."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ SHAPES = (
     *((items, 64) for items in (1, 2, 4)),
 )
 """Texts and tokens of each, in the order in which they are tried: most texts that are asked about are about so long."""
+UNEVEN = (64, 8, 8, 8)
+"""Tokens of texts that are tried together, to see what padding costs."""
 SECONDS = 0.3
 """What measuring may compute; of slow models only the smallest batches are tried."""
 MOST_TRIES = 5
@@ -67,13 +70,19 @@ class BatchPolicy:
     items: int = 8
     """Most texts."""
     tokens: int = 512
-    """Most tokens, padding included; a single text may have more."""
+    """Most tokens, padding included for what it costs; a single text may have more."""
     tokens_per_second: float = FIRST_GUESS
     """How fast one thread is with such batches."""
     call_tokens: float = 16.0
     """What a call costs beside its tokens, counted in tokens."""
+    padding_price: float = 1.0
+    """What a token of padding costs, counted in tokens: 1 where it is computed like any other, 0 where it is not."""
     trials: tuple[Trial, ...] = ()
     """What it was chosen from."""
+
+    def computed(self, tokens: int, padded: int) -> float:
+        """Count what a batch of so many tokens, ``padded`` with its padding, costs in tokens."""
+        return tokens + self.padding_price * (padded - tokens)
 
 
 def measure(
@@ -88,18 +97,25 @@ def measure(
     shapes = list(dict.fromkeys((items, min(length, settings.max_length)) for items, length in SHAPES))
     best: dict[tuple[int, int], float] = {}
     end, pace = clock() + seconds, 0.0  # seconds a token
-    way = way_to_a_thread()
+    way, uneven = way_to_a_thread(), [min(length, settings.max_length) for length in UNEVEN]
+
+    def timed(lengths: Sequence[int]) -> float:
+        batch = [np.full(length, settings.pad_token_id, dtype=np.int64) for length in lengths]
+        started = clock()
+        version.logits(batch)
+        return clock() - started
+
+    unlike = math.inf
     for _ in range(MOST_TRIES):
         for items, length in shapes:
             if best and clock() + pace * items * length > end:
                 continue  # a smaller one may still be had
-            batch = [np.full(length, settings.pad_token_id, dtype=np.int64) for _ in range(items)]
-            started = clock()
-            version.logits(batch)
-            spent = clock() - started
+            spent = timed([length] * items)
             best[items, length] = min(spent + way, best.get((items, length), spent + way))
             pace = spent / (items * length)
-    return choose(best)
+        if clock() + pace * len(uneven) * max(uneven) <= end:
+            unlike = min(unlike, timed(uneven) + way)
+    return choose(best, unlike if uneven == list(UNEVEN) else math.inf)
 
 
 def way_to_a_thread() -> float:
@@ -113,8 +129,11 @@ def way_to_a_thread() -> float:
     return min(spent)
 
 
-def choose(seconds: dict[tuple[int, int], float]) -> BatchPolicy:
-    """Choose the smallest budget of tokens that is nearly as fast as the best; ``seconds`` by items and length."""
+def choose(seconds: dict[tuple[int, int], float], unlike: float = math.inf) -> BatchPolicy:
+    """Choose the smallest budget of tokens that is nearly as fast as the best; ``seconds`` by items and length.
+
+    ``unlike`` are those of texts as long as UNEVEN; infinite where they were not tried.
+    """
     trials = tuple(Trial(items, length, 1e3 * spent) for (items, length), spent in sorted(seconds.items()))
     # Lengths are compared each with itself: those that were tried with fewest texts would spoil the others' figures.
     lengths = {trial.length for trial in trials}
@@ -130,15 +149,22 @@ def choose(seconds: dict[tuple[int, int], float]) -> BatchPolicy:
     used = [one for one in trials if one.tokens <= tokens]
     fastest = max(one.tokens_per_second for one in used)
     items = max(_fewest(used, length) for length in lengths)
-    return BatchPolicy(items, tokens, fastest, _call_tokens(trials), trials)
+    start, slope = _line(trials)
+    return BatchPolicy(items, tokens, fastest, start / slope, _padding_price(1e3 * unlike, start, slope), trials)
 
 
-def _call_tokens(trials: Sequence[Trial]) -> float:
-    """Fit milliseconds = a + b * tokens and give a / b."""
+def _line(trials: Sequence[Trial]) -> tuple[float, float]:
+    """Fit milliseconds = start + slope * tokens."""
     if len({one.tokens for one in trials}) < 2:
-        return 0.0
+        return 0.0, trials[0].milliseconds / trials[0].tokens
     slope, start = np.polyfit([one.tokens for one in trials], [one.milliseconds for one in trials], 1)
-    return max(0.0, float(start)) / max(float(slope), 1e-6)
+    return max(0.0, float(start)), max(float(slope), 1e-6)
+
+
+def _padding_price(unlike: float, start: float, slope: float) -> float:
+    """Tell where the milliseconds of uneven texts lie between those of their tokens and those of their rectangle."""
+    padding = len(UNEVEN) * max(UNEVEN) - sum(UNEVEN)
+    return min(1.0, max(0.0, (unlike - start - slope * sum(UNEVEN)) / (slope * padding)))
 
 
 def _fewest(trials: Sequence[Trial], length: int) -> int:

@@ -44,16 +44,17 @@ class Gauge:
     """How fast one version is here, and what its batches may be."""
 
     tokens_per_second: float = FIRST_GUESS
-    """Padded tokens a second of one thread, a moving average."""
+    """Tokens a second of one thread, padding counted for what it costs, a moving average."""
     policy: BatchPolicy = field(default_factory=BatchPolicy)
 
     def begin(self, policy: BatchPolicy) -> None:
         """Take what was measured when the version was loaded."""
         self.policy, self.tokens_per_second = policy, policy.tokens_per_second
 
-    def note(self, tokens: int, seconds: float) -> None:
-        """Take in one batch."""
-        self.tokens_per_second += 0.1 * (tokens / max(seconds, 1e-6) - self.tokens_per_second)
+    def note(self, tokens: int, padded: int, seconds: float) -> None:
+        """Take in one batch of so many tokens, ``padded`` with its padding."""
+        computed = self.policy.computed(tokens, padded)
+        self.tokens_per_second += 0.1 * (computed / max(seconds, 1e-6) - self.tokens_per_second)
 
 
 class Served(Protocol):
@@ -169,13 +170,14 @@ class Waiting:
         near.sort(key=lambda pair: abs(len(pair[1].ids) - length))
         chosen = dict(wanted[:1])
         room = min(policy.items, math.ceil(len(self._order) / threads))  # the other threads want work too
-        longest = length
+        longest = tokens = length
         for arrival, item in near[: room - 1]:
-            padded = max(longest, len(item.ids)) * (len(chosen) + 1)
-            padding = padded - longest * len(chosen) - len(item.ids)
-            if padded > policy.tokens or padding > WORTH_PADDING * policy.call_tokens:
+            padding = longest * len(chosen) - tokens
+            longest, tokens = max(longest, len(item.ids)), tokens + len(item.ids)
+            padded = longest * (len(chosen) + 1)
+            more = policy.padding_price * (padded - tokens - padding)
+            if policy.computed(tokens, padded) > policy.tokens or more > WORTH_PADDING * policy.call_tokens:
                 break
-            longest = max(longest, len(item.ids))
             chosen[arrival] = item
         return chosen
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from worker.models.packing import NAME, Packing, attend, register
+from worker.models.packing import NAME, Packing, RoundedPacking, TracedPacking, attend_with_firsts, register
 
 USUAL = "sdpa"
 """The attention that the packed one stands in for."""
@@ -119,7 +119,7 @@ def _context(own: Any, projected: tuple[Tensor, Tensor, Tensor], packing: Packin
     """Attend with one query a text; give (1, texts, hidden)."""
     query, key, value = (each.view(*each.shape[:2], -1, own.attention_head_size).transpose(1, 2) for each in projected)
     dropout = own.dropout.p if own.training else 0.0
-    return attend(query, key, value, packing, scale=own.scaling, dropout=dropout).flatten(2)
+    return attend_with_firsts(query, key, value, packing, scale=own.scaling, dropout=dropout).flatten(2)
 
 
 class Packed(nn.Module):
@@ -138,13 +138,18 @@ class Packed(nn.Module):
             self._count(attention_mask.numel(), int(attention_mask.sum()))
             answer: SequenceClassifierOutput = self.model(input_ids=input_ids, attention_mask=attention_mask)
             return answer
-        anatomy, packing = self.anatomy, Packing.of(attention_mask)
+        packing = RoundedPacking.of(attention_mask)
         self._count(packing.length, packing.count)
+        return SequenceClassifierOutput(logits=self.logits(input_ids, packing))
+
+    def logits(self, input_ids: Tensor, packing: Packing) -> Tensor:
+        """Map the ids of a padded batch, (texts, seq), to its logits, (texts, labels)."""
+        anatomy = self.anatomy
         positions = packing.pack(anatomy.positions(input_ids))
         hidden = anatomy.base.embeddings(input_ids=packing.pack(input_ids), position_ids=positions)
         for layer in list(anatomy.layers)[:-1]:
             hidden = layer(hidden, packing)  # (1, tokens, hidden)
-        return SequenceClassifierOutput(logits=anatomy.logits(self.top(hidden, packing)))
+        return anatomy.logits(self.top(hidden, packing))
 
     def top(self, hidden: Tensor, packing: Packing) -> Tensor:
         """Pass the last layer: (1, tokens, hidden) becomes (texts, 1, hidden)."""
@@ -167,22 +172,42 @@ class Packed(nn.Module):
         return self.model
 
 
+class Recorded(nn.Module):
+    """What is exported of a packed classifier: the same two inputs and logits, and a graph that leaves padding away."""
+
+    def __init__(self, classifier: Packed) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Map a batch padded on the right, each input (texts, seq), to its logits, (texts, labels)."""
+        return self.classifier.logits(input_ids, TracedPacking.of(attention_mask))
+
+
 def obstacle(model: PreTrainedModel, device: torch.device) -> str | None:
-    """Say why a model is not to be packed; None: it can be."""
-    config: Any = model.config
+    """Say why a model is not to be trained packed; None: it can be."""
     if model.is_activation_checkpointing:
         return "with gradient_checkpointing layers are called with padding"
-    if type(model).__name__ not in ANATOMIES:
-        return f"networks of type {config.model_type} are called with padding"
+    if (why := misfit(model)) is not None:
+        return why
+    return None if device.type == "cpu" else "on a GPU padding costs less than many small kernels"
+
+
+def misfit(model: nn.Module) -> str | None:
+    """Say what of a model has no packed form; None: all of it has one."""
+    if not isinstance(model, PreTrainedModel) or type(model).__name__ not in ANATOMIES:
+        kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
+        return f"networks of type {kind} are called with padding"
+    config: Any = model.config
     if getattr(config, "is_decoder", False) or getattr(config, "chunk_size_feed_forward", 0):
         return "its config asks for a decoder, or for layers that are computed in chunks"
     if config._attn_implementation != USUAL:
         return f"its attention is {config._attn_implementation}, not {USUAL}"
-    return None if device.type == "cpu" else "on a GPU padding costs less than many small kernels"
+    return None
 
 
 def packed(model: PreTrainedModel, kind: type[Packed] = Packed) -> Packed:
-    """Make the packed form of a model without an ``obstacle``; it shares all weights."""
+    """Make the packed form of a model without a ``misfit``; it shares all weights."""
     register()
     model.set_attn_implementation(NAME)
     return kind(model, ANATOMIES[type(model).__name__](model))

@@ -5,6 +5,7 @@ rounded up a little, since a kernel of its own is made for every size that occur
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +27,33 @@ WIDTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Packing:
+class Packing(ABC):
     """Where each token of a padded batch went: all tokens in one row, text after text."""
+
+    firsts: Tensor  # (texts,)
+    """Where in the row each text begins."""
+    bias: Tensor  # (texts, 1, 1, width)
+    """What is added to the scores of attention: 0 for a token, no weight for padding."""
+
+    @abstractmethod
+    def pack(self, batch: Tensor) -> Tensor:
+        """Put what a batch has for each token, (texts, seq), into one row, (1, length)."""
+
+    @abstractmethod
+    def spread(self, heads: Tensor) -> Tensor:
+        """Turn the heads of a row, (1, heads, length, size), into those of each text, (texts, heads, width, size)."""
+
+    @abstractmethod
+    def gather(self, heads: Tensor) -> Tensor:
+        """Turn the heads of each text, (texts, heads, width, size), back into a row, (1, length, heads, size)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedPacking(Packing):
+    """The packing that is trained with: of sizes that occur again."""
 
     tokens: Tensor  # (texts, seq) bool
     """What of the batch is no padding."""
-    firsts: Tensor  # (texts,)
-    """Where in the row each text begins."""
     count: int
     """Tokens in the row."""
     length: int
@@ -41,11 +62,9 @@ class Packing:
     """Of the rectangle of attention, (texts, width)."""
     slots: Tensor  # (length,)
     """For each token of the row, its place in the rectangle; anywhere for those behind the last text."""
-    bias: Tensor  # (texts, 1, 1, width)
-    """What is added to the scores of attention: 0 for a token, -inf for padding."""
 
     @classmethod
-    def of(cls, attention_mask: Tensor) -> "Packing":
+    def of(cls, attention_mask: Tensor) -> "RoundedPacking":
         """Pack a batch whose padding is on the right; its mask is (texts, seq)."""
         lengths = attention_mask.sum(dim=1)
         count, width = int(lengths.sum()), _up(int(lengths.max()), WIDTH)
@@ -90,16 +109,62 @@ def _up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, scale: float, dropout: float) -> Tensor:
-    """Let every text attend to itself; give (1, queries, heads, size).
+@dataclass(frozen=True, slots=True)
+class TracedPacking(Packing):
+    """The packing that is recorded into a graph: of sizes that are known only when the graph runs."""
 
-    Keys and values are those of the row, (1, heads, length, size). Queries are as many; or they are those of the first
-    token of each text, (1, heads, texts, size), and then only these are answered.
+    tokens: Tensor  # (length,)
+    """For each token of the row, its place in the rectangle."""
+    rows: Tensor  # (texts * seq,)
+    """For each place of the rectangle its token in the row; for padding one of another place, whose score hides it."""
+    shape: torch.Size
+    """Of the rectangle, (texts, seq)."""
+
+    @classmethod
+    def of(cls, attention_mask: Tensor) -> "TracedPacking":
+        """Pack a batch whose padding is on the right; its mask is (texts, seq)."""
+        lengths, flat = attention_mask.sum(dim=1), attention_mask.flatten()
+        scores = (1.0 - attention_mask.float()) * torch.finfo(torch.float32).min
+        return cls(
+            firsts=lengths.cumsum(0) - lengths,
+            bias=scores[:, None, None],
+            tokens=flat.nonzero().squeeze(1),
+            rows=(flat.cumsum(0) - 1).clamp(min=0),
+            shape=attention_mask.shape,
+        )
+
+    def pack(self, batch: Tensor) -> Tensor:
+        """Put what a batch has for each token, (texts, seq), into one row, (1, length)."""
+        return batch.flatten()[self.tokens][None]
+
+    def spread(self, heads: Tensor) -> Tensor:
+        """Turn the heads of a row, (1, heads, length, size), into those of each text, (texts, heads, seq, size)."""
+        rows = heads.transpose(1, 2)[0][self.rows]
+        return rows.reshape(*self.shape, *rows.shape[1:]).transpose(1, 2)
+
+    def gather(self, heads: Tensor) -> Tensor:
+        """Turn the heads of each text, (texts, heads, seq, size), back into a row, (1, length, heads, size)."""
+        return heads.transpose(1, 2).flatten(0, 1)[self.tokens][None]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, scale: float, dropout: float) -> Tensor:
+    """Let every text attend to itself; give (1, length, heads, size).
+
+    Queries, keys and values are those of the row, (1, heads, length, size).
     """
-    one_each = query.shape[2] != packing.length or packing.length == len(packing.firsts)
-    q = query.transpose(0, 2) if one_each else packing.spread(query)
-    answer = _attention(q, packing.spread(key), packing.spread(value), packing.bias, scale, dropout)
-    return answer.permute(2, 0, 1, 3) if one_each else packing.gather(answer)
+    heads = (packing.spread(each) for each in (query, key, value))
+    return packing.gather(_attention(*heads, packing.bias, scale, dropout))
+
+
+def attend_with_firsts(
+    query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, scale: float, dropout: float
+) -> Tensor:
+    """Let the first token of every text attend to its text; give (1, texts, heads, size).
+
+    Queries are those of the first tokens, (1, heads, texts, size), keys and values those of the row.
+    """
+    answer = _attention(query.transpose(0, 2), packing.spread(key), packing.spread(value), packing.bias, scale, dropout)
+    return answer.permute(2, 0, 1, 3)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float, dropout: float) -> Tensor:

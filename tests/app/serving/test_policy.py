@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.serving.policy import SHAPES, choose, measure
+from app.serving.policy import SHAPES, UNEVEN, choose, measure
 from app.serving.predictor import Predictor
 from tests.app.serving.tiny import write_bundle
 
@@ -44,6 +44,18 @@ def test_what_a_call_costs_beside_its_tokens_is_measured() -> None:
     policy = choose({(items, length): 0.004 + 0.0002 * items * length for items, length in GRID})
     assert policy.call_tokens == pytest.approx(20)
     assert choose({(1, 16): 0.01}).call_tokens == 0.0
+
+
+def test_what_padding_costs_is_measured() -> None:
+    """A batch of texts as long as UNEVEN lies between one of its tokens and one of its rectangle."""
+    even = {(items, length): 0.004 + 0.0002 * items * length for items, length in GRID}
+    tokens, padded = sum(UNEVEN), len(UNEVEN) * max(UNEVEN)
+    for price in (0.0, 0.25, 1.0):
+        computed = tokens + price * (padded - tokens)
+        policy = choose(even, 0.004 + 0.0002 * computed)
+        assert policy.padding_price == pytest.approx(price)
+        assert policy.computed(tokens, padded) == pytest.approx(computed)
+    assert choose(even).padding_price == 1.0
 
 
 class Clockwork:

@@ -75,6 +75,14 @@ def test_texts_of_unlike_lengths_go_together_only_where_a_call_costs_more_than_p
         assert desk.next() == []
 
 
+def test_where_padding_costs_nothing_any_texts_go_together(desk: Desk) -> None:
+    asked = Version()
+    asked.gauge.begin(BatchPolicy(8, 100, 1000.0, padding_price=0.0))
+    for length in (10, 60, 12, 30):
+        desk.come(asked, length)
+    assert [lengths(desk.next()) for _ in range(2)] == [[10, 12, 30], [60]]
+
+
 def test_threads_share_what_waits(desk: Desk) -> None:
     asked = version(items=8)
     for _ in range(4):

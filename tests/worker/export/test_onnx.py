@@ -53,6 +53,36 @@ def test_graph_answers_as_the_model_at_every_shape(family: str, tmp_path: Path) 
             np.testing.assert_allclose(served(file, other, mask), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_padding_and_what_nobody_reads_of_the_last_layer_are_not_computed(family: str, tmp_path: Path) -> None:
+    """The products with weights, in their order, each with as many rows as it computes."""
+    model = encoder.load(save_base(family, tmp_path / "base"), ["no", "yes"]).model.eval()
+    onnx.export(model, tmp_path / "model.onnx", pad_token_id=model.config.pad_token_id, longest=READS)
+    assert model.config._attn_implementation == "sdpa", "the model is given back as it came"
+    ids, mask = drawn(4, 12, model.config.pad_token_id)
+    rows = products(tmp_path / "model.onnx", ids, mask)
+    layers, tokens = model.config.num_hidden_layers, int(mask.sum())
+    # Of each layer the query, key and value, the output, and two of the feed-forward part.
+    assert rows[: 6 * (layers - 1)] == [tokens] * 6 * (layers - 1)
+    assert sorted(rows[6 * (layers - 1) :][:6]) == [4] * 4 + [tokens] * 2
+    assert set(rows[6 * layers :]) == {4}
+
+
+def products(file: Path, ids: Tensor, mask: Tensor) -> list[int]:
+    """Give the rows that each product with a matrix of weights computes."""
+    model = onnx_format.load(file)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    found = [
+        node.output[0]
+        for node in model.graph.node
+        if node.op_type in ("MatMul", "Gemm") and not weights.isdisjoint(node.input)
+    ]
+    model.graph.output.extend(onnx_format.helper.make_empty_tensor_value_info(name) for name in found)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    answers = session.run(found, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    return [int(np.prod(answer.shape[:-1])) for answer in answers]
+
+
 def test_inputs_and_output_are_named_and_free_in_both_axes(tmp_path: Path) -> None:
     model = encoder.load(save_base("bert", tmp_path / "base"), ["no", "yes"]).model
     onnx.export(model, tmp_path / "model.onnx", pad_token_id=0, longest=READS)
