@@ -2,8 +2,9 @@
 
     python -m bench.floor FOLDER TEXTS --seconds 2
 
-FOLDER holds model.onnx and tokenizer.json, TEXTS is a JSON list. No server of this graph can be faster on the same
-cores, but for what it does differently; --file names another graph of the folder. The last line is one JSON object: texts/s by policy, the best, and one text at a time.
+FOLDER holds model.onnx and tokenizer.json, TEXTS is a JSON list; --file names another graph of the folder. No server of
+the same graph can be faster on the same cores, but for what it does differently. The last line is one JSON object:
+texts/s by policy, the best, and one text at a time.
 """
 
 import argparse
