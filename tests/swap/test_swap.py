@@ -37,6 +37,7 @@ def test_of_two_moves_at_once_one_is_refused(made: Ground, ports: list[int]) -> 
         assert second == 412
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_it_swaps_comes_back_with_the_new_version(
     made: Ground, ports: list[int]
 ) -> None:
