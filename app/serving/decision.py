@@ -152,11 +152,14 @@ def _best(
     labels = head.labels
     scores = probabilities(logits[:, head.columns], head.temperature)
     shown = _shown(labels, top_k, return_all_scores)
-    order = np.argsort(-scores, axis=-1, kind="stable")[:, : max(shown, 1)]  # (batch, shown)
+    if not shown:  # as most calls are; sorting would take longer than all the rest here
+        for first, score in zip(scores.argmax(axis=-1).tolist(), scores.max(axis=-1).tolist(), strict=True):
+            yield labels[first], score, None
+        return
+    order = np.argsort(-scores, axis=-1, kind="stable")[:, :shown]  # (batch, shown)
     ranked = np.take_along_axis(scores, order, axis=-1).tolist()
     for best, values in zip(order.tolist(), ranked, strict=True):
-        named = {labels[index]: value for index, value in zip(best, values, strict=True)} if shown else None
-        yield labels[best[0]], values[0], named
+        yield labels[best[0]], values[0], {labels[index]: value for index, value in zip(best, values, strict=True)}
 
 
 def _shown(labels: Sequence[str], top_k: int | None, return_all_scores: bool) -> int:
