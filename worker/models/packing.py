@@ -152,8 +152,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, scale
 
     Queries, keys and values are those of the row, (1, heads, length, size).
     """
-    heads = (packing.spread(each) for each in (query, key, value))
-    return packing.gather(_attention(*heads, packing.bias, scale, dropout))
+    q, k, v = (packing.spread(each) for each in (query, key, value))
+    return packing.gather(_attention(q, k, v, packing.bias, scale, dropout))
 
 
 def attend_with_firsts(
