@@ -35,7 +35,9 @@ _VERSION = ["model", "version"]
 PREDICT_REQUESTS = Counter("tunesmith_predict_requests_total", "Calls for predictions.", [*_VERSION, "code"])
 PREDICT_TEXTS = Counter("tunesmith_predict_texts_total", "Texts classified.", _VERSION)
 PREDICT_TOKENS = Counter("tunesmith_predict_tokens_total", "Tokens of the texts classified.", _VERSION)
-PREDICT_PADDED_TOKENS = Counter("tunesmith_predict_padded_tokens_total", "Tokens of batches, padding and all.", _VERSION)
+PREDICT_PADDED_TOKENS = Counter(
+    "tunesmith_predict_padded_tokens_total", "Tokens of batches, padding and all.", _VERSION
+)
 PREDICT_SECONDS = Histogram(
     "tunesmith_predict_seconds",
     "Time by stage: queue, tokenize, infer, total.",

@@ -29,6 +29,7 @@ from worker.export.source import Decide, Logits, Source, by_head
 from worker.golden import ordinary_texts, write_golden
 from worker.heads import logit_names
 from worker.judging import Judge
+from worker.models.packed import recorded
 from worker.models.recompute import keep
 from worker.models.registry import reload
 from worker.setup import Setup
@@ -89,6 +90,7 @@ def _source(spec: AttemptSpec, setup: Setup, draft: Manifest) -> Source:
         pad_token_id=setup.pad_token_id,
         longest=setup.position_limit,
         reload=lambda folder: reload(spec.request.family, folder, logit_names(setup.heads)),
+        recorded=recorded,
     )
 
 

@@ -25,6 +25,7 @@ from tests.app.api.conftest import finish, manifest
 from tests.app.conftest import make_dataset
 from worker.export.formats import onnx
 from worker.models import encoder
+from worker.models.packed import recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MB = 200
@@ -84,7 +85,7 @@ def write_model(folder: Path) -> None:
     folder.mkdir()
     shutil.copy(source / "tokenizer.json", folder / TOKENIZER)
     model = encoder.load(source, ["a", "b"]).model.eval()
-    onnx.export(model, folder / ONNX, pad_token_id=0, longest=256)
+    onnx.export(model, folder / ONNX, pad_token_id=0, longest=256, recorded=recorded)
     assert (folder / ONNX).stat().st_size > 80_000_000
 
 

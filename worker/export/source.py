@@ -1,6 +1,7 @@
 """What is exported, and what an exported file must be able to do."""
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -58,6 +59,15 @@ Decide = Callable[[Logits], NDArray[np.generic]]
 """Maps logits (texts, labels) to what is answered: the label of each text (texts,), or which ones (texts, labels)."""
 
 
+Record = Callable[[nn.Module], AbstractContextManager[nn.Module | None]]
+"""Gives what is to be recorded in a model's place: the same inputs and logits for less work; or None."""
+
+
+def as_it_is(_model: nn.Module) -> AbstractContextManager[None]:
+    """Let the model itself be recorded."""
+    return nullcontext()
+
+
 def most_probable(logits: Logits) -> NDArray[np.int64]:
     """Give each text, of logits (texts, labels), the index of its most probable label, (texts,)."""
     best: NDArray[np.int64] = logits.argmax(axis=1)
@@ -89,6 +99,8 @@ class Source:
     """Tokens that the model can read."""
     reload: Callable[[Path], nn.Module]
     """How to load a checkpoint of this kind of model from a folder."""
+    recorded: Record = as_it_is
+    """What becomes of the model in the graph that is served."""
 
     @property
     def in_chunks(self) -> bool:

@@ -21,6 +21,7 @@ from worker.export import weights
 from worker.export.gate import Bounds, Gate
 from worker.export.source import Rows, Source
 from worker.models import encoder
+from worker.models.packed import recorded
 
 SETTINGS = TokenizerSettings(max_length=32, pad_token_id=0)
 
@@ -60,6 +61,7 @@ def source_of(
         pad_token_id=pad_token_id,
         longest=longest,
         reload=reload,
+        recorded=recorded,
     )
 
 

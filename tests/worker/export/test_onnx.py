@@ -15,6 +15,7 @@ from worker.export.formats import onnx
 from worker.export.source import TwoInputs
 from worker.models import encoder
 from worker.models.families import FAMILIES
+from worker.models.packed import recorded
 
 SHAPES = [(1, 2), (1, READS), (5, 31), (2, 8), (9, READS), (3, 12)]
 
@@ -40,7 +41,7 @@ def test_graph_answers_as_the_model_at_every_shape(family: str, tmp_path: Path) 
     model = encoder.load(save_base(family, tmp_path / "base"), ["no", "yes", "perhaps"]).model.eval()
     pad = model.config.pad_token_id
     file = tmp_path / "model.onnx"
-    onnx.export(model, file, pad_token_id=pad, longest=READS)
+    onnx.export(model, file, pad_token_id=pad, longest=READS, recorded=recorded)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["model.onnx"]
     for texts, tokens in SHAPES:
         ids, mask = drawn(texts, tokens, pad)
@@ -57,7 +58,9 @@ def test_graph_answers_as_the_model_at_every_shape(family: str, tmp_path: Path) 
 def test_padding_and_what_nobody_reads_of_the_last_layer_are_not_computed(family: str, tmp_path: Path) -> None:
     """The products with weights, in their order, each with as many rows as it computes."""
     model = encoder.load(save_base(family, tmp_path / "base"), ["no", "yes"]).model.eval()
-    onnx.export(model, tmp_path / "model.onnx", pad_token_id=model.config.pad_token_id, longest=READS)
+    onnx.export(
+        model, tmp_path / "model.onnx", pad_token_id=model.config.pad_token_id, longest=READS, recorded=recorded
+    )
     assert model.config._attn_implementation == "sdpa", "the model is given back as it came"
     ids, mask = drawn(4, 12, model.config.pad_token_id)
     rows = products(tmp_path / "model.onnx", ids, mask)
@@ -85,7 +88,7 @@ def products(file: Path, ids: Tensor, mask: Tensor) -> list[int]:
 
 def test_inputs_and_output_are_named_and_free_in_both_axes(tmp_path: Path) -> None:
     model = encoder.load(save_base("bert", tmp_path / "base"), ["no", "yes"]).model
-    onnx.export(model, tmp_path / "model.onnx", pad_token_id=0, longest=READS)
+    onnx.export(model, tmp_path / "model.onnx", pad_token_id=0, longest=READS, recorded=recorded)
     graph = onnx_format.load(tmp_path / "model.onnx").graph
     shapes = {
         value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]

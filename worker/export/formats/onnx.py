@@ -1,20 +1,16 @@
 """ONNX: one file, token ids and mask in, logits out, any number of texts of any length, or of any number of chunks."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from app.artifacts.bundle import ONNX
 from app.errors import JobFailure
 from worker.export.format import Format
-from worker.export.source import Source, as_called, served_answer
-from worker.models.packed import Recorded, misfit, packed
+from worker.export.source import Record, Source, as_called, as_it_is, served_answer
 
 INPUTS = ["input_ids", "attention_mask"]
 CHUNKS = "chunk_index"
@@ -35,10 +31,19 @@ def write(source: Source) -> None:
         pad_token_id=source.pad_token_id,
         longest=source.longest,
         in_chunks=source.in_chunks,
+        recorded=source.recorded,
     )
 
 
-def export(model: nn.Module, file: Path, *, pad_token_id: int, longest: int, in_chunks: bool = False) -> None:
+def export(
+    model: nn.Module,
+    file: Path,
+    *,
+    pad_token_id: int,
+    longest: int,
+    in_chunks: bool = False,
+    recorded: Record = as_it_is,
+) -> None:
     """Write the fp32 model, on the CPU, to ``file``. Raises JobFailure ``export-failed``.
 
     The tracing exporter comes first although torch calls it legacy: over nine encoder families it took 0.2-0.7 s where
@@ -51,30 +56,13 @@ def export(model: nn.Module, file: Path, *, pad_token_id: int, longest: int, in_
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with without_padding(model) as recorded:
-                trace(recorded or wrapper, example, file)
+            with recorded(model) as stand_in:
+                trace(stand_in or wrapper, example, file)
         except Exception as traced:  # noqa: BLE001 - either exporter may raise anything about a model it cannot take
             try:
                 capture(wrapper, example, file, longest)
             except Exception as captured:
                 raise _failed(traced, captured) from captured
-
-
-@contextmanager
-def without_padding(model: nn.Module) -> Iterator[nn.Module | None]:
-    """Give what computes no padding, and above the last attention nothing but first tokens; None: it has no such form.
-
-    Its graph takes the same inputs and answers alike. A padded batch takes it a quarter to a third less time, and a
-    text alone a seventh less.
-    """
-    if misfit(model) is not None:
-        yield None
-        return
-    classifier = packed(cast(PreTrainedModel, model))
-    try:
-        yield Recorded(classifier).eval()
-    finally:
-        classifier.release()
 
 
 def example_inputs(pad_token_id: int, longest: int, *, in_chunks: bool = False) -> tuple[Tensor, ...]:
