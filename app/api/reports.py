@@ -32,8 +32,8 @@ router = APIRouter(tags=["Jobs"], route_class=StrictRoute)
 log = get_logger(__name__)
 
 Format = Literal["json", "markdown", "md", "html"]
-MOST_POINTS = 5000
-"""Points of one curve that a report is made of; extremes of a longer one may be missed by a hair."""
+MOST_POINTS = 600
+"""Points of one curve that a report is made of: more than are drawn, enough for advice; extremes come besides."""
 _HTML, _MARKDOWN, _JSON = "text/html", "text/markdown", "application/json"
 _SVG, _PNG = "image/svg+xml", "image/png"
 _TYPES: dict[Format, str] = {"json": _JSON, "markdown": _MARKDOWN, "md": _MARKDOWN, "html": _HTML}
@@ -156,12 +156,13 @@ def _report(services: Services, job_id: str) -> Report:
     with services.database.transaction(read_only=True) as session:
         row = find(session, job_id)
         job = describe(session, row, silence_seconds=services.silence_seconds)
-        points = metrics.history(session, job_id, max_points=MOST_POINTS)
+        curves = metrics.outlines(session, job_id, MOST_POINTS)
         dataset = datasets.get(session, row.dataset_id)
         version = models.of_jobs(session, [job_id]).get(job_id)
     return build_report(
         job,
-        points,
+        [point for curve in curves for point in curve.points],
+        recorded={curve.name: curve.recorded for curve in curves},
         profile=DatasetProfile.model_validate(dataset.profile) if dataset else None,
         manifest=stored_manifest(version) if version else None,
         issues=read_issues(services.artifacts, job_id, version.attempt) if version else None,

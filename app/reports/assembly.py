@@ -26,16 +26,21 @@ def build_report(
     job: Job,
     points: Iterable[Measured],
     *,
+    recorded: Mapping[str, int] | None = None,
     profile: DatasetProfile | None = None,
     manifest: Manifest | None = None,
     issues: DataIssues | None = None,
     now: datetime | None = None,
 ) -> Report:
-    """Write down everything known of ``job``; works for a job in any status."""
+    """Write down everything known of ``job``; works for a job in any status.
+
+    ``recorded`` says how many points the curves have of which ``points`` are a part, by name.
+    """
     measured = list(points)
+    history = History(measured)
     data = data_section(job, profile, manifest)
     diagnoses = diagnose_job(job, measured, profile)
-    epochs_run = History(measured).last_epoch or job.progress.epoch or None
+    epochs_run = history.last_epoch or job.progress.epoch or None
     error = job.error or {}
     return Report(
         title=title(job),
@@ -63,7 +68,7 @@ def build_report(
         ),
         data=data,
         hyperparameters=_hyperparameters(job),
-        curves=reported_curves(measured),
+        curves=reported_curves(history, recorded or {}),
         scores=score_sections(job),
         certainty=certainty_section(manifest),
         exports=manifest.exports if manifest else [],

@@ -1,8 +1,8 @@
 """The curves of a report: thinned for drawing, their extremes taken from every point."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-from app.doctor.history import Curve, History, Measured, Point, extreme
+from app.doctor.history import Curve, History, Point, extreme
 from app.schemas.reports import CurvePoint, ReportedCurve
 
 MOST_POINTS = 240
@@ -11,19 +11,21 @@ MOST_CURVES = 60
 _FIRST = ("train/loss", "eval/loss", "eval/f1_macro", "eval/accuracy", "train/accuracy")
 
 
-def reported_curves(points: Iterable[Measured]) -> list[ReportedCurve]:
-    """Summarize every curve: the losses first, then the scores, then the others by name, further tasks last."""
-    history = History(points)
+def reported_curves(history: History, recorded: Mapping[str, int]) -> list[ReportedCurve]:
+    """Summarize every curve: the losses first, then the scores, then the others by name, further tasks last.
+
+    ``recorded`` counts the points of those of which the history has only a part.
+    """
     others = sorted((name for name in history.names if name not in _FIRST), key=lambda name: name.count("/") > 1)
     names = [*(name for name in _FIRST if name in history.names), *others]
     curves = [history.curve(name) for name in names]
-    return [_reported(curve) for curve in curves if len(curve)][:MOST_CURVES]
+    return [_reported(curve, recorded.get(curve.name, len(curve))) for curve in curves if len(curve)][:MOST_CURVES]
 
 
-def _reported(curve: Curve) -> ReportedCurve:
+def _reported(curve: Curve, recorded: int) -> ReportedCurve:
     return ReportedCurve(
         name=curve.name,
-        recorded=len(curve),
+        recorded=recorded,
         first=_point(curve.first),
         last=_point(curve.last),
         lowest=_point(extreme(curve.points, min)),

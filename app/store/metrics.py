@@ -70,6 +70,62 @@ def history(
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """A curve as far as a summary needs it."""
+
+    name: str
+    recorded: int
+    """Steps that have a value, of which the points are a part."""
+    points: list[Point]
+    """In order of step: thinned, with the lowest and the highest of all among them."""
+
+
+def outlines(session: Session, job_id: str, max_points: int) -> list[Outline]:
+    """Give every curve by name in at most ``max_points`` + 2 points, whatever its length.
+
+    The extremes of a long one are looked for by the database. Where a later attempt took such a step again, its value
+    there is given instead.
+    """
+    spans = _spans(session, job_id, None)
+    curves: dict[str, dict[int, Point]] = {span.name: {} for span in spans}
+    rows = [*history(session, job_id, max_points=max_points)]
+    long = [span.name for span in spans if span.rows > max_points]
+    rows += _extremes(session, job_id, long) if long else []
+    for row in rows:
+        curves[row.name][row.step] = Point(row.name, row.step, row.epoch, row.value)
+    sizes = _steps(session, job_id)
+    return [Outline(name, sizes[name], [points[step] for step in sorted(points)]) for name, points in curves.items()]
+
+
+def _extremes(session: Session, job_id: str, names: Sequence[str]) -> list[tables.MetricPoint]:
+    """Give the newest point at the earliest step that has the lowest, and at that with the highest value."""
+    point = tables.MetricPoint
+    mine = (point.job_id == job_id, point.name.in_(names))
+    ends = (
+        select(point.name, func.min(point.value).label("low"), func.max(point.value).label("high"))
+        .where(*mine)
+        .group_by(point.name)
+        .subquery()
+    )
+    earliest = (
+        select(point.name, func.min(point.step).label("step"))
+        .join(ends, (ends.c.name == point.name) & point.value.in_([ends.c.low, ends.c.high]))
+        .where(*mine)
+        .group_by(point.name, point.value)
+        .subquery()
+    )
+    there = (earliest.c.name == point.name) & (earliest.c.step == point.step)
+    return list(session.scalars(select(point).join(earliest, there).where(*mine).order_by(point.attempt)))
+
+
+def _steps(session: Session, job_id: str) -> dict[str, int]:
+    """Count the steps of each curve, one that several attempts took once."""
+    point = tables.MetricPoint
+    query = select(point.name, func.count(point.step.distinct())).where(point.job_id == job_id).group_by(point.name)
+    return dict(session.execute(query).tuples().all())
+
+
+@dataclass(frozen=True, slots=True)
 class _Span:
     """How far a curve reaches."""
 

@@ -1,22 +1,25 @@
 """The report of a job and its plots over HTTP, from the first moment to the last."""
 
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy import event, insert
 from starlette.testclient import TestClient
 
-from app.api.reports import preferred, read_issues
+from app.api.reports import MOST_POINTS, preferred, read_issues
 from app.artifacts.keys import ISSUES, of_attempt
 from app.schemas.inspections import Inspection, Layer
 from app.schemas.issues import DataIssues, HardExample
 from app.schemas.jobs import WorkerRef
 from app.schemas.reports import Report
-from app.store import jobs
+from app.store import jobs, tables
 from app.store.engine import Database
 from app.store.metrics import Point
 from tests.app.api.problem import problem_of
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CURVES = {"train/loss": 3.0, "eval/loss": 3.5}
 POINTS = [Point(name, step, step / 10, value / step) for step in range(1, 31) for name, value in CURVES.items()]
 INSPECTION = Inspection(
@@ -78,6 +81,28 @@ def test_a_running_job_has_its_curves_in_every_form(client: TestClient, running:
         assert markdown.text.startswith("# mood")
     assert client.get(f"{here}?format=json", headers={"Accept": BROWSER}).json()["status"] == "running"
     assert problem_of(client.get(f"{here}?format=pdf"))[0] == 422
+
+
+def test_a_long_run_is_summed_up_where_it_is_stored(client: TestClient, db: Database, running: str) -> None:
+    steps = range(31, 3001)
+    rows = [
+        {"job_id": running, "attempt": 1, "name": name, "step": step, "epoch": step / 10, "value": 1 / step, "at": NOW}
+        for name in CURVES
+        for step in steps
+    ]
+    rows[500]["value"] = 99.0
+    with db.transaction() as session:
+        session.execute(insert(tables.MetricPoint), rows)
+    read: list[int] = []
+    listen = (tables.MetricPoint, "load", lambda point, _: read.append(point.step))
+    event.listen(*listen)
+    try:
+        curves = {curve["name"]: curve for curve in client.get(f"/jobs/{running}/report").json()["curves"]}
+    finally:
+        event.remove(*listen)
+    assert len(curves) <= len(read) <= len(curves) * (MOST_POINTS + 2)
+    train = curves["train/loss"]
+    assert (train["recorded"], train["highest"]) == (3000, {"step": 531, "epoch": 53.1, "value": 99.0})
 
 
 def test_a_plot_is_a_picture(client: TestClient, running: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.doctor.history import History
 from app.reports.charts import Chart, Level, Mark, draw
 from app.reports.curves import reported_curves
 from app.reports.heatmap import draw_matrix, drawable
@@ -23,7 +24,7 @@ NASTY = '</svg><script>alert("x")</script> & \'"'
 
 def curve(values: list[float], *, name: str = "train/loss", steps_per_epoch: int = 100) -> ReportedCurve:
     points = [Point(name, 100 * n, 100 * n / steps_per_epoch, value) for n, value in enumerate(values, start=1)]
-    return reported_curves(points)[0]
+    return reported_curves(History(points), {})[0]
 
 
 def texts(svg: str) -> list[str]:

@@ -57,3 +57,25 @@ def test_thinning_is_even_and_keeps_both_ends(store: Any, points: int, most: int
     gaps = [after - before for before, after in pairwise(steps)]
     assert not gaps or max(gaps) - min(gaps) <= 1
     assert ("short", 5, 1.0) in thinned
+
+
+def test_an_outline_is_short_and_keeps_what_is_lowest_and_highest(store: Any) -> None:
+    claim = store.running()
+    noisy = dict.fromkeys(range(1, 401), 1.0) | {7: -3.0, 8: -3.0, 333: 9.0}
+    write(store, claim, "long", noisy)
+    write(store, claim, "short", {5: 1.0, 6: 2.0})
+    long, short = store.do(metrics.outlines, claim.job_id, 10)
+    assert (long.name, long.recorded, len(long.points)) == ("long", 400, 12)
+    assert [point.step for point in long.points] == sorted(point.step for point in long.points)
+    ends = {(point.step, point.value) for point in long.points if point.value != 1.0}
+    assert ends == {(7, -3.0), (333, 9.0)}
+    assert (short.recorded, [point.value for point in short.points]) == (2, [1.0, 2.0])
+
+
+def test_an_outline_tells_what_the_newest_attempt_said(store: Any) -> None:
+    first = store.running()
+    write(store, first, "long", {step: float(step) for step in range(1, 101)} | {50: 500.0})
+    store.do(jobs.release, first, crashed=True, reason="r")
+    write(store, store.claim(first.job_id), "long", {50: 5.0})
+    (long,) = store.do(metrics.outlines, first.job_id, 4)
+    assert (long.recorded, {point.step: point.value for point in long.points}[50]) == (100, 5.0)
