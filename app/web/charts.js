@@ -34,8 +34,9 @@ export function lineChart(title, { tall = false } = {}) {
   let chart = null, last = null;
   const draw = async () => {
     const { series, options } = last;
-    const Chart = await library();
+    const Chart = await library().catch((error) => error);
     if (last.series !== series) return;
+    if (Chart instanceof Error) return fill(legend, h("p", { class: "soft" }, Chart.message, " Load the page again."));
     const wanted = settings(series.filter((each) => !hidden.has(each.label)), options);
     if (chart) {
       chart.data = wanted.data;

@@ -45,7 +45,7 @@ export function charted(names) {
  * start }. With one run the curves of a chart differ by colour, with several the runs do.
  */
 export function curveRoom() {
-  library();
+  library().catch(() => null);  // whoever draws says so
   const wishes = { axis: "step", smoothing: 0, log: false };
   const main = h("div", { class: "charts" });
   const more = h("div", { class: "charts" });
@@ -54,7 +54,7 @@ export function curveRoom() {
   let runs = [];
   const draw = () => {
     const names = new Set(runs.flatMap((run) => [...run.curves.keys()]));
-    const wanted = charted(names).filter((chart) => runs.length === 1 || chart.names.length).flatMap((chart) => (runs.length === 1 ? [chart] : apart(chart)));
+    const wanted = charted(names).flatMap((chart) => (runs.length === 1 ? [chart] : apart(chart)));
     for (const chart of wanted) if (!charts.has(chart.title)) charts.set(chart.title, lineChart(chart.title));
     place(main, wanted.filter((chart) => !chart.further).map((chart) => charts.get(chart.title).element));
     place(more, wanted.filter((chart) => chart.further).map((chart) => charts.get(chart.title).element));

@@ -3,48 +3,49 @@
 /**
  * Call work() now and then every `seconds` (a number, or a function of what work gave) while the tab is visible;
  * after a failure more and more seldom, and failed(error) is told, failed(null) once it works again.
- * Gives { now, stop }: now() does it at once.
+ * Gives { now, last }: now() does it at once, never beside itself; last() does it once more and then no more.
  */
 export function repeat(work, seconds, failed = () => {}) {
-  let timer = null, failures = 0, stopped = false, running = false, again = false;
+  let timer = null, failures = 0, stopped = false, running = null, again = false;
   const later = (pause) => {
     clearTimeout(timer);
     if (!stopped && !document.hidden) timer = setTimeout(now, pause * 1000);
   };
-  const now = async () => {
-    clearTimeout(timer);
-    if (running) {
-      again = true;
-      return;
-    }
-    running = true;
+  const once = async () => {
     try {
       const found = await work();
       if (failures) failed(null);
       failures = 0;
       later(typeof seconds === "function" ? seconds(found) : seconds);
     } catch (error) {
-      if (error.name === "AbortError") return;
       failures += 1;
       failed(error);
       later(Math.min(30, 2 ** failures));
-    } finally {
-      running = false;
-      if (again) {
-        again = false;
-        later(0);
-      }
     }
+  };
+  const now = async () => {
+    clearTimeout(timer);
+    if (running) {
+      again = true;
+      return running;
+    }
+    running = once();
+    await running;
+    running = null;
+    if (!again) return;
+    again = false;
+    await now();
   };
   const turn = () => (document.hidden ? clearTimeout(timer) : now());
   document.addEventListener("visibilitychange", turn);
   now();
   return {
     now,
-    stop() {
+    async last() {
       stopped = true;
-      clearTimeout(timer);
       document.removeEventListener("visibilitychange", turn);
+      await running;
+      await now();
     },
   };
 }

@@ -15,6 +15,7 @@ async function start() {
     name(page.title);
     fill(main);
     await page.show(main, { params: found.params, query: new URLSearchParams(location.search) });
+    if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();  // it was not there when the browser looked
   } catch (error) {
     if (error.status !== 401) fill(main, h("h1", {}, "This page could not be shown"), problemView(error));
     if (!("status" in error)) throw error;  // a mistake of ours: into the console with it

@@ -28,7 +28,16 @@ export function pageAt(pathname) {
       return "([^/]+)";
     });
     const found = new RegExp(`^${expression}$`).exec(path);
-    if (found) return { module, params: Object.fromEntries(names.map((name, i) => [name, decodeURIComponent(found[i + 1])])) };
+    if (found) return { module, params: Object.fromEntries(names.map((name, i) => [name, decoded(found[i + 1])])) };
   }
   return null;
+}
+
+/** What is no encoding of anything stays as it is: nothing will be found under it. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }

@@ -5,6 +5,7 @@ import { askForKey, authorization } from "./key.js";
 
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 const SILENCE_MS = 45_000;  // the service gives a sign of life every 15 s
+const LATER = new Set([408, 425, 429]);  // refusals that may be over soon
 
 /**
  * Follow a stream until it ends: hear(event) gets each JSON event once and in order, said(state) gets "live",
@@ -29,7 +30,7 @@ export function follow(address, { after = 0, hear, said = () => {} }) {
     if (state.done || state.aborter || document.hidden) return;
     const aborter = new AbortController();
     state.aborter = aborter;
-    let pause = 0;
+    let pause = PAUSES_MS[0];
     try {
       if (await read(address, state, aborter, hear, said) === "ended") {
         said("ended");
@@ -37,8 +38,11 @@ export function follow(address, { after = 0, hear, said = () => {} }) {
       }
     } catch (error) {
       if (error instanceof Problem && error.status === 401) return askForKey();
-      if (error instanceof Problem && error.status >= 400 && error.status < 500) return stop();
-      if (!aborter.signal.aborted) said("waiting");
+      if (error instanceof Problem && error.status >= 400 && error.status < 500 && !LATER.has(error.status)) {
+        said("ended");
+        return stop();
+      }
+      if (state.aborter === aborter) said("waiting");
       pause = PAUSES_MS[Math.min(state.failures++, PAUSES_MS.length - 1)];
     }
     if (state.aborter !== aborter && state.aborter !== null) return;
@@ -57,6 +61,7 @@ async function read(address, state, aborter, hear, said) {
     watchdog = setTimeout(() => aborter.abort(), SILENCE_MS);
   };
   try {
+    alive();
     const headers = { Accept: "text/event-stream", "Last-Event-ID": String(state.last), ...authorization() };
     const answer = await fetch(address, { headers, signal: aborter.signal, cache: "no-store" });
     if (answer.status === 204) return "ended";

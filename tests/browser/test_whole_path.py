@@ -44,7 +44,7 @@ class Visitor:
         self.page.on("request", self._listen)
 
     def _hear(self, text: str) -> None:
-        if not re.search(r"status of (409|422)", text):  # Chromium reports refusals too, which the page shows
+        if not re.search(r"status of (404|409|422)", text):  # Chromium reports refusals too, which the page shows
             self.complaints.append(text)
 
     def _listen(self, request: Request) -> None:
@@ -131,8 +131,20 @@ def test_from_a_file_to_a_version_that_serves_and_back(visitor: Visitor, service
     service.fail(claim)
     expect(page.get_by_text("The loss is not a number.").first).to_be_visible(timeout=CURVE_MS)
 
+    page.get_by_role("button", name="Retry").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    page.wait_for_url(lambda url: "/ui/jobs/job_" in url and first not in url)
+    visitor.ready()
+    again = job_of(page)
+    requests = [page.request.get(f"/jobs/{job}/request").json() for job in (first, again)]
+    assert requests[0] == requests[1]
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+    expect(page.locator(".job-head .badge")).to_have_text("cancelled")
+
     for _ in range(2):
-        visitor.open(f"/ui/new?from={first}")
+        visitor.open(f"/ui/jobs/{first}").get_by_role("link", name="Clone").click()
+        visitor.ready()
         expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.0001")
         service.publish(submit(page), "moods")
 
@@ -158,12 +170,24 @@ def test_from_a_file_to_a_version_that_serves_and_back(visitor: Visitor, service
     expect(page.get_by_text("too many refunds")).to_be_visible()
 
 
-def test_a_policy_blocks_a_promotion_until_somebody_says_why(visitor: Visitor, service: LiveService) -> None:
+def test_a_policy_is_set_and_blocks_a_promotion_until_somebody_says_why(visitor: Visitor) -> None:
     page = visitor.open("/ui/models/moods")
-    with_policy = {"floors": [{"metric": "accuracy", "at_least": 1.0}]}
-    page.request.put(f"{service.url}/models/moods/aliases/champion/policy", data=with_policy)
-    page.get_by_role("button", name="Promote version 2").click()
+    page.get_by_text("Policy and traffic").click()
+    page.get_by_role("button", name="Set a policy").click()
     dialog = page.get_by_role("dialog")
+    floors = dialog.get_by_role("group", name="Floors", exact=True)
+    floors.get_by_role("button", name="Add one").click()
+    floors.get_by_label("At least").fill("2")
+    dialog.get_by_role("button", name="Save the policy").click()
+    expect(floors.locator('[data-field="metric"] .wrong')).to_be_visible()
+    expect(floors.locator('[data-field="at_least"] .wrong')).to_contain_text("1")
+    visitor.look()
+    floors.get_by_label("Metric").select_option("accuracy")
+    floors.get_by_label("At least").fill("1")
+    dialog.get_by_role("button", name="Save the policy").click()
+    expect(page.get_by_text("reach accuracy 1 on the test rows")).to_be_visible()
+
+    page.get_by_role("button", name="Promote version 2").click()
     expect(dialog.get_by_text("metric floor")).to_be_visible()
     expect(dialog.get_by_role("button", name="Promote", exact=True)).to_be_disabled()
     dialog.get_by_role("button", name="Promote all the same").click()
@@ -171,6 +195,45 @@ def test_a_policy_blocks_a_promotion_until_somebody_says_why(visitor: Visitor, s
     dialog.get_by_label("Why, for the history").fill("the data are better")
     dialog.get_by_role("button", name="Promote all the same").click()
     expect(page.get_by_role("heading", name="champion is version 2")).to_be_visible()
+
+
+def test_traffic_is_split_after_a_question_and_ended(visitor: Visitor) -> None:
+    place = "/models/moods/aliases/champion"
+    visitor.page.request.put(f"{place}/policy", data={"latency": {"ms_per_text": 0.000001}})
+    page = visitor.open("/ui/models/moods#alias-champion")
+    page.get_by_role("button", name="Split the traffic").click()
+    dialog = page.get_by_role("dialog", name="What becomes of the calls")
+    question = page.get_by_role("dialog", name="Change what callers")
+    canary = dialog.get_by_role("group", name="Canary")
+    canary.get_by_role("checkbox").check()
+    canary.get_by_label("Version").select_option("1")
+    canary.get_by_label("Percent").fill("150")
+    save = dialog.get_by_role("button", name="Save the split")
+    save.click()
+    question.get_by_role("button", name="Let it answer").click()
+    expect(canary.locator('[data-field="percent"] .wrong')).to_contain_text("100")
+    canary.get_by_label("Percent").fill("10")
+    save.click()
+    question.get_by_role("button", name="Back").click()
+    assert page.request.get(f"{place}/traffic").status == 404
+    save.click()
+    question.get_by_role("button", name="Let it answer").click()
+    expect(dialog.get_by_text("latency")).to_be_visible()
+    visitor.look()
+    dialog.get_by_label("Why, for the history").fill("a slow one is better than none")
+    dialog.get_by_role("button", name="Split all the same").click()
+    question.get_by_role("button", name="Let it answer").click()
+    expect(page.get_by_text("Version 1 answers 10 % of its calls as a canary.")).to_be_visible()
+    assert page.request.get(f"{place}/traffic").json()["traffic"]["canary"] == {"version": 1, "percent": 10}
+
+    page.get_by_role("button", name="Change the traffic").click()
+    dialog.get_by_role("button", name="End the split").click()
+    page.get_by_role("dialog", name="End the split?").get_by_role("button", name="End it").click()
+    expect(page.get_by_text("Version 2 answers all its calls.")).to_be_visible()
+    page.get_by_role("button", name="Change the policy").click()
+    page.get_by_role("button", name="Remove the policy").click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_text("No policy: it may name any version.")).to_be_visible()
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])

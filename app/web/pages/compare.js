@@ -4,6 +4,7 @@ import { get, path } from "../api.js";
 import { byName, curveRoom } from "../curves.js";
 import { fill, freshId, h } from "../dom.js";
 import { ago, score } from "../format.js";
+import { repeat } from "../live.js";
 import { empty } from "../parts/notice.js";
 import { problemView } from "../parts/problem.js";
 import { badge } from "../parts/status.js";
@@ -14,6 +15,7 @@ export const title = "Compare";
 const MOST = 6;
 const MOST_POINTS = 300;
 const OFFERED = 8;
+const EVERY_SECONDS = 5;
 
 export async function show(main, { query }) {
   const chosen = [...new Set(query.getAll("job"))].slice(0, MOST);
@@ -26,7 +28,9 @@ export async function show(main, { query }) {
   const results = h("section", { class: "card" }, h("h2", {}, "Curves"), room.element);
   const draw = () => {
     const shown = chosen.filter((id) => runs.has(id)).map((id, i) => ({ ...runs.get(id), label: labelOf(runs, id), colour: i }));
-    fill(chips, shown.map((run) => chip(run, () => drop(run.job.id))));
+    const state = JSON.stringify(shown.map((run) => [run.label, run.job.status]));
+    if (chips.dataset.state !== state) fill(chips, shown.map((run) => chip(run, () => drop(run.job.id))));
+    chips.dataset.state = state;
     fill(none, shown.length < 2 && empty(shown.length ? "One more job, and there is something to compare." : "Choose two to six jobs.", h("p", {}, "Search below, or tick jobs in the ", h("a", { href: "/ui/jobs" }, "list"), ".")));
     results.hidden = shown.length < 2 || !shown.some((run) => run.curves.size);
     table.element.hidden = shown.length < 2;
@@ -34,27 +38,35 @@ export async function show(main, { query }) {
     if (!results.hidden) room.show(shown);
     table.show(shown);
   };
+  const leave = (id) => chosen.includes(id) && chosen.splice(chosen.indexOf(id), 1);
   const drop = (id) => {
-    chosen.splice(chosen.indexOf(id), 1);
+    leave(id);
     remember(chosen);
     draw();
+    (chips.querySelector("button") || main.querySelector("input")).focus();
   };
   const add = async (id) => {
     if (chosen.includes(id) || chosen.length >= MOST) return;
     chosen.push(id);
-    remember(chosen);
     await load([id]);
+    remember(chosen);
     draw();
   };
   const load = async (ids) => {
     const found = await Promise.allSettled(ids.map(one));
-    found.forEach((each, i) => each.status === "fulfilled" && runs.set(ids[i], each.value));
+    found.forEach((each, i) => (each.status === "fulfilled" ? runs.set(ids[i], each.value) : leave(ids[i])));
     fill(said, found.filter((each) => each.status === "rejected").map((each) => problemView(each.reason)));
   };
   fill(main, h("header", { class: "page-head" }, h("h1", {}, "Compare jobs"), finder(add, () => chosen)), said, chips, none, table.element, results);
-  await load(chosen);
+  await load([...chosen]);
   draw();
   main.dataset.ready = "yes";
+  repeat(async () => {
+    const going = chosen.filter((id) => runs.has(id) && !runs.get(id).job.finished_at);
+    const found = await Promise.all(going.map(one));
+    going.forEach((id, i) => runs.set(id, found[i]));
+    if (going.length) draw();
+  }, EVERY_SECONDS);
 }
 
 async function one(id) {
@@ -85,11 +97,24 @@ function finder(add, chosen) {
   const results = h("ul", { id: list, class: "results", hidden: true });
   const input = h("input", { id, type: "search", placeholder: "Add a job: model or id", autocomplete: "off", "aria-controls": list });
   const element = h("div", { class: "finder", role: "search" }, h("label", { class: "unseen", for: id }, "Add a job"), input, results);
-  let timer;
+  let timer, asked = 0;
+  const shut = () => {
+    clearTimeout(timer);
+    asked += 1;  // an answer that is still to come opens nothing
+    results.hidden = true;
+  };
+  const choose = async (id) => {
+    shut();
+    input.value = "";
+    await add(id);
+    input.focus();
+  };
   const find = async () => {
+    const mine = (asked += 1);
     const { data } = await get("/jobs", { search: input.value.trim(), limit: OFFERED + MOST });
+    if (mine !== asked) return;
     const left = data.filter((job) => !chosen().includes(job.id)).slice(0, OFFERED);
-    fill(results, left.length ? left.map((job) => h("li", {}, offer(job, async () => { results.hidden = true; input.value = ""; await add(job.id); input.focus(); results.hidden = true; }))) : h("li", { class: "soft" }, chosen().length >= MOST ? "Six at most." : "No other job is like that."));
+    fill(results, left.length ? left.map((job) => h("li", {}, offer(job, () => choose(job.id)))) : h("li", { class: "soft" }, chosen().length >= MOST ? "Six at most." : "No other job is like that."));
     results.hidden = false;
   };
   const soon = () => {
@@ -99,14 +124,14 @@ function finder(add, chosen) {
   input.addEventListener("input", soon);
   input.addEventListener("click", soon);
   element.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") results.hidden = true;
+    if (event.key === "Escape") shut();
     if (event.key === "ArrowDown" && event.target === input) {
       event.preventDefault();
       if (results.hidden) soon();
       else results.querySelector("button")?.focus();
     }
   });
-  element.addEventListener("focusout", (event) => { if (!element.contains(event.relatedTarget)) results.hidden = true; });
+  element.addEventListener("focusout", (event) => { if (!element.contains(event.relatedTarget)) shut(); });
   return element;
 }
 

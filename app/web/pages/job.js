@@ -21,11 +21,13 @@ import { settings } from "./job/settings.js";
 export const title = "Job";
 
 const MOST_POINTS = 400;
+const EVERY_SECONDS = 20;  // should the stream be cut by a proxy, the page still moves
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 
 export async function show(main, { params }) {
   const at = path`/jobs/${params.id}`;
-  const view = parts(at, () => refresh());
+  let live = null;
+  const view = parts(at, () => live?.now());
   fill(main, view.head.element, view.said, view.facts.element, view.advice.element, sections(view));
   let job = null;
   const loadJob = async () => {
@@ -42,13 +44,14 @@ export async function show(main, { params }) {
     if (!job) await first;
     view.curves(points.data, job);
   };
-  const refresh = () => Promise.all([loadJob(), loadCurves()]).then(() => fill(view.said), (problem) => fill(view.said, problemView(problem)));
   const first = loadJob();
   const [newest] = await Promise.all([get(`${at}/events`, { tail: 1 }), first, loadCurves()]);
   main.dataset.ready = "yes";
   view.log.show();
   if (ENDED.has(job.status)) return;
-  listen(at, newest.data.at(-1)?.seq ?? 0, view, refresh);
+  // One at a time: an answer that comes late must not put back what a later one has shown.
+  live = repeat(() => Promise.all([loadJob(), loadCurves()]), EVERY_SECONDS, (problem) => fill(view.said, problem && problemView(problem)));
+  listen(at, newest.data.at(-1)?.seq ?? 0, view, live);
 }
 
 /** What is on the page, and what puts a job into it. */
@@ -85,11 +88,10 @@ async function settle(view, at, job) {
 }
 
 /** Follow the events: progress at once, the rest of the page a moment later. */
-function listen(at, after, view, refresh) {
-  const soon = settled(refresh, 400, 1500);
+function listen(at, after, view, live) {
+  const soon = settled(live.now, 400, 1500);
   view.files.show(null);
   view.issues.show(null, null);
-  const polling = repeat(refresh, 20);  // should the stream be cut by a proxy, the page still moves
   follow(`${at}/events`, {
     after,
     hear(event) {
@@ -97,13 +99,11 @@ function listen(at, after, view, refresh) {
       view.log.hear();
       soon();
     },
-    said(state) {
+    async said(state) {
       view.head.live(state);
-      if (state === "ended") {
-        polling.stop();
-        refresh();
-        view.log.show();
-      }
+      if (state !== "ended") return;
+      await live.last();
+      view.log.show();
     },
   });
 }

@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { fill, freshId, h } from "../dom.js";
 import { count, duration, score, secondsBetween, time } from "../format.js";
 import { repeat } from "../live.js";
-import { empty } from "../parts/notice.js";
+import { empty, toast } from "../parts/notice.js";
 import { pager } from "../parts/pager.js";
 import { problemView } from "../parts/problem.js";
 import { badge, bar, progressText } from "../parts/status.js";
@@ -83,8 +83,10 @@ function picker(job, chosen, picked) {
   return h("input", {
     type: "checkbox", "aria-label": `Compare ${job.model}, ${job.id}`, checked: chosen.has(job.id),
     onchange: (event) => {
-      if (event.target.checked && chosen.size >= MOST_COMPARED) event.target.checked = false;
-      else if (event.target.checked) chosen.add(job.id);
+      if (event.target.checked && chosen.size >= MOST_COMPARED) {
+        event.target.checked = false;
+        toast(`${MOST_COMPARED} jobs are compared at most.`);
+      } else if (event.target.checked) chosen.add(job.id);
       else chosen.delete(job.id);
       picked();
     },

@@ -6,7 +6,7 @@ import { settled } from "../live.js";
 import { datasetPicker } from "../parts/dataset-picker.js";
 import { field } from "../parts/field.js";
 import { planView } from "../parts/plan-view.js";
-import { problemView } from "../parts/problem.js";
+import { problemView, restOf, sentenceOf } from "../parts/problem.js";
 import { schemaForm } from "../parts/schema-form.js";
 
 export const title = "New job";
@@ -17,7 +17,7 @@ const BASES = [["minilm-l6", "small, ships with the worker"], ["distilbert-base-
 
 export async function show(main, { query }) {
   const [{ components: { schemas } }, models] = await Promise.all([get("/openapi.json"), all("/models", {}, 500)]);
-  const state = { dataset: null, asked: 0 };
+  const state = { dataset: null, asked: 0, sending: false };
   const form = fieldsOf(schemas, models, () => check());
   const picker = await datasetPicker((dataset) => {
     state.dataset = dataset;
@@ -25,38 +25,51 @@ export async function show(main, { query }) {
     check();
   });
   const send = h("button", { type: "submit", class: "primary", disabled: true }, "Train");
-  const said = h("div", { "aria-live": "polite" }, h("p", { class: "soft" }, "Choose data and a name: what would run is shown here."));
-  const refused = (error) => {
-    const others = form.mark(error.errors || []);
-    fill(said, problemView(Object.assign(Object.create(error), { errors: others, message: error.message, requestId: "" })));
-  };
+  const said = h("div", { "aria-live": "polite" });
+  const wanting = () => fill(said, h("p", { class: "soft" }, "Choose data and a name: what would run is shown here."));
+  const refused = (error) => fill(said, problemView(restOf(error, form.mark(error.errors || []))));
   const check = settled(async () => {
+    if (state.sending) return;
     send.disabled = true;
     const request = requestOf(state, form);
-    if (!request) return;
     const mine = (state.asked += 1);
+    if (!request) {
+      form.mark([]);
+      return wanting();
+    }
     try {
       const plan = await post("/jobs/validate", request);
-      if (mine !== state.asked) return;
+      if (mine !== state.asked || state.sending) return;
       form.mark([]);
       fill(said, planView(plan, schemas.Hyperparameters.properties));
       send.disabled = false;
     } catch (error) {
-      if (mine === state.asked) refused(error);
+      if (mine === state.asked && !state.sending) refused(error);
     }
   }, 400);
   const submit = async (event) => {
     event.preventDefault();
+    const request = requestOf(state, form);
+    if (state.sending || !request) return;
+    state.sending = true;
     send.disabled = true;
     announce("Sending the job");
     try {
-      const job = await post("/jobs", requestOf(state, form));
+      const job = await post("/jobs", request);
       location.assign(`/ui/jobs/${job.id}`);
     } catch (error) {
-      refused(error);
+      state.sending = false;
       send.disabled = false;
+      refused(error);
+      main.querySelector("[aria-invalid=true]")?.focus();
     }
   };
+  addEventListener("pageshow", (event) => {  // the way back from the job finds the form as it was left
+    if (!event.persisted) return;
+    state.sending = false;
+    check();
+  });
+  wanting();
   fill(main,
     h("header", { class: "page-head" }, h("h1", {}, "New job")),
     h("form", { class: "new-job", onsubmit: submit, novalidate: true },
@@ -110,7 +123,7 @@ function fieldsOf(schemas, models, changed) {
       for (const [each, part] of Object.entries(parts)) others = part.mark(others, `/${each}`);
       for (const [each, one] of known) {
         const mine = others.filter((error) => error.pointer === `/${each}` || error.pointer?.startsWith(`/${each}/`));
-        one.mark(mine.map((error) => `${error.detail}. ${error.remedy || ""}`).join(" "));
+        one.mark(mine.map(sentenceOf).join(" "));
         others = others.filter((error) => !mine.includes(error));
       }
       return others;
@@ -119,9 +132,9 @@ function fieldsOf(schemas, models, changed) {
 }
 
 function input(label, usual, suggestions, changed, description) {
-  const ids = { input: freshId(), list: freshId(), help: freshId() };
-  const wrong = h("p", { class: "wrong small", hidden: true });
-  const made = h("input", { id: ids.input, list: ids.list, placeholder: usual, autocomplete: "off", spellcheck: "false", "aria-describedby": ids.help, oninput: changed });
+  const ids = { input: freshId(), list: freshId(), help: freshId(), wrong: freshId("wrong") };
+  const wrong = h("p", { class: "wrong small", id: ids.wrong, hidden: true });
+  const made = h("input", { id: ids.input, list: ids.list, placeholder: usual, autocomplete: "off", spellcheck: "false", "aria-describedby": `${ids.wrong} ${ids.help}`, oninput: changed });
   const element = h("div", { class: "field" }, h("label", { for: ids.input }, label), made,
     h("datalist", { id: ids.list }, suggestions.map(([value, words]) => h("option", { value, label: words || null }))), wrong,
     h("p", { class: "help small soft", id: ids.help }, description));

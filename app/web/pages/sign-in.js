@@ -13,6 +13,10 @@ export function show(main) {
   const button = h("button", { class: "primary" }, "Sign in");
   const submit = async (event) => {
     event.preventDefault();
+    if (!/^[\x21-\x7e]+$/.test(input.value.trim())) {
+      fill(said, problemView({ message: "This is no key.", remedy: "A key has letters, digits and signs of ASCII alone: copy it once more, whole and without quotes." }));
+      return input.select();
+    }
     button.disabled = true;
     try {
       await enter(input.value.trim());

@@ -1,7 +1,8 @@
 /** One version: how good it is and how sure that is, its formats, its files, where it came from. */
 
-import { call, get, path } from "../api.js";
+import { get, path } from "../api.js";
 import { fill, h } from "../dom.js";
+import { downloadLink } from "../download.js";
 import { bytes, count, counted, inline, number, percent, score, time } from "../format.js";
 import { toast } from "../parts/notice.js";
 import { promote } from "../parts/promotion.js";
@@ -16,11 +17,11 @@ export async function show(main, { params }) {
   const reload = (alias) => { toast(`${version.model}@${alias.alias} is version ${alias.version}.`); show(main, { params }); };
   fill(main,
     h("header", { class: "page-head" },
-      h("div", {}, h("h1", {}, name), h("p", {}, version.aliases.map((alias) => h("span", { class: "alias" }, alias)), h("span", { class: "soft" }, "made ", time(version.created_at), " by ", h("a", { href: `/ui/jobs/${version.job_id}` }, "its job")))),
+      h("div", {}, h("h1", {}, name), h("p", {}, version.aliases.map((alias) => h("a", { class: "alias", href: `/ui/models/${encodeURIComponent(version.model)}#alias-${alias}`, title: "Its policy and its traffic" }, alias)), h("span", { class: "soft" }, "made ", time(version.created_at), " by ", h("a", { href: `/ui/jobs/${version.job_id}` }, "its job")))),
       h("div", { class: "actions" },
         h("button", { type: "button", class: "primary", onclick: () => promote(version.model, version.version, reload) }, "Promote"),
         h("a", { class: "button", href: `/ui/try?model=${encodeURIComponent(name)}` }, "Try it"),
-        h("button", { type: "button", onclick: (event) => download(version, event.target) }, "Download"),
+        downloadButton(version),
         h("a", { class: "button", href: `/ui/models/${encodeURIComponent(version.model)}` }, "All versions"))),
     h("section", { class: "card model-part" }, h("h2", {}, "How good it is"), scores(version)),
     version.test && h("section", { class: "card model-part" }, h("h2", {}, "Labels, on the test rows"), labels(version.test)),
@@ -107,16 +108,8 @@ function facts(version) {
     h("details", { class: "more" }, h("summary", {}, "Files"), list(Object.entries(version.files).map(([name, size]) => [name, bytes(size)])))];
 }
 
-async function download(version, button) {
-  button.disabled = true;
-  try {
-    const answer = await call("GET", path`/models/${version.model}/versions/${version.version}/archive`);
-    const address = URL.createObjectURL(await answer.blob());
-    h("a", { href: address, download: `${version.model}-v${version.version}.zip` }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 60_000);
-  } catch (problem) {
-    toast(`${problem.message} ${problem.remedy}`, "critical");
-  } finally {
-    button.disabled = false;
-  }
+function downloadButton(version) {
+  const link = downloadLink(path`/models/${version.model}/versions/${version.version}/archive`, `${version.model}-v${version.version}.zip`, "Download");
+  link.className = "button";
+  return link;
 }

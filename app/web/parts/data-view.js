@@ -48,7 +48,7 @@ export function labelCounts(dataset) {
 /** The rows, with filters by split and label; `limit` at a time. */
 export function dataRows(dataset, limit = 10) {
   const filters = { split: "", label: "" };
-  let cursor;
+  let cursor, asked = 0;
   const said = h("div");
   const list = table({
     caption: "Rows", class: "dense", key: (row) => row.place,
@@ -60,8 +60,10 @@ export function dataRows(dataset, limit = 10) {
   });
   const pages = pager((wanted) => { cursor = wanted; load(); });
   const load = async () => {
+    const mine = (asked += 1);
     try {
       const page = await get(path`/datasets/${dataset.id}/rows`, { ...filters, limit, cursor });
+      if (mine !== asked) return;
       list.show(page.data.map((row, place) => ({ ...row, place: `${cursor || ""}-${place}` })));
       pages.show(page);
       fill(said, page.data.length === 0 && h("p", { class: "soft" }, "No row is like that."));

@@ -22,29 +22,52 @@ export async function datasetPicker(picked) {
   const stored = await all("/datasets", {}, 200);
   const view = h("div", { "aria-live": "polite" });
   const select = chooser(stored);
-  const options = h("details", { class: "more" }, h("summary", {}, "How to read it"), h("div", { class: "fields" }, OPTIONS.map(option)));
+  const again = h("button", { type: "button", class: "after", hidden: true, onclick: () => send(...last) }, "Read it again");
+  const options = h("details", { class: "more" }, h("summary", {}, "How to read it"), h("div", { class: "fields" }, OPTIONS.map(option)), again);
   const file = h("input", { type: "file", id: freshId(), accept: ".csv,.tsv,.json,.jsonl,.parquet,.txt" });
   const pasted = h("textarea", { id: freshId(), rows: "6", class: "mono wide-input", placeholder: "text,label\nMy parcel never came.,complaint\nWhen do you open?,question" });
-  const show = (dataset) => {
-    fill(view, described(dataset));
-    picked(dataset);
+  let asked = 0, last = null;
+  /** Find a dataset and show it, unless another was asked for meanwhile; while there is none, no job can be sent. */
+  const take = async (find) => {
+    const mine = (asked += 1);
+    picked(null);
+    fill(view, notice("info", h("p", {}, "Reading the data …")));
+    try {
+      const dataset = await find();
+      if (mine !== asked) return;
+      select.value = dataset.id;
+      fill(view, described(dataset));
+      picked(dataset);
+    } catch (error) {
+      if (mine !== asked) return;
+      select.value = "";
+      options.open ||= last !== null;
+      fill(view, problemView(error));
+    }
   };
   const choose = async (id) => {
     if (![...select.options].some((each) => each.value === id)) select.append(h("option", { value: id }, id));
     select.value = id;
-    await guarded(view, async () => show(await get(path`/datasets/${id}`)));
+    await take(() => get(path`/datasets/${id}`));
   };
-  const send = (content, name) => guarded(view, async () => {
+  const clear = () => {
+    asked += 1;
+    fill(view);
+    picked(null);
+  };
+  const send = (content, name) => take(async () => {
+    last = [content, name];
+    again.hidden = false;
     const form = new FormData();
     for (const input of options.querySelectorAll("input")) if (input.value.trim()) form.append(input.name, input.value.trim());
     form.append("name", name.replace(/\.\w+$/, ""));
     form.append("file", content, name);
     const dataset = await upload("/datasets", form);
-    select.prepend(h("option", { value: dataset.id }, labelOf(dataset)));
-    select.value = dataset.id;
-    show(dataset);
-  }, () => { options.open = true; });
-  select.addEventListener("change", () => (select.value ? choose(select.value) : picked(null)));
+    if (![...select.options].some((each) => each.value === dataset.id)) select.options[0].after(h("option", { value: dataset.id }, labelOf(dataset)));
+    return dataset;
+  });
+  select.addEventListener("change", () => (select.value ? choose(select.value) : clear()));
+  file.addEventListener("click", () => { file.value = ""; });  // so that the same file, mended, is a change
   file.addEventListener("change", () => file.files[0] && send(file.files[0], file.files[0].name));
   const element = h("div", {},
     h("div", { class: "sources" },
@@ -78,14 +101,4 @@ function described(dataset) {
     h("details", { class: "more" }, h("summary", {}, "Labels"), labelCounts(dataset)),
     h("details", { class: "more" }, h("summary", {}, "Rows"), dataRows(dataset, 5)),
   ];
-}
-
-async function guarded(view, work, failed = () => {}) {
-  fill(view, notice("info", h("p", {}, "Reading the data …")));
-  try {
-    await work();
-  } catch (error) {
-    fill(view, problemView(error));
-    failed();
-  }
 }

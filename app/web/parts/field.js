@@ -28,7 +28,8 @@ export function kindOf(schema) {
 export function valueOf(kind, typed) {
   const text = typed.trim();
   if (text === "") return undefined;
-  if (kind.words.includes(text)) return text;
+  const word = kind.words.find((each) => String(each) === text);
+  if (word !== undefined) return word;
   if (text === "null" && kind.nullable) return null;
   if (kind.boolean) return text === "yes" || text === "true";
   if (kind.numeric && Number.isFinite(Number(text))) return Number(text);
@@ -77,7 +78,7 @@ function single(kind, fallback, ids, changed) {
   const shared = { id: ids.input, name: ids.input, "aria-describedby": `${ids.wrong} ${ids.help}`, oninput: changed };
   const words = kind.boolean ? ["yes", "no"] : kind.words;
   if ((kind.boolean || words.length > 0) && !kind.numeric && !kind.json && !kind.text) {
-    const input = h("select", shared, h("option", { value: "" }, `Default${usual && `: ${usual}`}`), words.map((word) => h("option", { value: word }, word)));
+    const input = h("select", shared, h("option", { value: "" }, usual ? `Default: ${usual}` : "Choose …"), words.map((word) => h("option", { value: word }, word)));
     return { element: input, input };
   }
   if (kind.json && !kind.numeric && words.length === 0) {

@@ -5,15 +5,22 @@ import { h } from "../dom.js";
 /** Make a pager; go(cursor) is called with the cursor of the page to show, undefined for the first. */
 export function pager(go) {
   const trail = [];
-  let next = null;
-  const newer = h("button", { type: "button", onclick: () => { trail.pop(); go(trail.at(-1)); } }, "Newer");
-  const older = h("button", { type: "button", onclick: () => { trail.push(next); go(next); } }, "Older");
+  let next = null, asked = false;
+  const turn = (step) => () => {
+    if (asked) return;  // pressed twice before the page came: its cursor is not known yet
+    asked = true;
+    step();
+    go(trail.at(-1));
+  };
+  const newer = h("button", { type: "button", onclick: turn(() => trail.pop()) }, "Newer");
+  const older = h("button", { type: "button", onclick: turn(() => trail.push(next)) }, "Older");
   const where = h("span", { class: "soft" });
   const element = h("nav", { class: "pager", "aria-label": "Pages" }, newer, where, older);
   return {
     element,
     /** Show what the answer says of further pages. */
     show(page) {
+      asked = false;
       next = page.next_cursor;
       newer.disabled = trail.length === 0;
       older.disabled = !page.has_more;
@@ -23,6 +30,7 @@ export function pager(go) {
     /** Forget the way: the list is another one now. */
     reset() {
       trail.length = 0;
+      asked = false;
     },
   };
 }

@@ -3,6 +3,8 @@
 import { path, post, put } from "../api.js";
 import { fill, freshId, h } from "../dom.js";
 import { number } from "../format.js";
+import { settled } from "../live.js";
+import { formDialog } from "./dialog.js";
 import { problemView } from "./problem.js";
 
 /** The checks of a promotion, as a list that says each by a word too. */
@@ -19,39 +21,44 @@ export async function promote(model, version, done, alias = "champion") {
   const name = input("Alias", alias);
   const reason = input("Why, for the history", "", "needed to overrule a policy");
   const move = h("button", { type: "submit", class: "primary", disabled: true }, "Promote");
-  const force = h("button", { type: "button", class: "danger", hidden: true }, "Promote all the same");
-  const dialog = frame(`Let version ${version} of ${model} serve?`, [name.element, body, reason.element], [force, move]);
+  const force = h("button", { type: "button", class: "danger", hidden: true, onclick: () => dialog.once(() => send(true)) }, "Promote all the same");
+  let asked = 0;
   const check = async () => {
+    const mine = (asked += 1);
+    const wanted = name.value();
     move.disabled = true;
     force.hidden = true;
+    if (!wanted) return fill(body, h("p", { class: "wrong" }, "The alias needs a name, such as champion."));
     try {
-      const found = await post(path`/models/${model}/aliases/${name.input.value.trim()}/check`, { version });
-      fill(body, found.current !== null && h("p", {}, `It takes the place of version ${found.current}.`),
+      const found = await post(path`/models/${model}/aliases/${wanted}/check`, { version });
+      if (mine !== asked) return;
+      const already = found.current === version;
+      fill(body, already ? h("p", {}, `${wanted} is version ${version} already.`) : found.current !== null && h("p", {}, `It takes the place of version ${found.current}.`),
         found.checks.length ? checkList(found.checks) : h("p", { class: "soft" }, "The alias has no policy: nothing is checked."));
-      move.disabled = !found.allowed;
-      force.hidden = found.allowed;
+      move.disabled = already || !found.allowed;
+      force.hidden = already || found.allowed;
     } catch (error) {
-      fill(body, problemView(error));
+      if (mine === asked) fill(body, problemView(error));
     }
   };
   const send = async (forced) => {
-    const why = reason.input.value.trim();
+    const why = reason.value();
     if (forced && !why) {
       reason.input.focus();
       return fill(body, problemView({ message: "Say why the policy is overruled.", remedy: "The history keeps it with your name." }));
     }
     try {
-      done(await put(path`/models/${model}/aliases/${name.input.value.trim()}`, { version, ...(forced ? { force: true } : {}), ...(why ? { reason: why } : {}) }));
+      const moved = await put(path`/models/${model}/aliases/${name.value()}`, { version, ...(forced ? { force: true } : {}), ...(why ? { reason: why } : {}) });
       dialog.close();
+      done(moved);
     } catch (error) {
       const checks = error.body?.checks;
       fill(body, problemView(error), checks && checkList(checks));
       force.hidden = error.code !== "promotion-blocked";
     }
   };
-  name.input.addEventListener("change", check);
-  force.addEventListener("click", () => send(true));
-  dialog.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); send(false); });
+  const dialog = formDialog({ title: `Let version ${version} of ${model} serve?`, content: [name.element, body, reason.element], buttons: [force, move], send: () => !move.disabled && send(false) });
+  name.input.addEventListener("input", settled(check, 300));
   await check();
 }
 
@@ -59,32 +66,25 @@ export async function promote(model, version, done, alias = "champion") {
 export function rollBack(model, alias, done) {
   const body = h("div", { "aria-live": "polite" });
   const reason = input("Why, for the history", "");
-  const dialog = frame(`Roll ${model}@${alias} back?`, [h("p", {}, "The version that it named before serves again, without any check."), body, reason.element], [h("button", { type: "submit", class: "primary" }, "Roll back")]);
-  dialog.querySelector("form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const why = reason.input.value.trim();
+  const send = async () => {
+    const why = reason.value();
     try {
-      done(await post(`${path`/models/${model}/aliases/${alias}/rollback`}${why ? `?${new URLSearchParams({ reason: why })}` : ""}`));
+      const found = await post(`${path`/models/${model}/aliases/${alias}/rollback`}${why ? `?${new URLSearchParams({ reason: why })}` : ""}`);
       dialog.close();
+      done(found);
     } catch (error) {
       fill(body, problemView(error));
     }
+  };
+  const dialog = formDialog({
+    title: `Roll ${model}@${alias} back?`, send,
+    content: [h("p", {}, "The version that it named before serves again, without any check."), body, reason.element],
+    buttons: h("button", { type: "submit", class: "primary" }, "Roll back"),
   });
-}
-
-function frame(title, children, buttons) {
-  const heading = freshId("dialog");
-  const dialog = h("dialog", { "aria-labelledby": heading },
-    h("form", {}, h("h2", { id: heading }, title), children,
-      h("div", { class: "actions" }, h("button", { type: "button", onclick: () => dialog.close() }, "Back"), buttons)));
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
-  return dialog;
 }
 
 function input(label, value, placeholder = "") {
   const id = freshId();
   const made = h("input", { id, value, placeholder, autocomplete: "off", maxlength: "500" });
-  return { element: h("div", { class: "field" }, h("label", { for: id }, label), made), input: made };
+  return { element: h("div", { class: "field" }, h("label", { for: id }, label), made), input: made, value: () => made.value.trim() };
 }

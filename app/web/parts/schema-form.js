@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { field } from "./field.js";
+import { sentenceOf } from "./problem.js";
 
 /**
  * Make the fields of a schema, those named in `first` above, the rest in a part that is opened.
@@ -33,7 +34,7 @@ export function schemaForm(schema, { first, title, changed, without = [] }) {
       const others = [];
       for (const error of errors) {
         const name = error.pointer?.startsWith(`${pointer}/`) ? error.pointer.slice(pointer.length + 1).split("/")[0] : null;
-        if (fields.has(name)) broken.set(name, [broken.get(name), `${error.detail}. ${error.remedy || ""}`].filter(Boolean).join(" "));
+        if (fields.has(name)) broken.set(name, [broken.get(name), sentenceOf(error)].filter(Boolean).join(" "));
         else others.push(error);
       }
       for (const [name, each] of fields) each.mark(broken.get(name) || "");

@@ -10,9 +10,15 @@ export function badge(status, text = status) {
 
 /** How far it is, 0 to 1; the label is read by screen readers. */
 export function bar(fraction, label) {
+  return move(h("div", { class: "bar", role: "progressbar", "aria-label": label, "aria-valuemin": "0", "aria-valuemax": "100" }, h("div", { class: "done" })), fraction);
+}
+
+/** Bring a bar that is there to how far it is now, and give it. */
+export function move(shown, fraction) {
   const share = Math.max(0, Math.min(1, fraction || 0));
-  return h("div", { class: "bar", role: "progressbar", "aria-label": label, "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round(100 * share)) },
-    h("div", { class: "done", style: { width: `${(100 * share).toFixed(1)}%` } }));
+  shown.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+  shown.firstChild.style.setProperty("width", `${(100 * share).toFixed(1)}%`);
+  return shown;
 }
 
 /** "training · 42 % · 3 min 20 s left", whatever of it is known. */

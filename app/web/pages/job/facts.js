@@ -2,17 +2,22 @@
 
 import { fill, h } from "../../dom.js";
 import { count, duration, number, percent, score, secondsBetween, time } from "../../format.js";
-import { bar, progressText } from "../../parts/status.js";
+import { bar, move, progressText } from "../../parts/status.js";
 
 export function facts() {
   const figures = h("dl", { class: "figures" });
-  const progress = h("div");
+  const done = bar(0, "Progress of the job");
+  const words = h("p", { class: "soft" });
+  const progress = h("div", {}, done, words);
   let shown = null;
   const draw = () => {
     const running = shown.status === "running";
     progress.hidden = !running;
-    if (running) fill(progress, bar(shown.progress.fraction, "Progress of the job"), h("p", { class: "soft" }, progressText(shown), " · ", steps(shown.progress)));
-    fill(figures, figuresOf(shown).map(([title, value, note]) => h("div", {}, h("dt", {}, title), h("dd", {}, value), note && h("dd", { class: "soft small clip", title: typeof note === "string" ? note : null }, note))));
+    if (running) {
+      move(done, shown.progress.fraction);
+      fill(words, progressText(shown), " · ", steps(shown.progress));
+    }
+    place(figures, figuresOf(shown).map(figure));
   };
   return {
     element: h("section", { class: "card facts", "aria-label": "At a glance" }, progress, figures),
@@ -27,6 +32,20 @@ export function facts() {
       draw();
     },
   };
+}
+
+function figure([title, value, note]) {
+  return h("div", {}, h("dt", {}, title), h("dd", {}, value), note && h("dd", { class: "soft small clip", title: typeof note === "string" ? note : null }, note));
+}
+
+/** Put figures in their places and leave those alone that say the same: somebody may point at one. */
+function place(room, wanted) {
+  const now = [...room.children];
+  wanted.forEach((each, i) => {
+    if (!now[i]) room.append(each);
+    else if (now[i].outerHTML !== each.outerHTML) now[i].replaceWith(each);
+  });
+  for (const each of now.slice(wanted.length)) each.remove();
 }
 
 function steps({ step, total_steps: total, epoch, num_train_epochs: epochs }) {

@@ -15,13 +15,20 @@ export function head(at, changed) {
   const status = h("span");
   const live = h("span", { class: "live soft small", role: "status" });
   const actions = h("div", { class: "actions" });
+  let drawn = null;
   return {
     element: h("header", { class: "job-head" }, h("div", { class: "page-head" }, h("div", { class: "named" }, title, status, live), actions), under),
     show(job) {
+      // Only when something changed: a button that is replaced loses the focus, and a click that was begun on it.
+      const state = JSON.stringify([job.status, job.status_reason, job.result, job.allowed_actions]);
+      if (state === drawn) return;
+      const held = [...actions.children].find((each) => each === document.activeElement)?.textContent;
+      drawn = state;
       fill(title, job.result ? h("a", { href: path`/ui/models/${job.model}` }, `${job.model}:${job.result.version}`) : job.model);
       fill(status, badge(job.status));
       fill(under, job.status_reason, " ", h("span", { class: "mono small nowrap" }, job.id), " ", copy(job.id));
       fill(actions, wanted(job, at, changed));
+      if (held) [...actions.children].find((each) => each.textContent === held)?.focus();
     },
     live(state) {
       live.textContent = LIVE[state];
@@ -42,7 +49,7 @@ function wanted(job, at, changed) {
     ended && job.status !== "succeeded" && h("button", { type: "button", onclick: () => retry(job, at) }, "Retry"),
     h("a", { class: "button", href: `/ui/new?from=${job.id}` }, "Clone"),
     h("a", { class: "button", href: `/ui/compare?job=${job.id}` }, "Compare"),
-    job.result && h("a", { class: "button primary", href: `/ui/try?model=${job.model}:${job.result.version}` }, "Try it"),
+    job.result && h("a", { class: "button primary", href: `/ui/try?model=${encodeURIComponent(`${job.model}:${job.result.version}`)}` }, "Try it"),
   ];
 }
 

@@ -10,10 +10,14 @@ const AT_END = 24;
 
 export function log(at) {
   const text = h("pre", { class: "log", tabindex: "0", role: "region", "aria-label": "The last lines of the log" });
+  let shown = null, asked = 0;
   const show = async () => {
+    const mine = (asked += 1);
     const answer = await call("GET", `${at}/logs?tail=${LINES}`, { headers: { Accept: "text/plain" } }).catch(() => null);
     if (!answer) return;
     const lines = (await answer.text()).trimEnd();
+    if (mine !== asked || lines === shown) return;  // what is marked to be copied stays marked
+    shown = lines;
     const follows = text.scrollHeight - text.scrollTop - text.clientHeight < AT_END;
     fill(text, lines ? lines.split("\n").map(line) : "Nothing yet.");
     if (follows) text.scrollTop = text.scrollHeight;

@@ -10,7 +10,7 @@ export function scores() {
   let chosen = null;
   const draw = (evaluations) => {
     const current = evaluations.find(([name]) => name === chosen) ?? evaluations.at(-1);
-    fill(element, evaluations.length > 1 && choice(evaluations, current[0], (name) => { chosen = name; draw(evaluations); }), evaluation(current[1]));
+    fill(element, evaluations.length > 1 && choice(evaluations, current[0], (name) => { chosen = name; draw(evaluations); element.querySelector("select").focus(); }), evaluation(current[1]));
   };
   return {
     element,
@@ -33,7 +33,7 @@ function judged(metrics) {
 
 function choice(evaluations, current, choose) {
   const id = freshId();
-  return h("p", {}, h("label", { for: id }, "Judged on "), h("select", { id, value: current, onchange: (event) => { choose(event.target.value); document.getElementById(id)?.focus(); } }, evaluations.map(([name]) => h("option", { value: name }, name))));
+  return h("p", {}, h("label", { for: id }, "Judged on "), h("select", { id, value: current, onchange: (event) => choose(event.target.value) }, evaluations.map(([name]) => h("option", { value: name }, name))));
 }
 
 function evaluation(scores) {
