@@ -60,7 +60,12 @@ def history(
 
     ``max_points`` (at least 2) thins each curve to steps that are evenly apart and keeps its first and last point.
     """
-    spans = _spans(session, job_id, names)
+    return _history(session, job_id, _spans(session, job_id, names), max_points)
+
+
+def _history(
+    session: Session, job_id: str, spans: Sequence["_Span"], max_points: int | None
+) -> list[tables.MetricPoint]:
     most = None if max_points is None else max(2, max_points)
     long = [] if most is None else [span for span in spans if span.rows > most]
     curves = _whole(session, job_id, [span.name for span in spans if span not in long])
@@ -88,7 +93,7 @@ def outlines(session: Session, job_id: str, max_points: int) -> list[Outline]:
     """
     spans = _spans(session, job_id, None)
     curves: dict[str, dict[int, Point]] = {span.name: {} for span in spans}
-    rows = [*history(session, job_id, max_points=max_points)]
+    rows = _history(session, job_id, spans, max_points)
     long = [span.name for span in spans if span.rows > max_points]
     rows += _extremes(session, job_id, long) if long else []
     for row in rows:
@@ -121,8 +126,8 @@ def _extremes(session: Session, job_id: str, names: Sequence[str]) -> list[table
 def _steps(session: Session, job_id: str) -> dict[str, int]:
     """Count the steps of each curve, one that several attempts took once."""
     point = tables.MetricPoint
-    query = select(point.name, func.count(point.step.distinct())).where(point.job_id == job_id).group_by(point.name)
-    return dict(session.execute(query).tuples().all())
+    query = select(point.name, func.count(point.step.distinct()).label("steps")).where(point.job_id == job_id)
+    return {row.name: row.steps for row in session.execute(query.group_by(point.name))}
 
 
 @dataclass(frozen=True, slots=True)
