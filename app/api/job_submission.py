@@ -51,7 +51,7 @@ def _refuse_when_full(session: Session, most: int) -> None:
     queued = jobs.counts(session).get("queued", 0)
     if queued >= most:
         raise Overloaded(
-            f"{queued} jobs are waiting already.",
+            f"{queued} {'job is' if queued == 1 else 'jobs are'} waiting already.",
             code="queue-full",
             remedy="Wait until some have run, add workers, or raise TUNESMITH_MAX_QUEUED_JOBS.",
             headers={"Retry-After": "60"},

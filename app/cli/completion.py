@@ -12,17 +12,30 @@ PROGRAM = "tunesmith"
 ASK = "--complete -- --"
 PLACE = ("--url", "--api-key")
 """Options before the command, each with a value."""
+# "$COMP_CWORD" with its sign: zsh, which reads this too, takes :COMP_CWORD for a modifier.
 _BASH = f"""\
 _{PROGRAM}() {{
     local IFS=$'\\n'
-    COMPREPLY=( $({PROGRAM} completion {ASK} "${{COMP_WORDS[@]:1:COMP_CWORD}}") )
+    COMPREPLY=( $({PROGRAM} completion {ASK} "${{COMP_WORDS[@]:1:$COMP_CWORD}}") )
 }}
 complete -o default -F _{PROGRAM} {PROGRAM}
+"""
+# Files only where nothing else is known, as bash and zsh do it by themselves.
+_FISH = f"""\
+function __{PROGRAM}
+    set -l found ({PROGRAM} completion {ASK} (commandline -opc)[2..] "$(commandline -ct)")
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+complete -c {PROGRAM} -f -a '(__{PROGRAM})'
 """
 SCRIPTS: dict[str, str] = {
     "bash": _BASH,
     "zsh": f"autoload -U +X bashcompinit && bashcompinit\n{_BASH}",
-    "fish": f"complete -c {PROGRAM} -a '({PROGRAM} completion {ASK} (commandline -opc)[2..] \"$(commandline -ct)\")'\n",
+    "fish": _FISH,
 }
 
 

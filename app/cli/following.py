@@ -1,5 +1,8 @@
 """Follow a job to its end on whatever stdout is, and say how it ended."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import typer
 from rich.live import Live
 from rich.markup import escape
@@ -15,19 +18,26 @@ from app.schemas.jobs import Job
 from app.schemas.metrics import Evaluation
 
 
-def follow(service: Tunesmith, job_id: str) -> Job:
-    """Show a job until it has ended, from its first event on. Ctrl-C ends the showing and leaves the job alone."""
-    run = RunProgress(service.job(job_id))
+@contextmanager
+def left_alone(job_id: str) -> Iterator[None]:
+    """End with a word on Ctrl-C: what was interrupted is the looking, and the job goes on."""
     try:
-        if output.is_terminal:
-            _live(service, run)
-        else:
-            _plain(service, run)
+        yield
     except KeyboardInterrupt:
         errors.print(f"The job goes on. Follow it again, or cancel it, with:\n  {program()} watch {job_id}")
         errors.print(f"  {program()} cancel {job_id}")
         raise typer.Exit(Outcome.INTERRUPTED) from None
-    return service.job(job_id)
+
+
+def follow(service: Tunesmith, job_id: str) -> Job:
+    """Show a job until it has ended, from its first event on. Ctrl-C ends the showing and leaves the job alone."""
+    with left_alone(job_id):
+        run = RunProgress(service.job(job_id))
+        if output.is_terminal:
+            _live(service, run)
+        else:
+            _plain(service, run)
+        return service.job(job_id)
 
 
 def _live(service: Tunesmith, run: RunProgress) -> None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.cli.connection import connect
-from app.cli.console import JsonFlag, output, print_json, table_of
+from app.cli.console import JsonFlag, errors, output, print_json, table_of
 from app.schemas.predictions import Prediction, Prefer
 
 
@@ -31,6 +31,8 @@ def predict(
     as_json: JsonFlag = False,
 ) -> None:
     """Classify texts with a model."""
+    if not texts and sys.stdin.isatty():
+        errors.print("[dim]Type texts, one a line; Ctrl-D ends them.[/]")
     inputs = texts or [line.rstrip("\n") for line in sys.stdin if line.strip()]
     if not inputs:
         raise typer.BadParameter("there is no text to classify")

@@ -1,8 +1,10 @@
 """Run one command, and turn what goes wrong into words on stderr and an exit status."""
 
+import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from typing import Any
 
 import typer
 from pydantic import ValidationError
@@ -10,6 +12,7 @@ from rich.markup import escape
 
 from app.cli.console import errors
 from app.cli.help import SectionedCommand, TrainCommand
+from app.cli.remedies import remedy_of
 from app.errors import AppError
 from app.transport import ApiError, ClientError, Misconfigured, Unreachable
 
@@ -26,6 +29,13 @@ class Outcome(IntEnum):
     INTERRUPTED = 130
 
 
+_FORMS = {
+    "model": "be lower-case letters and digits, with dots, hyphens or underscores between them, 63 at most, such as "
+    "messages; to predict also messages:3 or messages@champion",
+}
+"""What the patterns of fields mean."""
+
+
 def parser_of(module: str, function: str) -> typer.Typer:
     """Import a command and make the parser of its arguments."""
     command = getattr(importlib.import_module(f"app.cli.{module}"), function)
@@ -33,8 +43,22 @@ def parser_of(module: str, function: str) -> typer.Typer:
     # --batch_size works as --batch-size does.
     settings = {"token_normalize_func": lambda token: token.replace("_", "-")}
     kind = TrainCommand if function == "train" else SectionedCommand
-    parser.command(cls=kind, context_settings=settings)(command)
+    parser.command(cls=kind, context_settings=settings)(_interruptible(command))
     return parser
+
+
+def _interruptible(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Let Ctrl-C end a command with a word, where the command has none of its own."""
+
+    @functools.wraps(command)
+    def told(*given: Any, **named: Any) -> int | None:
+        try:
+            return command(*given, **named)
+        except KeyboardInterrupt:
+            errors.print("Interrupted.")
+            raise typer.Exit(Outcome.INTERRUPTED) from None
+
+    return told
 
 
 def run(name: str, module: str, function: str, arguments: Sequence[str], place: object) -> int:
@@ -58,7 +82,7 @@ def run(name: str, module: str, function: str, arguments: Sequence[str], place: 
 
 
 def _explain_problem(error: ApiError) -> Outcome:
-    _explain(error.detail, error.remedy, Outcome.REFUSED)
+    _explain(error.detail, remedy_of(error), Outcome.REFUSED)
     for broken in error.errors:
         if broken.detail != error.detail:
             remedy = f" {broken.remedy}" if broken.remedy and broken.remedy != error.remedy else ""
@@ -73,7 +97,9 @@ def _explain_fields(error: ValidationError) -> Outcome:
     for broken in error.errors(include_url=False, include_context=False, include_input=False):
         # Members of a union have names such as constrained-int, which mean nothing to a person.
         field = "/".join(str(part) for part in broken["loc"] if str(part).isidentifier() or isinstance(part, int))
-        wishes.setdefault(field, []).append(broken["msg"].removeprefix("Value error, ").removeprefix("Input should "))
+        words = _FORMS.get(field) if broken["type"] == "string_pattern_mismatch" else None
+        words = words or broken["msg"].removeprefix("Value error, ").removeprefix("Input should ")
+        wishes.setdefault(field, []).append(words)
     for field, messages in wishes.items():
         words = " or ".join(dict.fromkeys(messages))
         verb = "should " if words.startswith("be ") else ""

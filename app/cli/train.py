@@ -25,7 +25,7 @@ from app.cli.datasets import (
     label_names_of,
     tell_dataset,
 )
-from app.cli.following import follow, tell_result
+from app.cli.following import follow, left_alone, tell_result
 from app.cli.imports import RECIPES
 from app.cli.program import program
 from app.cli.wishes import dataset_of, family_of, job_of, model_of, pairs_of, without_none
@@ -209,7 +209,8 @@ def finish(service: Tunesmith, job: Job, wait: bool, as_json: bool) -> int:
             output.print(f"Queued [bold]{job.id}[/]. Follow it with: {program()} watch {job.id}")
         return 0
     if as_json:
-        job = service.wait(job.id)
+        with left_alone(job.id):
+            job = service.wait(job.id)
         print_json(job)
     else:
         output.print(f"Training [bold]{job.model}[/] from {escape(job.base_model.id)} as {job.id}")

@@ -6,7 +6,7 @@ import typer
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag
-from app.cli.following import follow, tell_result
+from app.cli.following import follow, left_alone, tell_result
 
 
 def watch(
@@ -19,11 +19,12 @@ def watch(
         if job_id is None:
             newest = next(service.jobs(limit=1), None)
             if newest is None:
-                raise typer.BadParameter("there is no job to watch yet")
+                raise typer.BadParameter("there is no job to watch yet; train FILE --model NAME begins one")
             job_id = newest.id
         if as_json:
-            for event in service.events(job_id):
-                typer.echo(event.model_dump_json())
+            with left_alone(job_id):
+                for event in service.events(job_id):
+                    typer.echo(event.model_dump_json())
             return 0 if service.job(job_id).status == "succeeded" else 1
         job = follow(service, job_id)
         tell_result(service, job)

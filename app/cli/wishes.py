@@ -57,7 +57,9 @@ def model_of(job: JobFile, dataset: str | None) -> str:
     """Give the name that the version gets; a recipe is name enough."""
     named = job.request.pop("model", None) or (dataset if dataset in RECIPES else None)
     if named is None:
-        raise typer.BadParameter("give --model NAME: the model in the registry that this becomes a version of")
+        raise typer.BadParameter(
+            "give --model NAME, the model that this becomes a version of: train messages.csv --model messages"
+        )
     return str(named)
 
 

@@ -1,6 +1,7 @@
 """Commands against a real API: what they print, for people and for programs, and how they end."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -325,6 +326,22 @@ def test_the_shell_completes_commands_options_and_values(run: Run) -> None:
         cwd=Path(__file__).parents[3],
     )
     assert ran.stdout == "promote\n"
+
+
+def test_who_stops_looking_is_told_that_the_job_goes_on(service: LiveService, job: Job) -> None:
+    command = [sys.executable, "-m", "app", "--url", service.url, "watch", job.id, "--json"]
+    here = Path(__file__).parents[3]
+    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as looking:
+        assert looking.stdout is not None and json.loads(looking.stdout.readline())["data"]["to"] == "queued"
+        looking.send_signal(signal.SIGINT)
+        _, said = looking.communicate()
+    assert looking.returncode == 130
+    assert "The job goes on." in said and f"-m app cancel {job.id}" in said
+
+
+def test_remedies_speak_of_commands(run: Run) -> None:
+    assert "-m app jobs lists the jobs" in run("watch", "job_0").err
+    assert "should be lower-case letters" in run("predict", "No Name", "text").err
 
 
 def test_cancelling(run: Run, client: Tunesmith, job: Job) -> None:
