@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.run_examples import service  # noqa: E402  # only now is it known where scripts is
+from scripts.own_service import own_service  # noqa: E402  # only now is it known where scripts is
 
 PAGE = ROOT / "docs" / "guide" / "terminal.md"
 COLUMNS, LINES = 80, 44
@@ -92,12 +92,19 @@ class Terminal:
         os.close(there)
         screen, kept = Screen(), []
         deadline = time.monotonic() + COMMAND_SECONDS
-        for part in _read(here, deadline):
-            screen.feed(part)
-            if watched is not None and not kept and re.search(watched, screen.text()):
-                kept.append(screen.text())
-        if process.wait(5) != 0:
+        try:
+            for part in _read(here, deadline):
+                screen.feed(part)
+                if watched is not None and not kept and re.search(watched, screen.text()):
+                    kept.append(screen.text())
+            status = process.wait(5)
+        finally:
+            process.kill()  # where it took too long; one that has ended hears nothing
+            os.close(here)
+        if status != 0:
             sys.exit(f"{command} failed:\n{screen.text()}")
+        if watched is not None and not kept:
+            sys.exit(f"{command} never showed {watched}:\n{screen.text()}")
         return [*kept, screen.text()]
 
 
@@ -118,8 +125,8 @@ def _read(place: int, deadline: float) -> Iterator[str]:
 
 
 def main() -> None:
-    with service() as url:
-        PAGE.write_text(record(Terminal(environment(url))), encoding="utf-8")
+    with own_service({}) as service:
+        PAGE.write_text(record(Terminal(environment(service.url))), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(ROOT)}")
 
 

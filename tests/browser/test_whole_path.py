@@ -170,6 +170,20 @@ def test_from_a_file_to_a_version_that_serves_and_back(visitor: Visitor, service
     expect(page.get_by_text("too many refunds")).to_be_visible()
 
 
+def test_a_file_with_other_columns_is_read_again(visitor: Visitor, tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text(DATA.replace("text,label", "words,mood", 1))
+    page = visitor.open("/ui/new")
+    page.get_by_label("Upload a file").set_input_files(file)
+    expect(page.get_by_text("The file has no columns text and label")).to_be_visible()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
+    page.get_by_label("Column with the texts").fill("words")
+    page.get_by_label("Column with the labels").fill("mood")
+    page.get_by_role("button", name="Read it again").click()
+    expect(page.get_by_text("to look at")).to_be_visible()
+    expect(page.get_by_label("Name of the model")).to_have_value("odd")
+
+
 def test_a_policy_is_set_and_blocks_a_promotion_until_somebody_says_why(visitor: Visitor) -> None:
     page = visitor.open("/ui/models/moods")
     page.get_by_text("Policy and traffic").click()
