@@ -68,6 +68,7 @@ export function dataRows(dataset, limit = 10) {
       pages.show(page);
       fill(said, page.data.length === 0 && h("p", { class: "soft" }, "No row is like that."));
     } catch (error) {
+      pages.failed();
       fill(said, problemView(error));
     }
   };

@@ -27,6 +27,10 @@ export function pager(go) {
       where.textContent = trail.length ? `Page ${trail.length + 1}` : "";
       element.hidden = trail.length === 0 && !page.has_more;
     },
+    /** Let it be pressed again: the page that was asked for did not come. */
+    failed() {
+      asked = false;
+    },
     /** Forget the way: the list is another one now. */
     reset() {
       trail.length = 0;

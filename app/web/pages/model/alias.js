@@ -44,13 +44,17 @@ function rules(model, alias, opened) {
   const body = h("div");
   const at = path`/models/${model}/aliases/${alias.alias}`;
   const perhaps = (place) => get(place).catch((problem) => { if (problem.status !== 404) throw problem; return null; });
+  const again = async () => {
+    await load();
+    part.querySelector("summary").focus();  // what opened the form was drawn anew
+  };
   const load = async () => {
     try {
       const split = alias.version ? [perhaps(`${at}/traffic`), perhaps(`${at}/traffic/report`)] : [null, null];
       const [policy, check, traffic, report] = await Promise.all([perhaps(`${at}/policy`), checkOf(model, alias.alias, alias.version), ...split]);
       fill(body, h("div", { class: "two" },
-        h("div", { class: "rules" }, h("h3", {}, "Policy"), policyView({ model, alias: alias.alias, found: policy, check, done: load })),
-        alias.version && h("div", { class: "rules" }, h("h3", {}, "Traffic"), trafficView({ model, alias, found: traffic, report, done: load }))));
+        h("div", { class: "rules" }, h("h3", {}, "Policy"), policyView({ model, alias: alias.alias, found: policy, check, done: again })),
+        alias.version && h("div", { class: "rules" }, h("h3", {}, "Traffic"), trafficView({ model, alias, found: traffic, report, done: again }))));
     } catch (error) {
       fill(body, problemView(error));
     }
