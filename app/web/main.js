@@ -13,7 +13,6 @@ async function start() {
   try {
     const page = await import(`./pages/${found.module}.js`);
     name(page.title);
-    fill(main);
     await page.show(main, { params: found.params, query: new URLSearchParams(location.search) });
     if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();  // it was not there when the browser looked
   } catch (error) {

@@ -48,7 +48,7 @@ function columns(name, chosen, picked, moved) {
   const move = (row) => promote(name, row.version, (alias) => { toast(`${name}@${alias.alias} is version ${alias.version}.`); moved(); });
   return [
     { title: "Compare", unseen: true, class: "pick", cell: (row) => h("input", { type: "checkbox", "aria-label": `Compare version ${row.version}`, checked: chosen.has(row.version), onchange: (event) => { choose(chosen, row.version, event.target); picked(); } }) },
-    { title: "Version", heading: true, cell: (row) => [h("a", { class: "strong", href: link(row) }, `version ${row.version}`), row.serves && h("div", { class: "soft small" }, "a plain name means it")] },
+    { title: "Version", heading: true, cell: (row) => [h("a", { class: "strong nowrap", href: link(row) }, `version ${row.version}`), row.serves && h("div", { class: "soft small wide" }, "a plain name means it")] },
     { title: "Aliases", cell: (row) => row.aliases.map((alias) => h("span", { class: "alias" }, alias)) },
     { title: "Test F1", class: "number", cell: (row) => metric(row, "test/f1_macro") },
     { title: "Test accuracy", class: "number wide", cell: (row) => metric(row, "test/accuracy") },

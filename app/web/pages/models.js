@@ -14,8 +14,8 @@ export const title = "Models";
 const at = (model) => `/ui/models/${encodeURIComponent(model.name)}`;
 const COLUMNS = [
   { title: "Model", heading: true, class: "grow", cell: (model) => h("a", { class: "strong", href: at(model) }, model.name) },
-  { title: "Serves", class: "number", cell: (model) => `version ${model.serving_version}` },
-  { title: "Newest", class: "number", cell: (model) => `version ${model.latest_version}` },
+  { title: "Serves", class: "number nowrap", cell: (model) => `version ${model.serving_version}` },
+  { title: "Newest", class: "number nowrap wide", cell: (model) => `version ${model.latest_version}` },
   { title: "Aliases", cell: (model) => model.aliases.map((alias) => h("span", { class: "alias" }, `${alias.alias} → ${alias.version}`)) },
   { title: "Updated", class: "nowrap wide", cell: (model) => time(model.updated_at) },
   { title: "Try", unseen: true, cell: (model) => h("a", { class: "button", href: `/ui/try?model=${encodeURIComponent(model.name)}`, "aria-label": `Try ${model.name}` }, "Try it") },

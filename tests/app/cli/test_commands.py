@@ -119,7 +119,7 @@ def test_a_refusal_is_told_with_its_remedy(run: Run) -> None:
     ran = run("job", "job_" + "0" * 32)
     assert ran.status == 4
     assert "The job does not exist." in ran.err
-    assert "List the jobs" in ran.err
+    assert "-m app jobs lists the jobs" in ran.err
     assert "job-not-found" in ran.err
 
 
@@ -339,8 +339,7 @@ def test_who_stops_looking_is_told_that_the_job_goes_on(service: LiveService, jo
     assert "The job goes on." in said and f"-m app cancel {job.id}" in said
 
 
-def test_remedies_speak_of_commands(run: Run) -> None:
-    assert "-m app jobs lists the jobs" in run("watch", "job_0").err
+def test_a_pattern_is_told_in_words(run: Run) -> None:
     assert "should be lower-case letters" in run("predict", "No Name", "text").err
 
 
