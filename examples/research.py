@@ -36,4 +36,8 @@ with Tunesmith() as ts:
     except ApiError as error:
         print(error.detail)
     ts.delete_policy("research", "champion")
-    print(ts.diff("research", first, second).comparison)
+    if (found := ts.diff("research", first, second).comparison) is not None:
+        low, high = found.f1_macro_interval.low, found.f1_macro_interval.high
+        print(
+            f"macro F1 of version {second}: {found.f1_macro_difference:+.3f}, 95 % sure from {low:+.3f} to {high:+.3f}"
+        )

@@ -29,6 +29,8 @@ from scripts.own_service import own_service  # noqa: E402  # only now is it know
 PAGE = ROOT / "docs" / "guide" / "terminal.md"
 COLUMNS, LINES = 80, 44
 COMMAND_SECONDS = 400.0
+QUIET_SECONDS = 0.04
+"""Between two frames there is a longer pause than between two pieces of one."""
 CONTROL = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(\r|\n)|\x1b.|([^\x1b\r\n]+)")
 SAMPLE = "examples/data/customer_messages.csv"
 NOTE = "<!-- Written by scripts/record_terminal.py from a service that ran: change that, then run the script. -->"
@@ -114,12 +116,16 @@ def _read(place: int, deadline: float) -> Iterator[str]:
     while time.monotonic() < deadline:
         if not select.select([place], [], [], 1.0)[0]:
             continue
-        try:
-            found = os.read(place, 65536)
-        except OSError:
-            return
-        if not found:
-            return
+        found = b""
+        while select.select([place], [], [], QUIET_SECONDS)[0]:  # a frame comes in several pieces
+            try:
+                piece = os.read(place, 65536)
+            except OSError:  # the other end is closed
+                piece = b""
+            if not piece:
+                yield decoder.decode(found)
+                return
+            found += piece
         yield decoder.decode(found)
     sys.exit("a command took too long")
 

@@ -10,7 +10,7 @@ from pydantic import PrivateAttr
 
 from app.client.calls import LONG_POLL_SECONDS
 from app.client.datasets import DatasetCalls
-from app.client.showing import See, shown
+from app.client.showing import See, shown, words
 from app.event_stream import read_messages
 from app.schemas.artifacts import JobArtifact
 from app.schemas.datasets import Dataset
@@ -32,6 +32,10 @@ class TrainingJob(Job):
     """A job as the service gave it, with what can be done to it; every field of Job is one of its own."""
 
     _service: "JobCalls" = PrivateAttr()
+
+    def __repr__(self) -> str:
+        """Say in a line which job this is and where it is: a notebook shows it below a cell."""
+        return f"<{type(self).__name__} {self.id} {words(self)}>"
 
     def stream(self, *, after: int = 0) -> Iterator[JobEvent]:
         """Follow the history of the job until it ends, each event once and in order; then the fields are current."""
