@@ -40,6 +40,4 @@ with Tunesmith() as ts, tempfile.TemporaryDirectory() as folder:
     job.wait()
     if job.result is None:
         sys.exit(f"{job.id} {job.status}: {job.status_reason}")
-    print(
-        ts.report(job.id, "markdown").partition("\n## Scores")[0]
-    )  # the beginning; the whole has every score and curve
+    print(ts.report(job.id, "markdown").partition("\n## Scores")[0])  # the whole has every score and curve

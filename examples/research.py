@@ -38,6 +38,4 @@ with Tunesmith() as ts:
     ts.delete_policy("research", "champion")
     if (found := ts.diff("research", first, second).comparison) is not None:
         low, high = found.f1_macro_interval.low, found.f1_macro_interval.high
-        print(
-            f"macro F1 of version {second}: {found.f1_macro_difference:+.3f}, 95 % sure from {low:+.3f} to {high:+.3f}"
-        )
+        print(f"macro F1 differs by {found.f1_macro_difference:+.3f}; 95 % sure: {low:+.3f} to {high:+.3f}")
