@@ -78,7 +78,7 @@ def test_a_job_is_followed_and_waited_for_on_the_job_itself(
     waiting = client.train("mood", job.dataset.id, base_model="minilm-l6")
     assert waiting.cancel().status == waiting.refresh().status == "cancelled"
     assert next(client.jobs(model="mood")).wait().status == "cancelled"
-    assert repr(client.job(job.id)) == f"<TrainingJob {job.id} mood: cancelled>"
+    assert repr(waiting) == f"<TrainingJob {waiting.id} mood: cancelled>"
     with pytest.raises(FileNotFoundError):
         client.train("mood", tmp_path / "none.csv", base_model="minilm-l6")
 
