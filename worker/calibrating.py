@@ -3,7 +3,7 @@
 Both are found on the validation split, in this order, because thresholds are held against calibrated probabilities.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,19 +36,28 @@ class Settled:
     """The answers of the further tasks to the validation splits of their own datasets, by name."""
 
 
-def settle(spec: AttemptSpec, setup: Setup, judge: Judge, validation: Evaluation | None) -> Settled:
+def settle(
+    spec: AttemptSpec,
+    setup: Setup,
+    judge: Judge,
+    validation: Evaluation | None,
+    known: Callable[[str | None], Answered | None] = lambda _: None,
+) -> Settled:
     """Fit temperatures, tune thresholds where the job wants it, and judge the validation split by both.
 
-    ``validation`` are the scores that the training kept; without that split nothing is fitted.
+    ``validation`` are the scores that the training kept; without that split nothing is fitted. ``known`` gives what the
+    model's weights have answered already to the validation split of a task, None being the main one.
     """
     wishes = spec.request.decision
     further = {task.head.name: judge.of_task(task.head) for task in setup.tasks}
     splits: dict[str, Batches | None] = {task.head.name: task.validation for task in setup.tasks}
     notes: dict[str, str | None] = {}
-    main, answered, notes[judge.head.name if judge.head else ""] = _fitted(spec, setup, judge, setup.data.validation)
+    main, answered, notes[judge.head.name if judge.head else ""] = _fitted(
+        spec, setup, judge, setup.data.validation, known(None)
+    )
     task_answers: dict[str, Answered] = {}
     for name, own in further.items():
-        further[name], found, notes[name] = _fitted(spec, setup, own, splits[name])
+        further[name], found, notes[name] = _fitted(spec, setup, own, splits[name], known(name))
         if found is not None:
             task_answers[name] = found
     if answered is not None and spec.problem_type == "multi_label":
@@ -103,12 +112,12 @@ def calibration_of(judge: Judge, answered: Answered, abstain_below: float | None
 
 
 def _fitted(
-    spec: AttemptSpec, setup: Setup, judge: Judge, batches: Batches | None
+    spec: AttemptSpec, setup: Setup, judge: Judge, batches: Batches | None, known: Answered | None
 ) -> tuple[Judge, Answered | None, str | None]:
     """Give the judge with its temperature, what was answered to the split, and why nothing was fitted."""
     if batches is None:
         return judge, None, "there is no validation split"
-    answered = judge.answer(setup.asked, batches, "validation")
+    answered = known or judge.answer(setup.asked, batches, "validation")
     if not spec.request.decision.calibrate:
         return judge, answered, "the job asked for none"
     if len(answered.logits) < FEWEST_ROWS:

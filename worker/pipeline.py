@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.errors import JobFailure
 from app.schemas.jobs import JobWarning, Phase
-from app.schemas.metrics import Evaluation, TaskEvaluation
+from app.schemas.metrics import Evaluation
 from worker import device as machine
 from worker.calibrating import Settled, calibrated, calibrated_task, settle
 from worker.clock import PhaseClock
@@ -34,8 +34,9 @@ from worker.setup import Setup, set_up, token_folder
 from worker.teaching import Classroom, Taught, ask
 from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
-from worker.training.loop import Autocast, Evaluate, Training
+from worker.training.loop import Training
 from worker.training.source import Source
+from worker.validating import Validation
 from worker.weighing import weigh
 
 
@@ -107,9 +108,10 @@ class _Attempt:
         portion = Portion(wishes.eval_batch_size, self._narrator.tell_smaller_evaluation)
         judge = Judge.of(self._spec, wishes, setup.device, portion, self._check)
         self._enter("training")
-        validation = self._train(setup, judge)
+        validation = Validation(setup, judge)
+        scores = self._train(setup, judge, validation)
         self._enter("evaluating")
-        settled = settle(self._spec, setup, judge, validation)
+        settled = settle(self._spec, setup, judge, scores, validation.answered)
         tested = self._test(setup, settled)
         look_at_data(self._spec, settled, tested)
         certainty = weigh(self._spec, settled.judge, setup.data.encoder, tested, settled.answered)
@@ -142,7 +144,7 @@ class _Attempt:
             raise Interrupted
         self._narrator.still_alive()
 
-    def _train(self, setup: Setup, judge: Judge) -> Evaluation | None:
+    def _train(self, setup: Setup, judge: Judge, validation: Validation) -> Evaluation | None:
         """Train to the best weights; give their evaluation on the validation split, if there is one."""
         compiled, source = self._compile(setup), self._source(setup, judge.portion)
         training = Training(
@@ -155,7 +157,7 @@ class _Attempt:
             total_steps=setup.data.total_steps,
             device=setup.device,
             folder=self._spec.work_dir,
-            evaluate=_validation(setup, judge),
+            evaluate=None if setup.data.validation is None else validation.evaluate,
             depths=depths(setup.model),
             forward=compiled,
             recompute=recomputing(setup.model),
@@ -174,6 +176,7 @@ class _Attempt:
             self._narrator.tell(event)
             if isinstance(event, Evaluated) and event.improved:
                 saving.best = event.evaluation
+                validation.keep()
             if not isinstance(event, Stopped):  # by then the model holds the best weights, not the last
                 saving.save_if_due(event)
         if self._crew is not None:
@@ -248,26 +251,3 @@ class _Attempt:
         test = calibrated(settled.judge, tested, bound).model_copy(update={"tasks": tasks})
         self._narrator.tell_test(test)
         return replace(tested, evaluation=test)
-
-
-def _validation(setup: Setup, judge: Judge) -> Evaluate | None:
-    batches = setup.data.validation
-    if batches is None:
-        return None
-
-    def evaluate(model: nn.Module, autocast: Autocast) -> Evaluation:
-        asked = setup.packed or model
-        main = judge.evaluate(asked, batches, "validation", autocast)
-        return main.model_copy(update={"tasks": _further(setup, judge, asked, autocast)})
-
-    return evaluate
-
-
-def _further(setup: Setup, judge: Judge, model: nn.Module, autocast: Autocast) -> dict[str, TaskEvaluation]:
-    """Judge the further tasks by name, each on the validation split of its own dataset, if that has one."""
-    judged = {}
-    for task in setup.tasks:
-        if task.validation is not None:
-            found = judge.of_task(task.head).evaluate(model, task.validation, "validation", autocast)
-            judged[task.head.name] = TaskEvaluation.model_validate(found.model_dump(exclude={"tasks"}))
-    return judged
