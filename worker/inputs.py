@@ -1,5 +1,6 @@
 """What an attempt works on: the job's row and its dataset, brought to this machine and checked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.schemas.datasets import DatasetProfile, ProblemType
 from app.schemas.families import MultitaskOptions
 from app.schemas.jobs import BaseModelRef, DatasetRef, TrainJobRequest
 from app.store import datasets, jobs, tables
+from worker.events import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,16 @@ def fetch_rows(artifacts: ArtifactStore, source: Source, place: Path) -> None:
         raise _damaged(source.dataset, "its rows are missing from the artifact store") from error
     if sha256_of(place) != source.dataset.sha256:
         raise _damaged(source.dataset, "its rows are not those that were uploaded")
+
+
+def fetch_tasks(artifacts: ArtifactStore, tasks: Mapping[str, Source], folder: Path) -> list[TaskSpec]:
+    """Bring the rows of further tasks into ``folder``. Raises as ``fetch_rows`` does."""
+    brought = []
+    for number, (name, source) in enumerate(tasks.items()):
+        place = folder / f"rows-{number}.jsonl"
+        fetch_rows(artifacts, source, place)
+        brought.append(TaskSpec(name=name, dataset_file=place, dataset=source.dataset, labels=source.labels))
+    return brought
 
 
 def _damaged(dataset: DatasetRef, what: str) -> JobFailure:

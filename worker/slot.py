@@ -22,7 +22,7 @@ from worker.base_models import BaseModels
 from worker.budget import Budget
 from worker.checkpoint_files import fingerprint
 from worker.checkpoints import Checkpoints, fetch_newest
-from worker.events import AttemptSpec, Interrupted, TaskSpec
+from worker.events import AttemptSpec, Interrupted
 from worker.failures import budget_used_up, crashed, from_app_error, is_disk_full, storage_full
 from worker.lease import Lease
 from worker.outcome import Outcome
@@ -137,7 +137,7 @@ class Slot:
         self._gpus = []
         try:
             spec = self._prepare(lease, process)
-            self._audience = self._tools.trackers.watch(run_of(spec), lease.recorder.hear)
+            self._audience = self._tools.trackers.watch(Run.of(spec), lease.recorder.hear)
             outcome = Attempt(
                 spec,
                 process,
@@ -171,7 +171,7 @@ class Slot:
         lease.recorder.know(job.profile)
         devices = tools.seats.count(job.request.hyperparameters.devices)
         inputs.fetch_rows(tools.artifacts, job.source, folder / "rows.jsonl")
-        tasks = self._tasks(job, folder)
+        tasks = inputs.fetch_tasks(tools.artifacts, job.tasks, folder)
         if job.base_model.source == "hub":
             lease.recorder.say(f"Preparing: getting {job.base_model.id} from the cache or the hub.")
         place, base_model = tools.base_models.find(job.base_model, folder, lambda: self._must_stop(lease))
@@ -221,15 +221,6 @@ class Slot:
             spent=spec.trained_seconds,
             grace=self._tools.settings.budget_grace_seconds,
         )
-
-    def _tasks(self, job: inputs.Inputs, folder: Path) -> list[TaskSpec]:
-        """Bring the rows of the further tasks here, if the job has any."""
-        tasks = []
-        for number, (name, source) in enumerate(job.tasks.items()):
-            place = folder / f"rows-{number}.jsonl"
-            inputs.fetch_rows(self._tools.artifacts, source, place)
-            tasks.append(TaskSpec(name=name, dataset_file=place, dataset=source.dataset, labels=source.labels))
-        return tasks
 
     def _teacher(self, lease: Lease, request: TrainJobRequest, folder: Path) -> Path | None:
         """Bring the teacher of a distillation here, if the job has one."""
@@ -299,14 +290,3 @@ class Slot:
         except OSError:
             log.warning("log_lost", exc_info=True)
         shutil.rmtree(process.folder, ignore_errors=True)
-
-
-def run_of(spec: AttemptSpec) -> Run:
-    """Introduce an attempt to those who watch from outside."""
-    return Run(
-        job_id=spec.job_id,
-        attempt=spec.attempt,
-        model=spec.model_name,
-        base_model=spec.base_model.id,
-        metadata=spec.request.metadata,
-    )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from worker.events import AttemptSpec
+
 Ending = Literal["succeeded", "stopped", "failed"]
 
 
@@ -19,6 +21,17 @@ class Run:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """The client's own pairs; ``notes`` and ``tags`` (by comma) mean what trackers call so."""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def of(cls, spec: AttemptSpec) -> "Run":
+        """Introduce an attempt."""
+        return cls(
+            job_id=spec.job_id,
+            attempt=spec.attempt,
+            model=spec.model_name,
+            base_model=spec.base_model.id,
+            metadata=spec.request.metadata,
+        )
 
     @property
     def name(self) -> str:
