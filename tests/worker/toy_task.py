@@ -94,10 +94,14 @@ def train_tokenizer(file: Path) -> int:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base model folder: BERT of 2 layers and 32 dimensions, random weights, its own WordPiece tokenizer."""
+    return write_tiny_base(tmp_path_factory.mktemp("tiny-base"))
+
+
+def write_tiny_base(folder: Path, *, deviation: float = 0.02) -> Path:
+    """Write a base model whose random weights have this deviation; 0.02 is made for hundreds of dimensions."""
     import torch
     from transformers import BertConfig, BertModel
 
-    folder = tmp_path_factory.mktemp("tiny-base")
     vocabulary = train_tokenizer(folder / "tokenizer.json")
     torch.manual_seed(7)
     config = BertConfig(
@@ -107,6 +111,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=64,
+        initializer_range=deviation,
     )
     BertModel(config).save_pretrained(folder)
     return folder
