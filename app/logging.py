@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from app import bearer
 from app.settings import Settings
 
 _SECRET_KEY = re.compile(r"(pass(word|wd)?|secret|token|api_?key|authorization|cookie|credential)", re.IGNORECASE)
@@ -116,7 +117,7 @@ def _safe(key: str, value: Any) -> Any:
     if key not in _NOT_SECRET and _SECRET_KEY.search(key) and isinstance(value, str):
         return "[hidden]"
     if isinstance(value, str):
-        return _CONTROL.sub(" ", _URL_CREDENTIALS.sub("[hidden]", value))
+        return _CONTROL.sub(" ", bearer.hidden(_URL_CREDENTIALS.sub("[hidden]", value)))
     if isinstance(value, dict):
         return {inner: _safe(str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple):

@@ -12,7 +12,9 @@ from app.api.admission import Admission
 from app.api.auth import Guard, require_key_off_loopback
 from app.api.dataset_rows import RowReader
 from app.api.deps import Services
+from app.api.keyring import Keyring
 from app.api.middleware import RequestContext, VersionPrefix
+from app.api.scopes import Rulebook
 from app.artifacts.store import store_of
 from app.logging import configure, get_logger
 from app.preflight.base_models import BaseModels
@@ -38,13 +40,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or get_settings()
     require_key_off_loopback(settings)
+    keyring = Keyring(settings.api_key)
     app = FastAPI(
         title=openapi.TITLE,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=partial(_lifespan, settings=settings),
+        lifespan=partial(_lifespan, settings=settings, keyring=keyring),
     )
     app.state.settings = settings
     problems.install(app, routes.methods_at)
@@ -52,14 +55,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     # The last one added is the outermost: it sees everything, the guard's refusals too.
     app.add_middleware(Admission, settings=settings, direct=routes.direct())
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, keyring=keyring, rules=Rulebook(routes.PARTS))
     app.add_middleware(VersionPrefix)
     app.add_middleware(RequestContext)
     return app
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, settings: Settings, keyring: Keyring) -> AsyncIterator[None]:
     """Open the parts, give them to the endpoints, and close them in reverse; a broker is not needed to start."""
     configure(settings)
     database = Database(settings.resolved_database_url)
@@ -80,7 +83,10 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         rows=RowReader(artifacts, settings.data_dir / "cache" / "datasets"),
         predictions=predictions,
         pool=pool,
+        keyring=keyring,
     )
+    await asyncio.to_thread(keyring.open, database)
+    following = asyncio.create_task(keyring.follow())
     await asyncio.to_thread(uploads.remove_stale, settings)
     reconciler.start()
     pool.start()
@@ -89,6 +95,8 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(reconciler.stop)
+        following.cancel()
+        await asyncio.to_thread(keyring.close)
         await asyncio.to_thread(predictions.close)
         await pool.close()
         await asyncio.to_thread(doorbell.close)

@@ -37,7 +37,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the API binds to.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API binds to.")
     api_key: SecretStr | None = Field(
-        None, description="Bearer token every request must carry. Required when host is not a loopback address."
+        None,
+        description="A key that may do everything, besides those made with POST /keys. Required when host is not a "
+        "loopback address.",
     )
     url: str = Field(
         "", description="Where the command line finds the service; empty: this machine's, at the port above."

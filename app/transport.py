@@ -136,14 +136,17 @@ class Transport:
     def refusal(self, response: httpx.Response) -> ApiError:
         """Make the error of a refused request; what a missing key means here is known here, not there."""
         error = problem_of(response)
-        if error.status != 401:
+        if error.code != "unauthenticated":
             return error
         if self.has_key:
             error.detail = f"The service at {self.url} does not take this key."
-            error.remedy = "Set TUNESMITH_API_KEY to the value that the service was started with."
+            error.remedy = "Set TUNESMITH_API_KEY to one that was not revoked, or to what the service was started with."
         else:
             error.detail = f"The service at {self.url} wants a key."
-            error.remedy = "Set TUNESMITH_API_KEY to the value of that service; docker compose has it in .env."
+            error.remedy = (
+                "Set TUNESMITH_API_KEY to one that an admin has made for you, or to the value of that service; docker "
+                "compose has it in .env."
+            )
         return error
 
 

@@ -10,6 +10,7 @@ from app.client.aliases import AliasCalls
 from app.client.batches import BatchCalls
 from app.client.datasets import DatasetCalls
 from app.client.jobs import JobCalls
+from app.client.keys import KeyCalls
 from app.client.models import ModelCalls
 from app.client.predictions import PredictionCalls
 
@@ -21,6 +22,7 @@ NOUNS = {
     "Aliases": AliasCalls,
     "Predictions": PredictionCalls,
     "Many texts": BatchCalls,
+    "API keys": KeyCalls,
     "The connection": Tunesmith,
 }
 INTRODUCTION = """\

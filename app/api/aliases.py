@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.api import examples
 from app.api.body import StrictRoute
-from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep
+from app.api.deps import CallerDep, Cursor, KeyDep, Limit, Services, ServicesDep
 from app.api.idempotency import Answer, Once
 from app.api.model_resource import describe_alias, describe_move, describe_policy
 from app.api.models import Name
@@ -21,7 +21,7 @@ from app.schemas.models import Alias, AliasMove
 from app.schemas.pages import Page
 from app.schemas.promotions import AliasCheck, AliasMoved, AliasPolicy, Promotion, PromotionPolicy, RolledBack
 from app.store import models, promotions, tables
-from app.store.promotions import ANONYMOUS, Note
+from app.store.promotions import Note
 
 router = APIRouter(tags=["Models"], route_class=StrictRoute)
 
@@ -66,6 +66,7 @@ def put_alias(
     alias: AliasName,
     move: Annotated[AliasMove, Body(openapi_examples=examples.ALIAS)],
     services: ServicesDep,
+    caller: CallerDep,
     response: Response,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
@@ -77,7 +78,7 @@ def put_alias(
     that move at once, one gets 412.
     """
     expected = expected_revision(if_match, if_none_match)
-    row = _mover(services).move(name, alias, move, expected_revision=expected, actor=actor_of(services))
+    row = _mover(services).move(name, alias, move, expected_revision=expected, actor=caller.name)
     response.headers["ETag"] = etag(row.revision)
     return describe_alias(row)
 
@@ -89,10 +90,12 @@ def put_alias(
     response_description="It is gone.",
     responses=documented(NotFound, PreconditionFailed),
 )
-def delete_alias(name: Name, alias: AliasOf, services: ServicesDep, if_match: IfMatch = None) -> None:
+def delete_alias(
+    name: Name, alias: AliasOf, services: ServicesDep, caller: CallerDep, if_match: IfMatch = None
+) -> None:
     """Remove an alias; the version it named stays."""
     expected = expected_revision(if_match, None)
-    note = Note(actor=actor_of(services), kind="remove")
+    note = Note(actor=caller.name, kind="remove")
     removed = services.database.run(lambda session: models.delete_alias(session, name, alias, expected, note))
     if not removed:
         raise alias_not_found(name)
@@ -130,6 +133,7 @@ def put_policy(
     alias: AliasName,
     policy: Annotated[PromotionPolicy, Body(openapi_examples=examples.POLICY)],
     services: ServicesDep,
+    caller: CallerDep,
 ) -> AliasPolicy:
     """Say what a version must keep before the alias may name it; the alias need not be set yet.
 
@@ -139,7 +143,7 @@ def put_policy(
     def put(session: Session) -> tables.AliasPolicy:
         models.known(session, name)
         model = models.locked(session, name)
-        return promotions.put_policy(session, model, alias, policy.model_dump(mode="json"), actor_of(services))
+        return promotions.put_policy(session, model, alias, policy.model_dump(mode="json"), caller.name)
 
     return describe_policy(services.database.run(put))
 
@@ -189,6 +193,7 @@ def roll_back_alias(
     name: Name,
     alias: AliasOf,
     services: ServicesDep,
+    caller: CallerDep,
     key: KeyDep,
     if_match: IfMatch = None,
     reason: Reason = None,
@@ -204,9 +209,7 @@ def roll_back_alias(
 
     def work(session: Session) -> Answer:
         models.known(session, name)
-        row, before = roll_back(
-            session, name, alias, expected_revision=expected, actor=actor_of(services), reason=reason
-        )
+        row, before = roll_back(session, name, alias, expected_revision=expected, actor=caller.name, reason=reason)
         body = RolledBack(**describe_alias(row).model_dump(), rolled_back_from=before)
         return Answer(200, body.model_dump(mode="json"), {"ETag": etag(row.revision)})
 
@@ -230,11 +233,6 @@ def get_alias_history(
         models.known(session, name)
         rows, following = promotions.history(session, name, alias, limit, cursor)
     return Page(data=[describe_move(row) for row in rows], has_more=following is not None, next_cursor=following)
-
-
-def actor_of(services: Services) -> str:
-    """Name who asks: there is one key, and it has no name of its own."""
-    return ANONYMOUS if services.settings.api_key is None else "api-key"
 
 
 def _mover(services: Services) -> Mover:

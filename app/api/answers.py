@@ -5,12 +5,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from app.schemas.keys import SCOPES
+
 Document = dict[str, Any]
 
 PROBLEM_TYPE = "application/problem+json"
 _JSON = "application/json"
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
-_KEYLESS = frozenset({"healthz", "readyz", "oip_live", "oip_ready"})
 
 HEADERS: dict[str, Document] = {
     "X-Request-Id": {"description": "The id of this call, which is in the log of the service too."},
@@ -98,7 +99,8 @@ def recorded() -> Document:
 
 
 def _always(operation: Document) -> list[str]:
-    statuses = [] if operation["operationId"] in _KEYLESS else ["401"]
+    scopes = operation["security"][-1].get("key")
+    statuses = [] if scopes is None else ["401"] if len(scopes) == len(SCOPES) else ["401", "403"]
     takes_json = _JSON in operation.get("requestBody", {}).get("content", {})
     return [*statuses, "400", "413", "415", "422"] if takes_json else statuses
 

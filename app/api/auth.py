@@ -1,17 +1,19 @@
-"""Who may ask: the Host header, the origin of browser writes, and the bearer key; default is to refuse."""
+"""Who may ask: the Host header, the origin of browser writes, the bearer key and its scopes; default is to refuse."""
 
-import hashlib
-import hmac
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import AppError, Forbidden, MalformedRequest, Unauthenticated
+from app import bearer
+from app.api import scopes
+from app.api.keyring import Caller, Keyring
+from app.errors import Forbidden, MalformedRequest
+from app.schemas.keys import SCOPES
 from app.settings import Settings
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/", "/ui"})
+PUBLIC = scopes.PUBLIC | {"/docs", "/", "/ui"}
 """What answers without a key: health, and empty pages, of the docs and of the dashboard, which ask for a key to fill
 themselves with."""
 _PAGES = "/ui/"
@@ -28,6 +30,12 @@ def require_key_off_loopback(settings: Settings) -> None:
             "TUNESMITH_API_KEY is shorter than 16 characters.",
             code="api-key-too-short",
             remedy="Use a random one, for instance of: openssl rand -hex 32",
+        )
+    if settings.api_key is not None and bearer.is_key(settings.api_key.get_secret_value()):
+        raise Forbidden(
+            "TUNESMITH_API_KEY holds a key that was made with POST /keys; here it would be allowed everything.",
+            code="api-key-is-named",
+            remedy="Start the service with a random value of its own, or without; named keys are for its clients.",
         )
     if settings.api_key is None and not is_loopback(settings.host):
         raise Forbidden(
@@ -52,13 +60,14 @@ def _is_public(path: str) -> bool:
 class Guard:
     """Pure ASGI: stands before every route, so no route can be forgotten."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, keyring: Keyring, rules: scopes.Rulebook) -> None:
         self.app = app
-        key = settings.api_key
-        self._digest = None if key is None else hashlib.sha256(key.get_secret_value().encode()).digest()
+        self._keyring = keyring
+        self._rules = rules
         hosts = settings.allowed_hosts
         # Without a key the Host header is what keeps a web page from reaching us through DNS rebinding.
-        self._hosts = _LOOPBACK if "*" in hosts and key is None else tuple(host.lower() for host in hosts)
+        is_open = "*" in hosts and settings.api_key is None
+        self._hosts = _LOOPBACK if is_open else tuple(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request pass or raise the AppError that says why not."""
@@ -66,8 +75,10 @@ class Guard:
             headers = Headers(scope=scope)
             self._check_host(headers)
             self._check_origin(scope["method"], headers)
-            if self._digest is not None and not _is_public(scope["path"]):
-                self._check_key(headers)
+            if not _is_public(scope["path"]):
+                caller = self._keyring.caller(_key_in(headers))
+                self._check_scopes(caller, scope)
+                scope.setdefault("state", {})["caller"] = caller
         await self.app(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
@@ -94,13 +105,26 @@ class Guard:
                 remedy="Call the service from its own origin or from outside a browser.",
             )
 
-    def _check_key(self, headers: Headers) -> None:
-        given = headers.getlist("authorization")
-        scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        # Digests are compared, so that neither length nor content of the key shows in the time it takes.
-        digest = hashlib.sha256(key.strip().encode("latin-1", "replace")).digest()
-        if not hmac.compare_digest(digest, self._digest or b"") or scheme.lower() != "bearer":
-            raise _unauthenticated()
+    def _check_scopes(self, caller: Caller, scope: Scope) -> None:
+        if caller.is_admin:
+            return
+        needed = self._rules.needed(scope["method"], scope["path"])
+        if needed is not None and caller.scopes.isdisjoint(needed):
+            has = [name for name in SCOPES if name in caller.scopes]
+            wanted = " or ".join(needed)
+            raise Forbidden(
+                f"The key {caller.name} may not do this: it lacks the scope {wanted}.",
+                code="scope-missing",
+                remedy=f"Use a key with the scope {wanted}; an admin can make one with POST /keys.",
+                extra={"needed_scopes": list(needed), "scopes": has},
+            )
+
+
+def _key_in(headers: Headers) -> str | None:
+    """Give the bearer key of a request; None where there is none, or more than one."""
+    given = headers.getlist("authorization")
+    scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return key.strip() if scheme.lower() == "bearer" else None
 
 
 def host_of(header: str) -> str:
@@ -109,12 +133,3 @@ def host_of(header: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0] + "]"
     return host.partition(":")[0]
-
-
-def _unauthenticated() -> AppError:
-    return Unauthenticated(
-        "The request carries no valid key.",
-        code="unauthenticated",
-        remedy="Send one header Authorization: Bearer KEY, with the value of TUNESMITH_API_KEY.",
-        headers={"WWW-Authenticate": 'Bearer realm="tunesmith"'},
-    )

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api import batch_inputs, uploads
 from app.api.batch_resource import HERE, BatchId, describe, find
 from app.api.body import StrictRoute
-from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
+from app.api.deps import CallerDep, Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
 from app.api.problems import documented
 from app.api.request_bodies import BATCH
@@ -61,14 +61,14 @@ MOST_WAITING = 100
     ),
     openapi_extra={"requestBody": BATCH},
 )
-async def create_batch(request: Request, services: ServicesDep, key: KeyDep) -> Response:
+async def create_batch(request: Request, services: ServicesDep, caller: CallerDep, key: KeyDep) -> Response:
     """Have a worker classify every text of a dataset, or of a file that comes along, with one version.
 
     The version is the one that the reference means now, whatever happens to an alias later. Answers are stored chunk by
     chunk: a batch whose worker is lost goes on behind the last whole chunk, and each row is answered once, in order.
     """
     if batch_inputs.is_form(request):
-        return await _of_file(request, services, key)
+        return await _of_file(request, services, caller.actor, key)
     body, digest = await batch_inputs.read_request(request)
     options = BatchOptions(**body.model_dump(exclude={"dataset_id"}))
 
@@ -76,14 +76,19 @@ async def create_batch(request: Request, services: ServicesDep, key: KeyDep) -> 
         once = Once(services.database, key, f"POST {HERE}", digest)
         return once.answer(
             lambda session: _submit(
-                session, services, batches.new_batch_id(), options, batch_inputs.texts_of_dataset(session, body)
+                session,
+                services,
+                batches.new_batch_id(),
+                options,
+                batch_inputs.texts_of_dataset(session, body),
+                caller.actor,
             )
         )
 
     return (await run_in_threadpool(perform)).response()
 
 
-async def _of_file(request: Request, services: Services, key: str | None) -> Response:
+async def _of_file(request: Request, services: Services, actor: str, key: str | None) -> Response:
     async with uploads.private_folder(services.settings) as folder:
         upload = await uploads.receive(request, folder, services.settings.max_dataset_bytes)
         wanted, digest = batch_inputs.upload_of(upload)
@@ -97,7 +102,7 @@ async def _of_file(request: Request, services: Services, key: str | None) -> Res
         options = BatchOptions(**wanted.model_dump(exclude={"text_column", "format"}))
         try:
             answer, is_ours = await run_in_threadpool(
-                once.perform, lambda session: _submit(session, services, batch_id, options, texts)
+                once.perform, lambda session: _submit(session, services, batch_id, options, texts, actor)
             )
         except AppError:
             await run_in_threadpool(services.artifacts.remove, f"batches/{batch_id}")
@@ -114,9 +119,11 @@ def _check(services: Services, wanted: BatchOptions) -> None:
         refuse_crowd(session)
 
 
-def _submit(session: Session, services: Services, batch_id: str, options: BatchOptions, texts: Texts) -> Answer:
+def _submit(
+    session: Session, services: Services, batch_id: str, options: BatchOptions, texts: Texts, actor: str
+) -> Answer:
     refuse_crowd(session)
-    row = batches.submit(session, batch_id, options, batch_inputs.resolve(session, options.model), texts)
+    row = batches.submit(session, batch_id, options, batch_inputs.resolve(session, options.model), texts, actor=actor)
     body = describe(session, row, services).model_dump(mode="json")
     return Answer(202, body, {"Location": f"{HERE}/{row.id}"})
 
@@ -201,10 +208,10 @@ async def list_batch_events(
     response_description="The batch; a running one ends within seconds.",
     responses=documented(NotFound, Conflict),
 )
-def cancel_batch(batch_id: BatchId, services: ServicesDep) -> BatchPrediction:
+def cancel_batch(batch_id: BatchId, services: ServicesDep, caller: CallerDep) -> BatchPrediction:
     """End a waiting batch at once, a running one soon; asking twice changes nothing more."""
     _read(services, batch_id)
-    outcome = services.database.run(lambda session: batches.cancel(session, batch_id))
+    outcome = services.database.run(lambda session: batches.cancel(session, batch_id, caller.actor))
     if outcome == "already-finished":
         raise Conflict(
             "The batch has ended already.",

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Query, Request, Response
 
 from app.api.dataset_rows import RowReader
+from app.api.keyring import Caller, Keyring
 from app.artifacts.store import ArtifactStore
 from app.errors import MalformedRequest
 from app.preflight.inspection import Inspector
@@ -35,6 +36,7 @@ class Services:
     rows: RowReader
     predictions: PredictionService
     pool: Pool
+    keyring: Keyring
 
     @property
     def silence_seconds(self) -> float:
@@ -88,6 +90,13 @@ async def wait_seconds(
     return float(seconds)
 
 
+async def asking(request: Request) -> Caller:
+    """Say who asks; the guard has found it out."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(asking)]
 ServicesDep = Annotated[Services, Depends(services_of)]
 KeyDep = Annotated[str | None, Depends(idempotency_key)]
 WaitDep = Annotated[float, Depends(wait_seconds)]

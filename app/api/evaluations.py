@@ -10,7 +10,7 @@ from app.api.batch_resource import HERE as BATCHES
 from app.api.batch_resource import progress_of, reason_of
 from app.api.batches import refuse_crowd
 from app.api.body import StrictRoute
-from app.api.deps import Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
+from app.api.deps import CallerDep, Cursor, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
 from app.api.models import Name, Number, find_version
 from app.api.problems import documented
@@ -45,7 +45,7 @@ RequestBody = Annotated[EvaluationRequest, Body(openapi_examples=examples.EVALUA
     responses=documented(NotFound, Unprocessable, Overloaded),
 )
 def create_evaluation(
-    name: Name, version: Number, request: RequestBody, services: ServicesDep, key: KeyDep
+    name: Name, version: Number, request: RequestBody, services: ServicesDep, caller: CallerDep, key: KeyDep
 ) -> Response:
     """Have a worker answer labelled rows with a version, as it serves them, and score the answers.
 
@@ -57,14 +57,16 @@ def create_evaluation(
 
     def store(session: Session) -> Answer:
         refuse_crowd(session)
-        row = _submit(session, find_version(session, name, version), request)
+        row = _submit(session, find_version(session, name, version), request, caller.actor)
         body = describe(session, row, services).model_dump(mode="json")
         return Answer(202, body, {"Location": f"{here}/{row.id}"})
 
     return once.answer(store).response()
 
 
-def _submit(session: Session, version: tables.ModelVersion, request: EvaluationRequest) -> tables.BatchPrediction:
+def _submit(
+    session: Session, version: tables.ModelVersion, request: EvaluationRequest, actor: str
+) -> tables.BatchPrediction:
     dataset = datasets.get(session, request.dataset_id) if is_id(request.dataset_id, "ds") else None
     if dataset is None:
         raise dataset_not_found()
@@ -79,7 +81,7 @@ def _submit(session: Session, version: tables.ModelVersion, request: EvaluationR
     )
     options = BatchOptions(model=f"{version.model_name}:{version.version}")
     texts = batches.Texts(dataset.artifact_key, dataset.sha256, rows, dataset.id)
-    return batches.submit(session, batches.new_batch_id(), options, version, texts, judging)
+    return batches.submit(session, batches.new_batch_id(), options, version, texts, judging, actor)
 
 
 @router.get(

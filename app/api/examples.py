@@ -115,6 +115,17 @@ ALIAS: dict[str, Any] = {
     },
 }
 
+KEY: dict[str, Any] = {
+    "predict": {
+        "summary": "For an application that only asks",
+        "value": {"name": "shop-backend", "scopes": ["predict"]},
+    },
+    "train": {
+        "summary": "For a nightly training, ninety days",
+        "value": {"name": "nightly-training", "scopes": ["write"], "expires_in_days": 90},
+    },
+}
+
 PRUNE: dict[str, Any] = {
     "ask": {"summary": "What would go if the newest five stayed?", "value": {"keep_last": 5, "dry_run": True}},
     "do": {"summary": "Keep the newest five", "value": {"keep_last": 5}},

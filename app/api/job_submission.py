@@ -12,21 +12,21 @@ from app.store import datasets, jobs
 from app.telemetry import JOBS_SUBMITTED
 
 
-def submit(request: TrainJobRequest, services: Services, key: str | None) -> Answer:
+def submit(request: TrainJobRequest, services: Services, actor: str, key: str | None) -> Answer:
     """Store the job and ring for a worker, or give the answer that an equal request has got."""
     once = Once(services.database, key, "POST /jobs", fingerprint(request.model_dump(mode="json")))
     earlier = once.earlier()
     if earlier is not None:
         return earlier
     prepared = services.preflight.prepare(request)
-    answer, is_new = once.perform(lambda session: _store(session, services, prepared))
+    answer, is_new = once.perform(lambda session: _store(session, services, prepared, actor))
     if is_new:
         JOBS_SUBMITTED.labels(kind=request.kind).inc()
         services.doorbell.ring(answer.body["id"], request.queue)
     return answer
 
 
-def _store(session: Session, services: Services, prepared: Prepared) -> Answer:
+def _store(session: Session, services: Services, prepared: Prepared, actor: str) -> Answer:
     _refuse_when_full(session, services.settings.max_queued_jobs)
     dataset = datasets.get(session, prepared.dataset.id)
     if dataset is None:  # deleted since it was checked
@@ -42,6 +42,7 @@ def _store(session: Session, services: Services, prepared: Prepared) -> Answer:
         warnings=prepared.warnings,
         max_attempts=services.settings.max_attempts,
         resolutions=prepared.resolutions,
+        actor=actor,
     )
     job = describe(session, row, silence_seconds=services.silence_seconds)
     return Answer(201, job.model_dump(mode="json"), {"Location": f"/jobs/{row.id}"})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -10,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api import examples
 from app.api.body import StrictRoute
-from app.api.deps import Cursor, JobId, KeyDep, Limit, Services, ServicesDep, WaitDep
+from app.api.deps import CallerDep, Cursor, JobId, KeyDep, Limit, Services, ServicesDep, WaitDep
 from app.api.idempotency import Answer, Once
 from app.api.job_resource import allowed_actions, dataset_ref, describe, describe_all
 from app.api.job_submission import submit
@@ -41,14 +42,14 @@ RequestBody = Annotated[TrainJobRequest, Body(openapi_examples=examples.TRAIN)]
     responses=documented(Unprocessable, Overloaded, Unavailable),
 )
 async def create_job(
-    request: RequestBody, services: ServicesDep, key: KeyDep, wait: WaitDep, response: Response
+    request: RequestBody, services: ServicesDep, caller: CallerDep, key: KeyDep, wait: WaitDep, response: Response
 ) -> Response:
     """Queue a training job and answer with the whole of it.
 
     The answer is sent after the commit: a job that was answered is never lost. What is wrong with the request, or
     impossible with its dataset, is refused here, before a worker sees it.
     """
-    answer = await run_in_threadpool(submit, request, services, key)
+    answer = await run_in_threadpool(submit, request, services, caller.actor, key)
     if wait > 0:
         job = await _wait(services, answer.body["id"], wait)
         headers = dict(answer.headers) | dict(response.headers)
@@ -157,13 +158,13 @@ async def get_job(job_id: JobId, services: ServicesDep, wait: WaitDep) -> Job:
     response_description="The job: `cancelled`, or running still and on its way to stop.",
     responses=documented(NotFound, Conflict),
 )
-def cancel_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
+def cancel_job(job_id: JobId, services: ServicesDep, caller: CallerDep, key: KeyDep) -> Response:
     """End a queued job at once, or have a running one stopped within seconds.
 
     Cancelling a cancelled job again is fine and changes nothing. A job that has succeeded or failed cannot be
     cancelled any more: 409 `already-finished`, with its `allowed_actions`.
     """
-    return _ask(services, key, job_id, "cancel", jobs.cancel, _cannot_cancel)
+    return _ask(services, key, job_id, "cancel", partial(jobs.cancel, actor=caller.actor), _cannot_cancel)
 
 
 @router.post(
@@ -174,13 +175,13 @@ def cancel_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
     response_description="The job, on its way to a version of its best checkpoint so far.",
     responses=documented(NotFound, Conflict),
 )
-def stop_job(job_id: JobId, services: ServicesDep, key: KeyDep) -> Response:
+def stop_job(job_id: JobId, services: ServicesDep, caller: CallerDep, key: KeyDep) -> Response:
     """End training now and make a version of the best checkpoint so far, evaluated and exported as always.
 
     One step and one evaluation are made at least. A job that has not begun has nothing to keep: 409 `not-begun`. One
     that is evaluating or exporting already just goes on. 409 `already-finished` and `being-cancelled` say the rest.
     """
-    return _ask(services, key, job_id, "stop", jobs.stop, _cannot_stop)
+    return _ask(services, key, job_id, "stop", partial(jobs.stop, actor=caller.actor), _cannot_stop)
 
 
 def job_not_found() -> NotFound:

@@ -9,10 +9,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api import answers
+from app.api.scopes import Needed, wanted
 from app.release import release
 from app.schemas.batches import BatchRequest, BatchUpload
 from app.schemas.datasets import DatasetRows
 from app.schemas.facades import InferRequest
+from app.schemas.keys import SCOPES
 from app.schemas.problems import Problem
 
 Document = dict[str, Any]
@@ -23,7 +25,8 @@ DESCRIPTION = """Trains text classifiers as jobs, keeps what they learned, serve
 **In four calls:** upload texts and labels (`POST /datasets`), train (`POST /jobs`), follow
 (`GET /jobs/{id}/events`), classify (`POST /predict`).
 
-- Every create takes an `Idempotency-Key`: send it again after a lost answer, and nothing happens twice.
+- Every create but that of a key takes an `Idempotency-Key`: send it again after a lost answer, and nothing happens
+  twice.
 - Every error is `application/problem+json` with a stable `code`, a `remedy`, JSON pointers and the allowed values.
 - Every answer carries `X-Request-Id`, which is also in the log of the service.
 - Unknown fields are refused, with the name that was probably meant; nothing is coerced.
@@ -44,8 +47,11 @@ TAGS = [
         "name": "Text Embeddings Inference dialect",
         "description": "`/predict` and `/info` of that server, with `/tei/NAME` as the base URL.",
     },
+    {"name": "Keys", "description": "Who may ask: named keys, each with its scopes. The first closes an open service."},
     {"name": "Service", "description": "Health, readiness, metrics."},
 ]
+KEY = """A key that was made with `POST /keys`, or TUNESMITH_API_KEY, where the operator has set it. Each operation
+names the scopes of which the key must have one; `admin` has them all, and `write` has `read`."""
 _REF = "#/components/schemas/{model}"
 _PAGE = "One page of a list of {item}."
 _UNSEEN: list[tuple[type[BaseModel], JsonSchemaMode]] = [
@@ -80,20 +86,26 @@ def _polished(raw: Document) -> Document:
     schemas |= extra["$defs"]
     for name in _OF_THE_FRAMEWORK:
         schemas.pop(name, None)
-    for path in raw["paths"].values():
-        for operation in path.values():
+    for path, item in raw["paths"].items():
+        for method, operation in item.items():
+            _secure(operation, wanted(method.upper(), path))
             operation["responses"].setdefault("default", {})
             answers.complete(operation)
     for name, schema in schemas.items():
         schema.setdefault("description", _PAGE.format(item=_item(name)) if _item(name) else "")
     raw["components"]["schemas"] = {_plain(name): schema for name, schema in sorted(schemas.items())}
     raw["components"]["headers"] = answers.header_components()
-    raw["components"]["securitySchemes"] = {
-        "key": {"type": "http", "scheme": "bearer", "description": "TUNESMITH_API_KEY, where the operator has set it."}
-    }
+    raw["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": KEY}}
     raw["security"] = [{}, {"key": []}]
     polished: Document = _reworded(raw)
     return polished
+
+
+def _secure(operation: Document, needed: Needed) -> None:
+    """Say which key an operation wants; none at all is fine where the service has none."""
+    operation["security"] = [{}, {"key": list(needed)}] if needed else [{}]
+    some = f"the scope {' or '.join(f'`{scope}`' for scope in needed)}" if len(needed) < len(SCOPES) else "any scopes"
+    operation["description"] += f"\n\nWants a key with {some}." if needed else "\n\nWants no key."
 
 
 def _item(name: str) -> str:

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Body, Response
 from sqlalchemy.orm import Session
 
 from app.api import examples
-from app.api.aliases import AliasOf, Reason, actor_of, alias_not_found
+from app.api.aliases import AliasOf, Reason, alias_not_found
 from app.api.body import StrictRoute
-from app.api.deps import KeyDep, ServicesDep
+from app.api.deps import CallerDep, KeyDep, ServicesDep
 from app.api.idempotency import Answer, Once
 from app.api.models import Name
 from app.api.preconditions import IfMatch, IfNoneMatch, etag, expected_revision
@@ -53,6 +53,7 @@ def put_traffic(
     alias: AliasOf,
     wish: Annotated[TrafficWish, Body(openapi_examples=examples.TRAFFIC)],
     services: ServicesDep,
+    caller: CallerDep,
     key: KeyDep,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
@@ -64,7 +65,7 @@ def put_traffic(
     and `latency` must hold for a canary; floors and comparisons are what the canary is to be tried for. A move of the
     alias ends the canary.
     """
-    order = Order(name, alias, expected_revision(if_match, if_none_match), actor_of(services))
+    order = Order(name, alias, expected_revision(if_match, if_none_match), caller.name)
     body = fingerprint([wish.model_dump(mode="json"), if_match, if_none_match])
     once = Once(services.database, key, f"PUT /models/{name}/aliases/{alias}/traffic", body)
 
@@ -103,10 +104,15 @@ def get_traffic_report(name: Name, alias: AliasOf, services: ServicesDep) -> Tra
     responses=documented(NotFound, PreconditionFailed),
 )
 def delete_traffic(
-    name: Name, alias: AliasOf, services: ServicesDep, if_match: IfMatch = None, reason: Reason = None
+    name: Name,
+    alias: AliasOf,
+    services: ServicesDep,
+    caller: CallerDep,
+    if_match: IfMatch = None,
+    reason: Reason = None,
 ) -> None:
     """Let the version that the alias names answer all its calls again."""
-    order = Order(name, alias, expected_revision(if_match, None), actor_of(services))
+    order = Order(name, alias, expected_revision(if_match, None), caller.name)
 
     def work(session: Session) -> bool:
         models.known(session, name)

@@ -32,6 +32,10 @@ COMMANDS = {
     "api": Command("api", "api", SERVICE, "Run the HTTP API alone."),
     "migrate": Command("migrate", "migrate", SERVICE, "Bring the database to the schema of this version."),
     "gc": Command("gc", "gc", SERVICE, "Remove files that nothing refers to any more."),
+    "keys": Command("keys", "keys", SERVICE, "List the API keys, newest first; keys create makes one."),
+    "keys list": Command("keys", "keys", SERVICE, "The same."),
+    "keys create": Command("keys", "create", SERVICE, "Make an API key with a name and scopes, and print it once."),
+    "keys revoke": Command("keys", "revoke", SERVICE, "Take an API key back."),
     "quickstart": Command("quickstart", "quickstart", SERVICE, "Train a first model on the sample data and ask it."),
     "completion": Command("completion", "completion", SERVICE, "Print a script that completes commands on Tab."),
     "train": Command("train", "train", TRAINING, "Upload a dataset, train a model on it, and watch."),
@@ -85,7 +89,7 @@ def connection(
         str | None, typer.Option(envvar="TUNESMITH_URL", help="Address of the service.", show_default=False)
     ] = None,
     api_key: Annotated[
-        str | None, typer.Option(envvar="TUNESMITH_API_KEY", help="Its bearer token.", show_default=False)
+        str | None, typer.Option(envvar="TUNESMITH_API_KEY", help="One of its API keys.", show_default=False)
     ] = None,
 ) -> None:
     """Train text classifiers, keep what they learned, serve it."""

@@ -7,6 +7,7 @@ from typing import Self
 from app.client.aliases import AliasCalls
 from app.client.batches import BatchCalls
 from app.client.jobs import JobCalls
+from app.client.keys import KeyCalls
 from app.client.models import ModelCalls
 from app.client.predictions import PredictionCalls
 from app.schemas.pages import Page
@@ -16,7 +17,7 @@ from app.transport import ClientError, Transport
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
-class Tunesmith(JobCalls, ModelCalls, AliasCalls, PredictionCalls, BatchCalls):
+class Tunesmith(JobCalls, ModelCalls, AliasCalls, PredictionCalls, BatchCalls, KeyCalls):
     """One service, at ``url`` (or TUNESMITH_URL), with ``api_key`` (or TUNESMITH_API_KEY) where it wants one.
 
     Raises Misconfigured for an address or a key that cannot be sent. Every method raises ApiError when the service

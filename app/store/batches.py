@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.ids import new_id
 from app.schemas.batches import BATCH_ENDED, BatchColumns, BatchOptions
 from app.schemas.evaluations import Judging
+from app.schemas.keys import CLIENT
 from app.store import tables
 from app.store.engine import clock, now_plus
 from app.store.errands import MOST_LOSSES, Beat, ErrandClaim, Errands, ended, queued
@@ -17,7 +18,7 @@ from app.store.events import MAX_SEQ
 from app.store.tables import BatchChunk, BatchEvent, BatchPrediction
 
 CancelOutcome = Literal["cancelled", "cancelling", "already-finished"]
-CLIENT, RECONCILER = "client", "reconciler"
+RECONCILER = "reconciler"
 _LOST = {
     "code": "worker-lost-limit",
     "category": "internal",
@@ -45,6 +46,7 @@ def submit(
     version: tables.ModelVersion,
     texts: Texts,
     judging: Judging | None = None,
+    actor: str = CLIENT,
 ) -> BatchPrediction:
     """Put a batch into the queue; it exists once the transaction commits. ``judging`` makes it an evaluation."""
     row = BatchPrediction(
@@ -67,7 +69,7 @@ def submit(
     )
     session.add(row)
     session.flush()
-    _tell_status(session, row, None, CLIENT)
+    _tell_status(session, row, None, actor)
     return row
 
 
@@ -178,7 +180,7 @@ def succeed(session: Session, claim: ErrandClaim, judgement: Mapping[str, Any] |
     return True
 
 
-def cancel(session: Session, batch_id: str) -> CancelOutcome | None:
+def cancel(session: Session, batch_id: str, actor: str = CLIENT) -> CancelOutcome | None:
     """End a waiting batch at once, or ask the worker of a running one to stop; None when there is no such batch."""
     row = session.get(BatchPrediction, batch_id, with_for_update=True, populate_existing=True)
     if row is None:
@@ -186,13 +188,13 @@ def cancel(session: Session, batch_id: str) -> CancelOutcome | None:
     if row.status in BATCH_ENDED:
         return "cancelled" if row.status == "cancelled" else "already-finished"
     if row.status == "queued":
-        _end(session, row, "cancelled", "The client cancelled the batch.", actor=CLIENT)
+        _end(session, row, "cancelled", "The client cancelled the batch.", actor=actor)
         return "cancelled"
     if row.cancel_requested_at is None:
         row.cancel_requested_at = clock(session)
         row.status_reason = "The client asked to cancel; the worker is stopping."
         session.flush()
-        _tell(session, row, "cancelling", {"actor": CLIENT})
+        _tell(session, row, "cancelling", {"actor": actor})
     return "cancelling"
 
 

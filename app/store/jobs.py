@@ -16,6 +16,7 @@ from app.errors import NotFound
 from app.ids import new_id
 from app.schemas.hyperparameters import Resolution
 from app.schemas.jobs import TERMINAL, BaseModelRef, JobWarning, Status, TrainJobRequest
+from app.schemas.keys import CLIENT
 from app.store import cursors, events, tables, transitions
 from app.store.attempts import (
     LeaseLost,
@@ -83,6 +84,7 @@ def submit(
     warnings: Sequence[JobWarning],
     max_attempts: int,
     resolutions: Sequence[Resolution] = (),
+    actor: str = CLIENT,
 ) -> Job:
     """Put a job into the queue; it exists once the transaction commits.
 
@@ -130,7 +132,7 @@ def submit(
             "dataset-not-found",
             "Upload it through POST /datasets.",
         ) from error
-    transitions.note_status(session, job, None, reason="The job was accepted.", actor="client", at=at)
+    transitions.note_status(session, job, None, reason="The job was accepted.", actor=actor, at=at)
     return job
 
 
@@ -224,7 +226,7 @@ def ended_in_vain(session: Session, within_seconds: float) -> list[str]:
     return list(session.scalars(query))
 
 
-def cancel(session: Session, job_id: str) -> CancelOutcome | None:
+def cancel(session: Session, job_id: str, actor: str = CLIENT) -> CancelOutcome | None:
     """End a waiting job at once, or ask the worker of a running one to stop; None when there is no such job.
 
     Asking twice changes nothing more.
@@ -235,17 +237,17 @@ def cancel(session: Session, job_id: str) -> CancelOutcome | None:
     if job.status in TERMINAL:
         return "cancelled" if job.status == "cancelled" else "already-finished"
     if job.status == "queued":
-        transitions.finish(session, job, "cancelled", reason="The client cancelled the job.", actor="client")
+        transitions.finish(session, job, "cancelled", reason="The client cancelled the job.", actor=actor)
         return "cancelled"
     if job.cancel_requested_at is None:
         at = clock(session)
         job.cancel_requested_at = at
         job.status_reason = "The client asked to cancel; the worker is stopping the job."
-        events.append(session, job, [NewEvent("cancelling", {"actor": "client"})], at=at)
+        events.append(session, job, [NewEvent("cancelling", {"actor": actor})], at=at)
     return "cancelling"
 
 
-def stop(session: Session, job_id: str) -> StopOutcome | None:
+def stop(session: Session, job_id: str, actor: str = CLIENT) -> StopOutcome | None:
     """Ask for the best checkpoint so far as the result; None when there is no such job.
 
     A job that has never run has none. Asking twice changes nothing more.
@@ -263,7 +265,7 @@ def stop(session: Session, job_id: str) -> StopOutcome | None:
         at = clock(session)
         job.stop_requested_at = at
         job.status_reason = "The client asked to stop; the best checkpoint so far is kept and exported."
-        events.append(session, job, [NewEvent("stopping", {"actor": "client"})], at=at)
+        events.append(session, job, [NewEvent("stopping", {"actor": actor})], at=at)
     return "stopping"
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import Unprocessable
+from app.schemas.keys import ANONYMOUS
 from app.store import cursors
 from app.store.engine import clock, upsert
 from app.store.tables import AliasMove, AliasPolicy, Model, ModelVersion
 
 Kind = Literal["move", "rollback", "remove", "traffic"]
-ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
