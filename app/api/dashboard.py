@@ -12,7 +12,7 @@ from app.errors import NotFound
 router = APIRouter(include_in_schema=False)
 
 HOME = "/ui/jobs"
-PAGES = frozenset({"jobs", "new", "compare", "datasets", "models", "try", "system", "sign-in"})
+PAGES = frozenset({"jobs", "new", "compare", "datasets", "models", "try", "system", "keys", "sign-in"})
 """First parts of the addresses under /ui that have a page; app/web/pages.js says what is on it."""
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_FIRST = "no-cache"

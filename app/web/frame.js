@@ -1,7 +1,7 @@
 /** The frame around every page: where one is, the menu on narrow screens, the colours, the key. */
 
 import { ago } from "./format.js";
-import { forget, keyOf, SIGN_IN } from "./key.js";
+import { forget, holder, keyOf, SIGN_IN } from "./key.js";
 
 export function frame() {
   markPage();
@@ -59,6 +59,10 @@ function colours() {
 function key() {
   const button = document.getElementById("sign-out");
   button.hidden = !keyOf();
+  const who = holder();
+  const said = document.getElementById("who");
+  said.hidden = !who;
+  if (who) said.textContent = who.scopes.includes("admin") ? `Key: ${who.name}` : `Key: ${who.name}, may ${who.scopes.join(", ")}`;
   button.addEventListener("click", () => {
     forget();
     location.assign(SIGN_IN);

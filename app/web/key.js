@@ -1,5 +1,6 @@
 /** The API key of this tab: kept as long as the tab lives, sent with every call, asked for when the API wants one. */
 
+const WHO = "key-holder";
 const NAME = "key";  // /docs keeps it under the same name: whoever signed in here need not again there
 export const SIGN_IN = "/ui/sign-in";
 
@@ -7,12 +8,20 @@ export function keyOf() {
   return sessionStorage.getItem(NAME) || "";
 }
 
-export function keep(key) {
+/** Keep a key, and whose it is. */
+export function keep(key, { name, scopes }) {
   sessionStorage.setItem(NAME, key);
+  sessionStorage.setItem(WHO, JSON.stringify({ name, scopes }));
+}
+
+/** Whose key it is: { name, scopes }, or null where it came from /docs, which does not ask. */
+export function holder() {
+  return keyOf() ? JSON.parse(sessionStorage.getItem(WHO) || "null") : null;
 }
 
 export function forget() {
   sessionStorage.removeItem(NAME);
+  sessionStorage.removeItem(WHO);
 }
 
 /** The headers that say who asks. */

@@ -15,6 +15,7 @@ export const PAGES = [
   ["/ui/models/{name}/diff", "diff"],
   ["/ui/models/{name}/versions/{number}", "version"],
   ["/ui/try", "try"],
+  ["/ui/keys", "keys"],
   ["/ui/sign-in", "sign-in"],
 ];
 

@@ -46,13 +46,13 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A tab; afterwards no error may be in its console, and nothing may have been asked of another host."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.add_init_script(NOTE_WHEN_READY)
-    wrong = _watched(context)
+    wrong = watched(context)
     yield context.new_page()
     context.close()
     assert wrong == []
 
 
-def _watched(context: BrowserContext) -> list[str]:
+def watched(context: BrowserContext) -> list[str]:
     wrong: list[str] = []
     context.on("console", lambda said: wrong.append(said.text) if said.type in {"error", "warning"} else None)
     context.on("weberror", lambda error: wrong.append(str(error.error)))
