@@ -43,7 +43,7 @@ function place(room, wanted) {
   const now = [...room.children];
   wanted.forEach((each, i) => {
     if (!now[i]) room.append(each);
-    else if (now[i].outerHTML !== each.outerHTML) now[i].replaceWith(each);
+    else if (!now[i].isEqualNode(each)) now[i].replaceWith(each);
   });
   for (const each of now.slice(wanted.length)) each.remove();
 }
