@@ -10,7 +10,7 @@ from app.artifacts.stored import stored_manifest
 from app.schemas.metrics import Evaluation
 from app.schemas.models import Alias, Lineage, Model, Parent, Version, VersionSummary
 from app.schemas.promotions import AliasMoved, AliasPolicy, PromotionPolicy
-from app.store import models, tables
+from app.store import models, promotions, tables, traffic
 
 
 def describe_models(session: Session, rows: Sequence[tables.Model]) -> list[Model]:
@@ -26,6 +26,8 @@ def _describe_model(session: Session, row: tables.Model, entry: models.Entry) ->
         latest_version=entry["newest"],
         serving_version=entry["aliases"].get(models.CHAMPION, entry["newest"]),
         aliases=[describe_alias(alias) for alias in models.aliases(session, row.name)],
+        policies=promotions.with_policy(session, row.name),
+        splits=traffic.of_model(session, row.name),
         created_at=row.created_at,
         updated_at=row.updated_at,
         links={

@@ -210,6 +210,10 @@ class Model(Resource):
     """The version that a plain name means: the alias ``champion`` if set, else the newest."""
     aliases: list[Alias]
     """Its movable names."""
+    policies: list[str]
+    """Aliases that have a policy; they need not be set yet."""
+    splits: list[str]
+    """Aliases whose calls are split between two versions, or shown to a second one."""
     created_at: datetime
     """When its first version was published."""
     updated_at: datetime

@@ -110,6 +110,12 @@ def policy(session: Session, name: str, alias: str) -> AliasPolicy | None:
     return session.get(AliasPolicy, (name, alias), populate_existing=True)
 
 
+def with_policy(session: Session, name: str) -> list[str]:
+    """Name the aliases of a model that have a policy, set or not."""
+    query = select(AliasPolicy.alias).where(AliasPolicy.model_name == name).order_by(AliasPolicy.alias)
+    return list(session.scalars(query))
+
+
 def put_policy(session: Session, model: Model, alias: str, content: dict[str, Any], actor: str) -> AliasPolicy:
     """Set the policy of an alias, which need not exist yet; the caller holds the row of the model."""
     model.revision += 1

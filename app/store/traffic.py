@@ -22,6 +22,12 @@ def get(session: Session, name: str, alias: str) -> AliasTraffic | None:
     return session.get(AliasTraffic, (name, alias), populate_existing=True)
 
 
+def of_model(session: Session, name: str) -> list[str]:
+    """Name the aliases of a model whose calls are split."""
+    query = select(AliasTraffic.alias).where(AliasTraffic.model_name == name).order_by(AliasTraffic.alias)
+    return list(session.scalars(query))
+
+
 def put(session: Session, model: Model, alias: ModelAlias, wish: Traffic, note: Note) -> AliasTraffic:
     """Split the calls of an alias and record that; the same again is no change. The row of the model is held."""
     row = get(session, model.name, alias.alias)

@@ -165,7 +165,7 @@ def test_a_broken_connection_is_taken_up_again(scripted: ScriptedService, client
 
 
 def test_pages_are_followed_and_a_limit_ends_them(scripted: ScriptedService, client: Tunesmith) -> None:
-    alias = '{"name": "m", "latest_version": 1, "serving_version": 1, "aliases": [], "links": {}, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'  # noqa: E501
+    alias = '{"name": "m", "latest_version": 1, "serving_version": 1, "aliases": [], "policies": [], "splits": [], "links": {}, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'  # noqa: E501
     full = Answer(body=f'{{"data": [{alias}, {alias}], "has_more": true, "next_cursor": "c/1"}}')
     last = Answer(body=f'{{"data": [{alias}], "has_more": false}}')
     scripted.will(full, last)

@@ -44,7 +44,7 @@ class Visitor:
         self.page.on("request", self._listen)
 
     def _hear(self, text: str) -> None:
-        if not re.search(r"status of (404|409|422)", text):  # Chromium reports refusals too, which the page shows
+        if not re.search(r"status of (409|422)", text):  # Chromium reports refusals too, which the page shows
             self.complaints.append(text)
 
     def _listen(self, request: Request) -> None:

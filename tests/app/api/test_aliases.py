@@ -54,7 +54,9 @@ def test_a_policy_is_set_read_and_removed(client: TestClient, publish: Publish) 
     policy = client.get(f"{PATH}/policy").json()
     assert policy["policy"]["floors"] == [{"metric": "accuracy", "at_least": 0.7, "split": "test"}]
     assert (policy["alias"], policy["updated_by"]) == ("champion", "anonymous")
+    assert client.get("/models/mood").json()["policies"] == ["champion"]
     assert client.delete(f"{PATH}/policy").status_code == 204
+    assert client.get("/models/mood").json()["policies"] == []
     assert problem_of(client.delete(f"{PATH}/policy")) == (404, "policy-not-found")
 
 

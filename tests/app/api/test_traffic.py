@@ -53,6 +53,7 @@ def test_a_canary_from_its_first_call_to_its_promotion(mood: TestClient) -> None
     assert (made.json()["version"], made.json()["updated_by"]) == (1, "anonymous")
     assert mood.get(PATH).json() == made.json() and mood.get(PATH).headers["etag"] == made.headers["etag"]
     assert wait_for(mood, 2)["predictions"][0]["label"] == "b", "the int8 file of version 2 answers the other way"
+    assert mood.get("/models/mood").json()["splits"] == ["champion"]
     [shown] = mood.get("/serving").json()["splits"]
     assert (shown["version"], shown["tried"], shown["state"], shown["code"]) == (1, 2, "loaded", None)
     assert mood.put(ALIAS, json={"version": 2}).status_code == 200

@@ -43,15 +43,16 @@ export function noAlias(model, opened) {
 function rules(model, alias, opened) {
   const body = h("div");
   const at = path`/models/${model}/aliases/${alias.alias}`;
-  const perhaps = (place) => get(place).catch((problem) => { if (problem.status !== 404) throw problem; return null; });
   const again = async () => {
     await load();
     part.querySelector("summary").focus();  // what opened the form was drawn anew
   };
   const load = async () => {
     try {
-      const split = alias.version ? [perhaps(`${at}/traffic`), perhaps(`${at}/traffic/report`)] : [null, null];
-      const [policy, check, traffic, report] = await Promise.all([perhaps(`${at}/policy`), checkOf(model, alias.alias, alias.version), ...split]);
+      const { policies, splits } = await get(path`/models/${model}`);
+      const ask = (known, place) => known.includes(alias.alias) ? get(`${at}/${place}`) : null;
+      const [policy, check, traffic, report] = await Promise.all([ask(policies, "policy"),
+        checkOf(model, alias.alias, alias.version), ask(splits, "traffic"), ask(splits, "traffic/report")]);
       fill(body, h("div", { class: "two" },
         h("div", { class: "rules" }, h("h3", {}, "Policy"), policyView({ model, alias: alias.alias, found: policy, check, done: again })),
         alias.version && h("div", { class: "rules" }, h("h3", {}, "Traffic"), trafficView({ model, alias, found: traffic, report, done: again }))));
