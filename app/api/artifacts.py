@@ -59,7 +59,9 @@ def get_logs(
     """
     with services.database.transaction(read_only=True) as session:
         find(session, job_id)
-        lines = _log(session, job_id)
+        # The last lines are of no other steps than the last ones.
+        points = _points(session, job_id) if tail is None else metrics.newest(session, job_id, min(tail, MOST_POINTS))
+        lines = _log(session, job_id, points)
     return Response("".join(f"{line}\n" for line in lines[-tail if tail else 0 :]), media_type=_TEXT)
 
 
@@ -114,7 +116,7 @@ def get_artifact(
 def _records(row: tables.Job) -> dict[str, Callable[[Session], bytes]]:
     """Give the makers of the records of a job by name."""
     return {
-        LOG: lambda session: "".join(f"{line}\n" for line in _log(session, row.id)).encode(),
+        LOG: lambda session: "".join(f"{line}\n" for line in _log(session, row.id, _points(session, row.id))).encode(),
         HISTORY: lambda session: training_history(row, _points(session, row.id)).encode(),
         event_file.file_name(row.id, row.created_at.timestamp()): lambda session: event_file.whole(
             (point.at.timestamp(), point.step, point.name, point.value) for point in _points(session, row.id)
@@ -150,8 +152,8 @@ def _version(session: Session, row: tables.Job) -> tables.ModelVersion | None:
     return models.of_jobs(session, [row.id]).get(row.id)
 
 
-def _log(session: Session, job_id: str) -> list[str]:
-    return log.lines(events.after(session, job_id, 0, MOST_EVENTS), _points(session, job_id))
+def _log(session: Session, job_id: str, points: list[tables.MetricPoint]) -> list[str]:
+    return log.lines(events.after(session, job_id, 0, MOST_EVENTS), points)
 
 
 def _points(session: Session, job_id: str) -> list[tables.MetricPoint]:

@@ -63,6 +63,20 @@ def history(
     return _history(session, job_id, _spans(session, job_id, names), max_points)
 
 
+def newest(session: Session, job_id: str, most: int) -> list[tables.MetricPoint]:
+    """Give the last ``most`` points of each curve, by name and step; where attempts overlap, the newest one speaks."""
+    point, newer = tables.MetricPoint, aliased(tables.MetricPoint)
+    found: list[tables.MetricPoint] = []
+    for name in names(session, job_id):
+        replaced = select(newer.id).where(
+            newer.job_id == job_id, newer.name == name, newer.step == point.step, newer.attempt > point.attempt
+        )
+        query = select(point).where(point.job_id == job_id, point.name == name, ~replaced.exists())
+        last = session.scalars(query.order_by(point.attempt.desc(), point.step.desc()).limit(most))
+        found += sorted(last, key=lambda row: row.step)
+    return found
+
+
 def _history(
     session: Session, job_id: str, spans: Sequence["_Span"], max_points: int | None
 ) -> list[tables.MetricPoint]:

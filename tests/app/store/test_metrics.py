@@ -45,6 +45,28 @@ def test_where_attempts_overlap_the_newest_speaks(store: Any) -> None:
     assert curve(store, first) == [("train/loss", 1, 1.0), ("train/loss", 2, 20.0), ("train/loss", 3, 3.0)]
 
 
+def test_the_newest_points_are_those_of_the_newest_attempt(store: Any) -> None:
+    first = store.running()
+    write(store, first, "train/loss", {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0})
+    write(store, first, "eval/loss", {4: 9.0})
+    store.do(jobs.release, first, crashed=True, reason="r")
+    second = store.claim(first.job_id)
+    write(store, second, "train/loss", {2: 20.0, 3: 30.0})
+
+    def newest(most: int) -> list[tuple[int, float]]:
+        found = store.do(metrics.newest, first.job_id, most)
+        assert [(point.step, point.value) for point in found if point.name == "eval/loss"] == [(4, 9.0)]
+        return [(point.step, point.value) for point in found if point.name == "train/loss"]
+
+    assert [newest(most) for most in (1, 2, 3)] == [
+        [(3, 30.0)],
+        [(2, 20.0), (3, 30.0)],
+        [(2, 20.0), (3, 30.0), (4, 4.0)],
+    ]
+    whole = [(step, value) for name, step, value in curve(store, first) if name == "train/loss"]
+    assert newest(4) == newest(99) == whole == [(1, 1.0), (2, 20.0), (3, 30.0), (4, 4.0)]
+
+
 @pytest.mark.parametrize(("points", "most"), [(1, 5), (2, 2), (5, 5), (6, 5), (100, 7), (101, 2), (97, 1), (1000, 100)])
 def test_thinning_is_even_and_keeps_both_ends(store: Any, points: int, most: int) -> None:
     claim = store.running()
