@@ -7,6 +7,7 @@ import sys
 import threading
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -328,13 +329,22 @@ def test_the_shell_completes_commands_options_and_values(run: Run) -> None:
     assert ran.stdout == "promote\n"
 
 
+def hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_who_stops_looking_is_told_that_the_job_goes_on(service: LiveService, job: Job) -> None:
     command = [sys.executable, "-m", "app", "--url", service.url, "watch", job.id, "--json"]
     here = Path(__file__).parents[3]
-    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as looking:
-        assert looking.stdout is not None and json.loads(looking.stdout.readline())["data"]["to"] == "queued"
-        looking.send_signal(signal.SIGINT)
-        _, said = looking.communicate()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Shells let what they start in the background ignore Ctrl-C, these tests perhaps, and it would inherit that.
+    with subprocess.Popen(command, cwd=here, preexec_fn=hear_ctrl_c, **pipes) as looking:
+        try:
+            assert looking.stdout is not None and json.loads(looking.stdout.readline())["data"]["to"] == "queued"
+            looking.send_signal(signal.SIGINT)
+            _, said = looking.communicate(timeout=60)
+        finally:
+            looking.kill()
     assert looking.returncode == 130
     assert "The job goes on." in said and f"-m app cancel {job.id}" in said
 
