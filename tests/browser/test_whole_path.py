@@ -174,6 +174,7 @@ def test_a_file_with_other_columns_is_read_again(visitor: Visitor, tmp_path: Pat
     file = tmp_path / "odd.csv"
     file.write_text(DATA.replace("text,label", "words,mood", 1))
     page = visitor.open("/ui/new")
+    page.get_by_label("Base model").fill("minilm-l6")  # first: nothing is to be looked up at the hub
     page.get_by_label("Upload a file").set_input_files(file)
     expect(page.get_by_text("The file has no columns text and label")).to_be_visible()
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
