@@ -1,8 +1,11 @@
 """Waiting for what other processes do, and whether they live."""
 
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 
 def is_alive(pid: int) -> bool:
@@ -20,3 +23,18 @@ def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def can_write(database_url: str) -> bool:
+    """Say whether nobody holds the lock of SQLite, which is one for all; of other databases it is always so."""
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return True
+    connection = sqlite3.connect(url.database, timeout=0.5, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True

@@ -1,7 +1,6 @@
 """A field: one whole service of real processes on its own database, broker and folder, to be hurt and then examined."""
 
 import json
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy.engine import make_url
 
 from app.artifacts.file import FileStore
 from app.queue.embedded import EmbeddedBroker
@@ -24,6 +22,7 @@ from tests.faults import dataset, failpoints
 from tests.faults.patience import slowness
 from tests.faults.processes import Member, Role, processes
 from tests.faults.recipes import Recipe
+from tests.processes import can_write
 
 LEASE_SECONDS = 3.0
 SETTINGS = {
@@ -103,23 +102,10 @@ class Field:
     def freeze(self, member: Member) -> None:
         """Freeze a process where it holds no lock of SQLite, which is one for all: with it, all others would wait."""
         member.freeze()
-        while not self._can_write():
+        while not can_write(self.database_url):
             member.thaw()
             time.sleep(0.02)
             member.freeze()
-
-    def _can_write(self) -> bool:
-        path = make_url(self.database_url).database
-        if not self.database_url.startswith("sqlite") or path is None:
-            return True
-        connection = sqlite3.connect(path, timeout=0.5, isolation_level=None)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        finally:
-            connection.close()
-        return True
 
     @property
     def lease_seconds(self) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import is_alive, until
+from tests.processes import can_write, is_alive, until
 
 TOY_WORKER = Path(__file__).parent / "toy" / "toy_worker.py"
 NO_BROKER = "redis://127.0.0.1:9/0"
@@ -101,6 +101,10 @@ def test_a_frozen_worker_finds_its_lease_gone_and_writes_nothing(world, start):
     child = child_of(zombie.pid)
     os.kill(child, signal.SIGSTOP)
     zombie.send_signal(signal.SIGSTOP)
+    while not can_write(world.settings.resolved_database_url):  # frozen with SQLite's lock, it would hold up everybody
+        zombie.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
+        zombie.send_signal(signal.SIGSTOP)
     start()
     job = world.wait(job_id, "succeeded", seconds=40.0)
     events = world.history(job_id)

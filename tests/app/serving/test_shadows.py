@@ -24,16 +24,10 @@ from tests.app.serving.test_pool import DOWN, UP, truncate, until
 
 
 @pytest.fixture
-def ballast() -> int:
-    """Say how many bytes a version takes beside its few words."""
-    return 0
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, ballast: int) -> Iterator[Shelf]:
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
     """Two versions that contradict each other; the second is the shadow of the first."""
-    shelf = Shelf(tmp_path, registry_refresh_seconds=0.02, serve_threads=1, serve_cache_mb=16)
-    shelf.publish("mood", UP, ballast=ballast), shelf.publish("mood", DOWN, ballast=ballast)
+    shelf = Shelf(tmp_path, registry_refresh_seconds=0.02, serve_threads=1)
+    shelf.publish("mood", UP), shelf.publish("mood", DOWN)
     shelf.alias("mood", "champion", 1)
     with shelf.database.transaction() as session:
         alias = models.get_alias(session, "mood", "champion")
@@ -164,11 +158,11 @@ def test_a_shadow_that_fails_harms_nobody(shelf: Shelf) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("ballast", [6 << 20])
 def test_a_shadow_is_not_loaded_where_another_version_would_have_to_go(shelf: Shelf) -> None:
     async def scenario() -> None:
         async with serving(shelf) as (pool, service):
             await ask(service, "the film")
+            pool._stock.cache.limit = pool._stock.cache.bytes
 
             async def refused() -> bool:
                 await ask(service, "the film")
