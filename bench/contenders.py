@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.subject import Subject
+from bench.subject import ROOT, Subject
 from scripts.own_service import free_port
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
 START_SECONDS = 180.0
 
 

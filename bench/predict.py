@@ -25,8 +25,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.contenders import CONTENDERS, ROOT, Contender, install, served
-from bench.subject import OWN_FILE, PRECISIONS, Subject, make
+from bench.contenders import CONTENDERS, Contender, install, served
+from bench.subject import OWN_FILE, PRECISIONS, ROOT, Subject, make
 
 OWN, FLOOR, OWN_FLOOR = "tunesmith", "floor", "floor, own export"
 GRAPHS = {FLOOR: "model.onnx", OWN_FLOOR: OWN_FILE}

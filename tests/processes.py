@@ -1,4 +1,4 @@
-"""Waiting for what other processes do, and whether they live."""
+"""Waiting for what other processes do, and whether they live or hold a lock."""
 
 import sqlite3
 import time
