@@ -75,7 +75,8 @@ MUTANTS = (
     Mutant("a stop changes ended jobs", "jobs", "if job.status in TERMINAL:\n        return \"already",
            "if job.status == 'cancelled':\n        return \"already"),
     Mutant("a stop of what never ran", "jobs", "if job.attempt == 0:", "if job.attempt < 0:"),
-    Mutant("events are numbered with gaps", "events", "start=last + 1", "start=last + 2"),
+    Mutant("events are numbered with gaps", "events", "start=last(session, job.id) + 1",
+           "start=last(session, job.id) + 2"),
     Mutant("a version without a succeeded job", "models", "if not attempts.succeed(", "if attempts.succeed("),
     Mutant("an ended job keeps its lease", "transitions", "job.lease_owner = job.lease_until = None", "pass"),
     Mutant(
