@@ -31,6 +31,11 @@ HEADERS: dict[str, Document] = {
     "Idempotency-Replayed": {"description": "`true`: the answer that the first request with this key has got."},
     "Preference-Applied": {"description": "The preference that was followed, such as `wait=30`."},
     "X-Model-Version": {"description": "The version that answered.", "example": "customer-messages:3"},
+    "X-Prediction-Ids": {
+        "description": "For `POST /predictions/{id}/feedback`: the id of each answer, `-` for one that was not logged; "
+        "of the first 64 texts, and only where any of them was logged.",
+        "example": "pred_019302f4d1b37a4fb2c6e8d0f1a3b5c7, -",
+    },
     "Server-Timing": {
         "description": "Milliseconds of each step, for the developer tools of a browser.",
         "example": "total;dur=5.31, queue;dur=0.02, tokenize;dur=0.31, infer;dur=4.87",
@@ -58,8 +63,10 @@ _GOOD_HEADERS: dict[str, tuple[str, ...]] = {
     "create_evaluation": ("Location", "Idempotency-Replayed"),
     "get_evaluation": ("Preference-Applied",),
     "get_batch_results": ("Content-Disposition",),
-    "oip_infer": ("X-Model-Version", "Inference-Header-Content-Length"),
+    "hugging_face_classify": ("X-Model-Version", "X-Prediction-Ids"),
+    "oip_infer": ("X-Model-Version", "X-Prediction-Ids", "Inference-Header-Content-Length"),
     "oip_infer_version": ("X-Model-Version", "Inference-Header-Content-Length"),
+    "tei_predict": ("X-Model-Version", "X-Prediction-Ids"),
     "get_alias": ("ETag",),
     "put_alias": ("ETag",),
     "give_feedback": ("Idempotency-Replayed",),

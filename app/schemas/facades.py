@@ -148,7 +148,7 @@ class ModelMetadata(Resource):
     inputs: list[TensorMetadata]
     """``text``: one text for each element."""
     outputs: list[TensorMetadata]
-    """``label``, its ``score``, and the ``probabilities`` of all labels."""
+    """``label``, its ``score``, the ``probabilities`` of all labels, and ``prediction_id`` for feedback."""
     labels: list[str]
     """The labels in the order of ``probabilities``."""
 
@@ -171,8 +171,8 @@ class InferInput(StrictModel):
 class InferRequestedOutput(StrictModel):
     """An output that is wanted."""
 
-    name: Literal["label", "score", "probabilities"]
-    """label, score or probabilities."""
+    name: Literal["label", "score", "probabilities", "prediction_id"]
+    """label, score, probabilities, or prediction_id: the id of each logged answer, for feedback; empty for others."""
     parameters: dict[str, Any] = {}
     """``binary_data``: true: as bytes behind the JSON."""
 
@@ -185,7 +185,7 @@ class InferRequest(StrictModel):
     inputs: Annotated[list[InferInput], Field(min_length=1, max_length=1)]
     """One input, ``text``."""
     outputs: list[InferRequestedOutput] = []
-    """What is wanted; none: everything."""
+    """What is wanted; none: label, score and probabilities."""
     parameters: dict[str, Any] = {}
     """``binary_data_output``: true: all outputs as bytes behind the JSON."""
 
@@ -194,7 +194,7 @@ class InferOutput(Resource):
     """One output of an answer."""
 
     name: str
-    """label, score or probabilities."""
+    """label, score, probabilities or prediction_id."""
     datatype: str
     """BYTES or FP32."""
     shape: list[int]

@@ -9,6 +9,11 @@ from app.api.predictions import answered
 from app.artifacts.bundle import Manifest
 from app.schemas.predictions import MODEL_REFERENCE_PATTERN, PredictRequest, PredictResponse
 
+PREDICTION_IDS = "X-Prediction-Ids"
+MOST_IDS = 64
+"""Texts of a request whose ids go into a header: clients and proxies take only so long a one."""
+NOT_LOGGED = "-"
+
 Reference = Annotated[
     str,
     Path(
@@ -27,6 +32,15 @@ async def ask(
     answer = await answered(request, services, wanted)
     _, manifest = await manifest_of(services, f"{answer.model}:{answer.version}")
     return answer, manifest
+
+
+def headers_of(answer: PredictResponse) -> dict[str, str]:
+    """Tell in headers what no dialect has a place for: the version that answered, and the ids of logged answers."""
+    headers = {"X-Model-Version": f"{answer.model}:{answer.version}"}
+    ids = [prediction.id for prediction in answer.predictions[:MOST_IDS]]
+    if any(ids):
+        headers[PREDICTION_IDS] = ", ".join(name or NOT_LOGGED for name in ids)
+    return headers
 
 
 async def manifest_of(services: Services, reference: str) -> tuple[int, Manifest]:

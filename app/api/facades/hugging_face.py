@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Request, Response
 
 from app.api import examples
 from app.api.body import StrictRoute
 from app.api.deps import ServicesDep
-from app.api.facades.asking import Reference, ask
+from app.api.facades.asking import Reference, ask, headers_of
 from app.api.problems import documented
 from app.api.routing import RoutingKeyHeader
 from app.errors import FieldError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
@@ -28,6 +28,7 @@ async def hugging_face_classify(
     reference: Reference,
     body: Annotated[ClassificationRequest, Body(openapi_examples=examples.HUGGING_FACE)],
     services: ServicesDep,
+    response: Response,
     _key: RoutingKeyHeader = None,
 ) -> list[list[LabelScore]]:
     """Answer the text-classification task of Hugging Face's inference API; `function_to_apply: none` is refused."""
@@ -37,6 +38,7 @@ async def hugging_face_classify(
     function = "sigmoid" if manifest.problem_type == "multi_label" else "softmax"
     if wishes is not None and wishes.function_to_apply not in (None, function):
         raise _other_function(function)
+    response.headers.update(headers_of(answer))
     return [
         [LabelScore(label=label, score=score) for label, score in (prediction.scores or {}).items()]
         for prediction in answer.predictions

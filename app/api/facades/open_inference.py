@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api import health, request_bodies
 from app.api.body import StrictRoute, read_bytes
 from app.api.deps import Services, ServicesDep
-from app.api.facades.asking import Reference, ask, manifest_of
+from app.api.facades.asking import Reference, ask, headers_of, manifest_of
 from app.api.facades.tensors import BINARY_SIZE, invalid, numbers, texts_of, words
 from app.api.problems import documented
 from app.api.routing import RoutingKeyHeader
@@ -34,6 +34,7 @@ router = APIRouter(prefix="/v2", tags=["Open Inference dialect"], route_class=St
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 _OUTPUTS = ("label", "score", "probabilities")
+"""What is answered unasked; ``prediction_id`` only to those who want to give feedback."""
 _UNREADY = documented(NotFound, Unprocessable, Unavailable)
 _PROBLEMS = documented(NotFound, PayloadTooLarge, Unprocessable, Overloaded, Unavailable)
 _INFER: dict[str, Any] = {
@@ -123,7 +124,10 @@ async def oip_infer(
     json_length: JsonLength = None,
     _key: RoutingKeyHeader = None,
 ) -> Response:
-    """Classify the texts of the input `text`; outputs are `label`, `score` and `probabilities` of all labels."""
+    """Classify the texts of the input `text`; outputs are `label`, `score` and `probabilities` of all labels.
+
+    `prediction_id`, if it is asked for, is the id of each answer that was logged, for feedback; of others it is empty.
+    """
     return await _infer(request, services, reference, json_length)
 
 
@@ -151,7 +155,7 @@ async def _infer(request: Request, services: Services, reference: str, json_leng
     told = InferResponse(
         model_name=answer.model, model_version=str(answer.version), id=wanted.id, outputs=outputs
     ).model_dump_json(exclude_none=True)
-    headers = {"X-Model-Version": f"{answer.model}:{answer.version}"}
+    headers = headers_of(answer)
     if not any(as_bytes.values()):
         return Response(told, media_type="application/json", headers=headers)
     first = told.encode()
@@ -183,6 +187,8 @@ def _flag(parameters: dict[str, object], name: str, place: str, otherwise: bool 
 def _output(name: str, answer: PredictResponse, manifest: Manifest) -> tuple[InferOutput, bytes]:
     if name == "label":
         return words(name, [prediction.label for prediction in answer.predictions])
+    if name == "prediction_id":
+        return words(name, [prediction.id or "" for prediction in answer.predictions])
     if name == "score":
         return numbers(name, [prediction.score for prediction in answer.predictions])
     rows = [[(prediction.scores or {})[label] for label in manifest.labels] for prediction in answer.predictions]
@@ -200,6 +206,7 @@ async def _metadata(services: Services, name: str, reference: str) -> ModelMetad
             TensorMetadata(name="label", datatype="BYTES", shape=[-1]),
             TensorMetadata(name="score", datatype="FP32", shape=[-1]),
             TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, len(manifest.labels)]),
+            TensorMetadata(name="prediction_id", datatype="BYTES", shape=[-1]),
         ],
         labels=manifest.labels,
     )

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api import examples
 from app.api.body import StrictRoute
 from app.api.deps import Services, ServicesDep
-from app.api.facades.asking import Reference, ask, manifest_of
+from app.api.facades.asking import Reference, ask, headers_of, manifest_of
 from app.api.problems import documented
 from app.api.routing import RoutingKeyHeader
 from app.errors import AppError, FieldError, NotFound, Overloaded, PayloadTooLarge, Unavailable, Unprocessable
@@ -35,6 +35,7 @@ async def tei_predict(
     reference: Reference,
     body: Annotated[TeiRequest, Body(openapi_examples=examples.TEI)],
     services: ServicesDep,
+    response: Response,
     _key: RoutingKeyHeader = None,
 ) -> list[LabelScore] | list[list[LabelScore]]:
     """Answer as the `/predict` of Text Embeddings Inference; `raw_scores` and pairs of texts are refused."""
@@ -43,6 +44,7 @@ async def tei_predict(
     for prediction in answer.predictions:
         if prediction.truncated and not body.truncate:
             raise _too_long(prediction.tokens, manifest.tokenizer.max_length)
+    response.headers.update(headers_of(answer))
     scores = [
         [LabelScore(label=label, score=score) for label, score in (prediction.scores or {}).items()]
         for prediction in answer.predictions

@@ -1,6 +1,7 @@
 """Clients of other services, as their makers publish them, against a service on a real port."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ def test_triton_finds_the_service_and_its_models(kserve: Triton) -> None:
         ("label", "BYTES", [-1]),
         ("score", "FP32", [-1]),
         ("probabilities", "FP32", [-1, 2]),
+        ("prediction_id", "BYTES", [-1]),
     ]
 
 
@@ -275,6 +277,41 @@ def test_text_embeddings_inference_tells_what_was_wrong(
     assert answer.json()["error_type"] == "Validation"
     if status == 413 and "tokens" in words:
         assert plain.post(f"/tei/{model}/predict", json=body | {"truncate": True}).status_code == 200
+
+
+@pytest.fixture
+def logged(plain: httpx.Client) -> str:
+    """An alias that logs what it answers; servers follow within a second."""
+    plain.put("/models/mood/aliases/kept", json={"version": 2}).raise_for_status()
+    wish = {"log": {"percent": 100, "keep_text": True}}
+    plain.put("/models/mood/aliases/kept/traffic", json=wish).raise_for_status()
+    deadline = time.monotonic() + 30
+    while plain.post("/models/mood@kept/predict", json={"inputs": "x"}).json()["predictions"][0]["id"] is None:
+        assert time.monotonic() < deadline, "the log never began"
+        time.sleep(0.05)
+    return "mood@kept"
+
+
+def test_what_dialects_answer_is_logged_and_can_be_judged(plain: httpx.Client, kserve: Triton, logged: str) -> None:
+    texts = ["good", "bad: write to me@example.org"]
+    tensors = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [2], "data": texts}]}
+    for path, body in (
+        (f"/models/{logged}", {"inputs": texts}),
+        (f"/tei/{logged}/predict", {"inputs": [[text] for text in texts]}),
+        (f"/v2/models/{logged}/infer", tensors),
+    ):
+        answer = plain.post(path, json=body)
+        ids = answer.headers["X-Prediction-Ids"].split(", ")
+        assert (len(set(ids)), answer.headers["X-Model-Version"]) == (2, "mood:2")
+        kept = plain.post(f"/predictions/{ids[1]}/feedback", json={"label": "b"}).json()
+        assert (kept["text"], kept["truth"]) == ("bad: write to [EMAIL]", ["b"])
+    outputs = [triton.InferRequestedOutput("prediction_id")]
+    [by_tensor] = kserve.infer(logged, [tensor(["good"])], outputs=outputs).as_numpy("prediction_id").tolist()
+    assert plain.get(f"/predictions/{by_tensor.decode()}").status_code == 200
+    unlogged = plain.post("/models/mood:2", json={"inputs": "good"})
+    assert "X-Prediction-Ids" not in unlogged.headers
+    [nothing] = kserve.infer("mood", [tensor(["good"])], outputs=outputs).as_numpy("prediction_id").tolist()
+    assert nothing in (b"", "")
 
 
 def test_our_own_paths_keep_to_our_own_errors(plain: httpx.Client) -> None:
