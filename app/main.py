@@ -25,6 +25,7 @@ from app.preflight.shapes import Shapes
 from app.preflight.stored_configs import StoredConfigs
 from app.queue.enqueue import Doorbell
 from app.queue.rescue import Reconciler
+from app.queue.word import Word
 from app.serving.pool import Pool
 from app.serving.service import PredictionService
 from app.settings import Settings, get_settings
@@ -71,6 +72,7 @@ async def _lifespan(app: FastAPI, settings: Settings, keyring: Keyring) -> Async
     reconciler = Reconciler(database, doorbell, settings)
     pool = Pool(database, artifacts, settings)
     predictions = PredictionService(pool, settings, database)
+    word = Word(settings, pool.hurry)
     app.state.services = Services(
         settings=settings,
         database=database,
@@ -84,17 +86,20 @@ async def _lifespan(app: FastAPI, settings: Settings, keyring: Keyring) -> Async
         predictions=predictions,
         pool=pool,
         keyring=keyring,
+        word=word,
     )
     await asyncio.to_thread(keyring.open, database)
     following = asyncio.create_task(keyring.follow())
     await asyncio.to_thread(uploads.remove_stale, settings)
     reconciler.start()
     pool.start()
+    word.start()
     log.info("The API is up", host=settings.host, port=settings.port)
     try:
         yield
     finally:
         await asyncio.to_thread(reconciler.stop)
+        await word.close()
         following.cancel()
         await asyncio.to_thread(keyring.close)
         await asyncio.to_thread(predictions.close)

@@ -12,7 +12,8 @@ from types import FrameType
 from app.api.auth import require_key_off_loopback
 from app.client import Tunesmith
 from app.errors import Conflict
-from app.queue.embedded import EMBEDDED, EmbeddedBroker
+from app.queue.address import EMBEDDED
+from app.queue.embedded import EmbeddedBroker
 from app.service_process import ServiceProcess
 from app.settings import Settings
 from app.store.migrate import upgrade

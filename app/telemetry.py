@@ -24,6 +24,9 @@ WORKERS_ALIVE = Gauge("tunesmith_workers_alive", "Workers that gave a sign of li
 JOBS_SUBMITTED = Counter("tunesmith_jobs_submitted_total", "Jobs accepted by this process.", ["kind"])
 JOBS_RESCUED = Counter("tunesmith_jobs_rescued_total", "Expired leases taken back by this process.", ["status"])
 DOORBELL_RINGS = Counter("tunesmith_doorbell_rings_total", "Messages sent to the broker.", ["outcome"])
+REGISTRY_HINTS = Counter(
+    "tunesmith_registry_hints_total", "Words between API processes that the registry has changed.", ["outcome"]
+)
 LISTENER_RESTARTS = Counter(
     "tunesmith_listener_restarts_total", "Listeners of a worker started anew because they heard no doorbell."
 )

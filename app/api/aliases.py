@@ -71,7 +71,7 @@ def put_alias(
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> Alias:
-    """Point an alias at a version; servers follow within a second, and no request fails meanwhile.
+    """Point an alias at a version; servers follow within two seconds, and no request fails meanwhile.
 
     If the alias has a policy, it is checked first: 409 `promotion-blocked` has every check with its numbers. `force`
     with a `reason` moves all the same, and the history tells so. With `If-Match` the move is a compare-and-set: of two
@@ -79,6 +79,7 @@ def put_alias(
     """
     expected = expected_revision(if_match, if_none_match)
     row = _mover(services).move(name, alias, move, expected_revision=expected, actor=caller.name)
+    services.registry_changed()
     response.headers["ETag"] = etag(row.revision)
     return describe_alias(row)
 
@@ -99,6 +100,7 @@ def delete_alias(
     removed = services.database.run(lambda session: models.delete_alias(session, name, alias, expected, note))
     if not removed:
         raise alias_not_found(name)
+    services.registry_changed()
 
 
 Reason = Annotated[
@@ -213,7 +215,9 @@ def roll_back_alias(
         body = RolledBack(**describe_alias(row).model_dump(), rolled_back_from=before)
         return Answer(200, body.model_dump(mode="json"), {"ETag": etag(row.revision)})
 
-    return once.answer(work).response()
+    answer = once.answer(work)
+    services.registry_changed()
+    return answer.response()
 
 
 @router.get(

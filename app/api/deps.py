@@ -13,6 +13,7 @@ from app.errors import MalformedRequest
 from app.preflight.inspection import Inspector
 from app.preflight.jobs import JobPreflight
 from app.queue.enqueue import Doorbell
+from app.queue.word import Word
 from app.serving.pool import Pool
 from app.serving.service import PredictionService
 from app.settings import Settings
@@ -37,6 +38,12 @@ class Services:
     predictions: PredictionService
     pool: Pool
     keyring: Keyring
+    word: Word
+
+    def registry_changed(self) -> None:
+        """Have this process look at the registry at once, and the others too where a broker can tell them."""
+        self.pool.hurry()
+        self.word.spread()
 
     @property
     def silence_seconds(self) -> float:

@@ -97,6 +97,7 @@ def delete_version(name: Name, version: Number, services: ServicesDep) -> None:
         retention.delete_version(session, name, version)
 
     services.database.run(delete)
+    services.registry_changed()
 
 
 @router.post(
@@ -118,6 +119,8 @@ def prune_model(
         return retention.prune(session, name, request.keep_last, dry_run=request.dry_run)
 
     found = services.database.run(prune)
+    if found.deleted and not request.dry_run:
+        services.registry_changed()
     return PruneResult(
         dry_run=request.dry_run,
         deleted=[DeletedVersion(version=number, bytes=size) for number, size in found.deleted],

@@ -74,7 +74,9 @@ def put_traffic(
         row, holder = splitting.split(session, order, wish, services.artifacts)
         return Answer(200, _described(row, holder).model_dump(mode="json"), {"ETag": etag(row.revision)})
 
-    return once.answer(work).response()
+    answer = once.answer(work)
+    services.registry_changed()
+    return answer.response()
 
 
 @router.get(
@@ -120,6 +122,7 @@ def delete_traffic(
 
     if not services.database.run(work):
         raise _no_traffic(name, alias)
+    services.registry_changed()
 
 
 def _described(row: tables.AliasTraffic, holder: tables.ModelAlias) -> AliasTraffic:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+EMBEDDED = "embedded://"
+INFO_FILE = "broker.json"
 MAX_SOCKET_PATH = 100  # bytes; Linux takes 107, macOS 103
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
 

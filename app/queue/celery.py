@@ -8,9 +8,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from app.errors import InternalError
-from app.queue.names import DEFAULT_QUEUE, QUEUES
-
-KEY_PREFIX = "ts:"
+from app.queue.names import DEFAULT_QUEUE, KEY_PREFIX, QUEUES
 
 # From, and up to but without. Outside of these, workers were seen to go deaf after a lost connection.
 SUPPORTED = {"celery": ((5, 7), (5, 8)), "kombu": ((5, 7), (5, 8)), "redis": ((6, 4), (9,))}

@@ -17,12 +17,10 @@ from redis.retry import Retry
 
 from app.errors import Conflict, Unavailable
 from app.logging import get_logger
-from app.queue.address import Address, password, remove_socket, socket_path
+from app.queue.address import EMBEDDED, INFO_FILE, Address, password, remove_socket, socket_path
 from app.queue.valkey import ServerConfig, find_binary, spawn
 from app.settings import Settings
 
-EMBEDDED = "embedded://"
-INFO_FILE = "broker.json"
 START_SECONDS, STOP_SECONDS, LOCK_SECONDS = 10.0, 5.0, 5.0
 MAX_RESTART_SECONDS = 5.0
 

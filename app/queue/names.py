@@ -1,5 +1,7 @@
 """What the two ends of the broker call things; so light that every process may know it."""
 
+KEY_PREFIX = "ts:"
+"""Of everything that we have at the broker: what an ACL can be limited to."""
 TRAIN_TASK = "train"
 DEFAULT_QUEUE = "default"
 GPU_QUEUE = "gpu"

@@ -84,6 +84,10 @@ class Pool:
         self._preload_until = time.monotonic() + self._longest_preload
         self.spawn(self._begin())
 
+    def hurry(self) -> None:
+        """Look at the registry at once, as it has changed; may be called from any thread."""
+        self._registry.hurry()
+
     async def close(self) -> None:
         """Stop following the registry and let every version go."""
         await asyncio.to_thread(self._registry.close)

@@ -17,7 +17,7 @@ log = get_logger(__name__)
 
 CHAMPION = "champion"
 MISS_SECONDS = 0.1
-"""Pause between two reads that unknown names ask for, however many they are."""
+"""Pause between two reads that unknown names or changes ask for, however many they are."""
 _REFERENCE = re.compile(r"^(?P<name>[^@:]+)(@(?P<alias>.+)|:(?P<version>\d+))?$")
 
 
@@ -36,7 +36,7 @@ class Meaning:
 
 
 class RegistryView:
-    """A copy of names, newest versions and aliases, renewed by a thread every ``seconds``.
+    """A copy of names, newest versions and aliases, renewed by a thread every ``seconds``, or sooner when told to.
 
     ``renewed`` is called after each of these reads, in that thread.
     """
@@ -50,13 +50,19 @@ class RegistryView:
         self._next: asyncio.Task[None] | None = None
         self._read_at = float("-inf")
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="registry-view", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End the thread."""
         self._stop.set()
+        self._wake.set()
         self._thread.join()
+
+    def hurry(self) -> None:
+        """Have the thread read now, as something has changed; may be called from any thread."""
+        self._wake.set()
 
     def refresh(self) -> None:
         """Read the registry now. Raises Unavailable."""
@@ -137,7 +143,12 @@ class RegistryView:
         )
 
     def _keep_fresh(self) -> None:
-        while not self._stop.wait(self._seconds):
+        pause = min(MISS_SECONDS, self._seconds)  # however many say that something has changed
+        while not self._stop.wait(pause):
+            self._wake.wait(self._seconds - pause)
+            self._wake.clear()
+            if self._stop.is_set():
+                return
             try:
                 self.refresh()
             except AppError as error:  # what was known goes on being served

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import redis
 
-from app.queue.celery import KEY_PREFIX
 from app.queue.enqueue import Doorbell
+from app.queue.names import KEY_PREFIX
 from tests.faults.field import Field
 from tests.faults.patience import slowness
 from tests.faults.recipes import Recipe

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app.queue.embedded import EmbeddedBroker
 from app.settings import MIB
 from tests.swap.ground import Ground, ground
-from tests.swap.scenarios import CONVERGENCE_SECONDS, SLACK_MB, kill_during_swap, many_models, swap
+from tests.swap.scenarios import CONVERGENCE_SECONDS, SLACK_MB, TOLD_SECONDS, kill_during_swap, many_models, swap
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -21,6 +22,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, ground(Path(folder), ballast=options.ballast_mb * MIB) as made:
         ports = made.serve_two()
         kept.append(_swap(made, ports, options))
+        kept.append(_told(made, Path(folder), options))
         kept.append(_kill(made, ports, options.clients))
         kept.append(_many(made, options))
     return int(not all(kept))
@@ -45,6 +47,25 @@ def _swap(made: Ground, ports: list[int], options: argparse.Namespace) -> bool:
             f"{found.requests} requests, none failed, each answer whole": not found.failures,
             f"both versions answered: {found.versions}": set(found.versions) == {1, 2},
             f"the old version answered for {found.lag:.2f} s after a move at most": found.lag <= CONVERGENCE_SECONDS,
+        },
+        f"slowest answer {found.slowest * 1000:.0f} ms; failures: {found.failures[:3]}",
+    )
+
+
+def _told(made: Ground, folder: Path, options: argparse.Namespace) -> bool:
+    """Move by the word of a broker alone: the processes do not look by themselves for an hour."""
+    broker = EmbeddedBroker(folder / "broker")
+    broker.start()
+    try:
+        ports = made.serve_two(broker_url=broker.url, registry_refresh_seconds=3600)
+        found = swap(made, ports, clients=options.clients, seconds=options.seconds / 3, moves=options.moves // 2)
+    finally:
+        broker.stop()
+    return _tell(
+        f"{found.moves} moves in {found.seconds:.0f} s, told by a broker",
+        {
+            f"{found.requests} requests, none failed, each answer whole": not found.failures,
+            f"the old version answered for {found.lag:.2f} s after a move at most": found.lag <= TOLD_SECONDS,
         },
         f"slowest answer {found.slowest * 1000:.0f} ms; failures: {found.failures[:3]}",
     )

@@ -1,6 +1,6 @@
 """What a swap is tried on: a registry with two versions that contradict each other, and real API processes on it.
 
-There is no broker: processes agree by what they read from the registry.
+Unless they are given a broker, the processes agree by what they read from the registry.
 """
 
 import os

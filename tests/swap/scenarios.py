@@ -13,6 +13,8 @@ from tests.swap.ground import MODEL, TEXTS, Ground
 
 CONVERGENCE_SECONDS = 2.0
 """How long a process may go on answering with the old version after a move; loading the new one comes on top."""
+TOLD_SECONDS = 0.5
+"""The same where a broker tells the processes."""
 SLACK_MB = 40
 """What a process may take beside the models: buffers of requests, threads, the memory of the one that is loading."""
 
@@ -36,12 +38,13 @@ class Swapped:
 def swap(ground: Ground, ports: list[int], *, clients: int, seconds: float, moves: int) -> Swapped:
     """Move the alias ``moves`` times within ``seconds``, while clients ask every process without a pause."""
     ground.move(ports[0], 1)
-    lags, version, began = [], 1, time.monotonic()
+    moved, version, began = [], 1, time.monotonic()
     with Crowd(ports, clients, MODEL, TEXTS, ground.expected) as crowd:
         for move in range(1, moves + 1):
             _wait_until(began + seconds * move / (moves + 1))
             version = 3 - version
-            lags.append((ground.move(ports[move % len(ports)], version), version))
+            asked = time.monotonic()
+            moved.append(Moved(asked, ground.move(ports[move % len(ports)], version), version))
         _wait_until(began + seconds)
     ended = time.monotonic()
     return Swapped(
@@ -50,19 +53,30 @@ def swap(ground: Ground, ports: list[int], *, clients: int, seconds: float, move
         moves=moves,
         failures=crowd.failures,
         versions=dict(Counter(answer.version for answer in crowd.answers)),
-        lag=max(_lag(crowd, port, place, lags) for port in ports for place in range(moves)),
+        lag=max(_lag(crowd, port, place, moved) for port in ports for place in range(moves)),
         slowest=max(answer.ended - answer.began for answer in crowd.answers),
     )
 
 
-def _lag(crowd: Crowd, port: int, place: int, moves: list[tuple[float, int]]) -> float:
-    """Give how long after a move, and before the next, a request began that another version answered."""
-    moved, version = moves[place]
-    until = moves[place + 1][0] if place + 1 < len(moves) else float("inf")
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One move of the alias."""
+
+    asked: float
+    done: float
+    """When the service had said so; processes may answer with the version a little earlier."""
+    version: int
+
+
+def _lag(crowd: Crowd, port: int, place: int, moves: list[Moved]) -> float:
+    """Give how long after a move, and before the next is asked for, a request began that another version answered."""
+    moved = moves[place]
+    until = moves[place + 1].asked if place + 1 < len(moves) else float("inf")
     old = [
-        answer.began - moved
-        for answer in crowd.of(port, moved)
-        if answer.began < until and answer.version not in (version, 0)
+        answer.began - moved.done
+        for answer in crowd.of(port, moved.done)
+        # Whoever was answered after the next move was asked for may have had the next version, and rightly so.
+        if answer.ended < until and answer.version not in (moved.version, 0)
     ]
     return max(old, default=0.0)
 

@@ -1,9 +1,13 @@
-"""The campaign of ``python -m tests.swap`` in short: two real API processes, clients, moves, a kill, many models."""
+"""The campaign of ``python -m tests.swap`` in short: two real API processes, clients, moves, a kill, many models.
+
+The processes look at the registry once an hour, so that they follow only what a real broker tells them.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
+from app.queue.embedded import EmbeddedBroker
 from tests.swap.ground import Ground, ground
 from tests.swap.scenarios import SLACK_MB, kill_during_swap, many_models, move_twice_at_once, swap, wait_until_answered
 
@@ -17,11 +21,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 
 @pytest.fixture(scope="module")
-def ports(made: Ground) -> list[int]:
-    return made.serve_two(serve_cache_mb=LIMIT_MB)
+def ports(made: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("valkey"))
+    broker.start()
+    yield made.serve_two(serve_cache_mb=LIMIT_MB, broker_url=broker.url, registry_refresh_seconds=3600)
+    broker.stop()
 
 
-def test_no_call_fails_while_an_alias_moves_and_every_process_follows(made: Ground, ports: list[int]) -> None:
+def test_no_call_fails_while_an_alias_moves_and_every_process_is_told(made: Ground, ports: list[int]) -> None:
     found = swap(made, ports, clients=6, seconds=4.5, moves=2)
     assert found.failures == []
     assert set(found.versions) == {1, 2}

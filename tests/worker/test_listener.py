@@ -14,8 +14,9 @@ from celery.worker import state
 
 from app import telemetry
 from app.errors import Unavailable
-from app.queue.celery import KEY_PREFIX, make_celery
+from app.queue.celery import make_celery
 from app.queue.embedded import EmbeddedBroker
+from app.queue.names import KEY_PREFIX
 from worker.listener import DEAF_AFTER, DEAF_PAUSE_SECONDS, DeafWatch, Listener
 
 
