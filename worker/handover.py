@@ -69,6 +69,7 @@ def hand_over(
             "answers": answers,
             "intervals": certainty.intervals,
             "baselines": certainty.baselines,
+            "slices": certainty.slices,
             "reference": certainty.reference,
         }
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.logging import get_logger
 from app.schemas.datasets import SplitName
 from app.schemas.histograms import Reference
-from app.schemas.judgements import AnswersRef, Baseline, BaselineName, Intervals
+from app.schemas.judgements import AnswersRef, Baseline, BaselineName, Intervals, SliceScores
 from app.serving.decision import each_probability, probabilities
 from app.significance import answers as files
 from app.significance.answers import Answers, row_keys
@@ -22,6 +22,7 @@ from worker.evaluation.baselines import Given, Targets, TooMany, by_words, major
 from worker.events import AttemptSpec, Interrupted
 from worker.judging import Answered, Judge
 from worker.reference import reference_of
+from worker.slicing import slices_of
 
 log = get_logger(__name__)
 
@@ -38,6 +39,7 @@ class Certainty:
     intervals: Intervals | None = None
     baselines: list[Baseline] = field(default_factory=list)
     reference: Reference | None = None
+    slices: list[SliceScores] = field(default_factory=list)
 
     def save(self, folder: Path) -> AnswersRef | None:
         """Write the answers into a bundle; None where nothing was held out to be answered."""
@@ -65,7 +67,8 @@ def weigh(
     baselines = _baselines(spec, answers, rows, judge.check) if spec.request.baselines else []
     judge.check()
     reference = reference_of(judge, encoder, split, tested.logits, rows[split].texts)
-    return Certainty(answers, intervals_of(answers), baselines, reference)
+    slices = slices_of(answers, rows[split], judge.check)
+    return Certainty(answers, intervals_of(answers), baselines, reference, slices)
 
 
 def _answers(spec: AttemptSpec, judge: Judge, split: SplitName, tested: Answered, rows: Rows) -> Answers:

@@ -24,6 +24,14 @@ LabelDelimiter = Annotated[
 DifficultyColumn = Annotated[
     str | None, Query(description="Column with a number for each row: how hard it is.", max_length=200)
 ]
+SliceColumns = Annotated[
+    str | None,
+    Query(
+        description="Columns of words that group the rows, such as source or language, separated by commas or as a "
+        "JSON list: versions are judged on each group by itself.",
+        examples=["source,language"],
+    ),
+]
 LabelNames = Annotated[
     str | None,
     Query(
@@ -52,6 +60,8 @@ def build(*sources: Mapping[str, Any]) -> DatasetOptions:
     split = {name: given[name] for name in _SPLIT_FIELDS if name in given}
     if isinstance(options.get("label_names"), str):
         options["label_names"] = _label_names(options["label_names"])
+    if isinstance(options.get("slice_columns"), str):
+        options["slice_columns"] = _names("slice_columns", options["slice_columns"], '["source", "language"]')
     return fields.validate(DatasetOptions, options | ({"split": split} if split else {}))
 
 
@@ -80,14 +90,19 @@ def _number(name: str, text: str, number: Callable[[str], Any], noun: str) -> An
 
 
 def _label_names(text: str) -> Any:
+    return _names("label_names", text, '["negative", "neutral", "positive"]')
+
+
+def _names(option: str, text: str, example: str) -> Any:
+    """Read names that are parted by commas, or JSON. Raises Unprocessable ``invalid-value``."""
     if text.lstrip().startswith(("[", "{")):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             raise Unprocessable(
-                "label_names is not valid JSON.",
+                f"{option} is not valid JSON.",
                 code="invalid-value",
-                remedy='Write negative,neutral,positive or ["negative", "neutral", "positive"].',
-                errors=(FieldError("/label_names", "invalid-format", "must be a list of names"),),
+                remedy=f"Write {','.join(json.loads(example))} or {example}.",
+                errors=(FieldError(f"/{option}", "invalid-format", "must be a list of names"),),
             ) from None
     return [name.strip() for name in text.split(",")]

@@ -164,6 +164,7 @@ POLICY: dict[str, Any] = {
         "value": {
             "floors": [{"metric": "f1_macro", "at_least": 0.8}],
             "class_floors": [{"label": "complaint", "metric": "recall", "at_least": 0.7}],
+            "slice_floors": [{"slice": "source=web", "at_least": 0.6}, {"slice": "length=*", "at_least": 0.6}],
             "not_worse_than_current": {"metric": "f1_macro", "max_drop": 0.01},
             "beats_baseline": {"baseline": "tfidf-logistic-regression"},
             "export_verified": True,

@@ -17,7 +17,7 @@ from app.schemas.histograms import Reference
 from app.schemas.hyperparameters import Resolution
 from app.schemas.inspections import Inspection
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
-from app.schemas.judgements import AnswersRef, Baseline, Intervals
+from app.schemas.judgements import AnswersRef, Baseline, Intervals, SliceScores
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict, Task
 from app.schemas.text import TextOptions
@@ -77,6 +77,8 @@ class Manifest(Resource):
     """How sure the scores of ``answers.split`` are."""
     baselines: list[Baseline] = []
     """What simple models reach on the same rows."""
+    slices: list[SliceScores] = []
+    """Scores on parts of those rows."""
     answers: AnswersRef | None = None
     """What was answered to the test rows (without any, the validation rows), to compare with other versions."""
     reference: Reference | None = None

@@ -39,6 +39,15 @@ DifficultyColumnOption = Annotated[
     str | None,
     typer.Option(help="Column with a number: how hard a row is.", rich_help_panel=PANEL, show_default="none is kept"),
 ]
+SliceColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice-column",
+        help="Column that groups rows, such as source: versions are judged on each group. May be repeated.",
+        rich_help_panel=PANEL,
+        show_default="none is kept",
+    ),
+]
 LabelNamesOption = Annotated[
     str | None,
     typer.Option(
@@ -91,6 +100,7 @@ def upload(
     split_column: SplitColumnOption = None,
     label_delimiter: LabelDelimiterOption = None,
     difficulty_column: DifficultyColumnOption = None,
+    slice_column: SliceColumnsOption = None,
     label_names: LabelNamesOption = None,
     file_format: FormatOption = None,
     validation_fraction: ValidationFractionOption = None,
@@ -108,6 +118,7 @@ def upload(
             split_column=split_column,
             label_delimiter=label_delimiter,
             difficulty_column=difficulty_column,
+            slice_columns=slice_column or None,
             label_names=label_names_of(label_names),
             format=file_format,
             validation_fraction=validation_fraction,

@@ -27,7 +27,7 @@ def diff(
     if as_json:
         print_json(found)
         return
-    for table in (_settings(found), _scores(found), _labels(found), _answers(found)):
+    for table in (_settings(found), _scores(found), _labels(found), _slices(found), _answers(found)):
         if table.row_count:
             output.print(table)
     for line in _sentences(found):
@@ -59,6 +59,15 @@ def _labels(found: VersionDiff) -> Table:
     for item in found.per_class:
         numbers = (_number(value) for value in (item.f1_before, item.f1_after))
         table.add_row(escape(item.label), *numbers, _signed(item.difference))
+    return table
+
+
+def _slices(found: VersionDiff) -> Table:
+    table = table_of("F1 of slice", "rows", f"{found.from_version}", f"{found.to_version}", "difference")
+    for item in found.slices:
+        rows = item.rows_before if item.rows_after is None else item.rows_after
+        numbers = (_number(value) for value in (item.f1_before, item.f1_after))
+        table.add_row(escape(item.slice), str(rows), *numbers, _signed(item.difference))
     return table
 
 

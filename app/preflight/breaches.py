@@ -58,6 +58,20 @@ RULES = {
         "have no number that says how hard they are",
         "Give every row a number, or leave out difficulty_column.",
     ),
+    "slice-type": Rule(
+        "invalid-slice",
+        "slice",
+        "has a value that is neither string, integer nor boolean",
+        "have a value that is neither string, integer nor boolean",
+        "Name a column of words in slice_columns, or round the numbers to a few groups.",
+    ),
+    "slice-too-long": Rule(
+        "invalid-slice",
+        "slice",
+        "has a value of more than 100 characters",
+        "have a value of more than 100 characters",
+        "Name a column that groups the rows, such as source or language.",
+    ),
     "invalid-split": Rule("invalid-split", "split", "names an unknown split", "name an unknown split", _SPLITS),
 }
 

@@ -28,6 +28,7 @@ def choose(table: Table, options: DatasetOptions) -> Columns:
         wanted["split_column"] = options.split_column
     if options.difficulty_column is not None:
         wanted["difficulty_column"] = options.difficulty_column
+    wanted |= {f"slice_columns/{index}": name for index, name in enumerate(options.slice_columns)}
     missing = {option: name for option, name in wanted.items() if name not in table.columns}
     if missing:
         raise _unknown(table, missing)

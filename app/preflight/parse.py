@@ -19,6 +19,7 @@ from app.preflight import columns, confinement, formats, labels, profile, rows, 
 from app.preflight.difficulties import Difficulties
 from app.preflight.label_sets import LabelSets
 from app.preflight.messages import ORDER, OUTCOME, ROWS, UPLOAD, Accepted, Limits, Order, Outcome, Refused, Texts
+from app.preflight.slices import Slices
 from app.preflight.tables.body import read_body
 from app.preflight.tables.delimited import read_delimited
 from app.preflight.tables.json_rows import SPLIT_LISTS, load_json, read_json_lines, table_of
@@ -56,8 +57,11 @@ def parse(folder: Path, order: Order) -> Accepted:
     chosen = columns.choose(table, options)
     texts = folder / "texts"
     difficulties = Difficulties(options.difficulty_column, table.unit)
-    examples = rows.collect(difficulties.beside(table), chosen, limits, seed=options.split.seed, texts=texts)
+    slices = Slices(options.slice_columns, table.unit)
+    watched = slices.beside(difficulties.beside(table))
+    examples = rows.collect(watched, chosen, limits, seed=options.split.seed, texts=texts)
     difficulties.refuse_if_any()
+    slices.refuse_if_any()
     if len(np.unique(examples.digest)) == 1:
         raise _one_text(len(examples))
     named = labels.name_labels(examples.keys, options.label_names)
@@ -65,10 +69,11 @@ def parse(folder: Path, order: Order) -> Accepted:
     splits = split.assign(examples, sets.strata(), options.split)
     classes = len(named.names)
     labels.refuse_poor(named.names, sets.counts(classes), sets.counts(classes, splits == split.TRAIN))
-    fields = map("".join, zip(_label_fields(named.names, sets), difficulties.fields(), strict=False))
+    fields = map("".join, zip(_label_fields(named.names, sets), difficulties.fields(), slices.fields(), strict=False))
     sha256, size = _write(folder / ROWS, texts, fields, splits)
     described = profile.describe(examples, named.names, sets, splits)
     described.has_difficulties = options.difficulty_column is not None
+    described.slices = slices.counts()
     described.warnings = [*named.warnings, *described.warnings]
     return Accepted(
         name=options.name,
@@ -107,7 +112,7 @@ def _open_parquet(path: Path, options: DatasetOptions) -> Table:
     from app.preflight.tables.parquet import read_parquet
 
     wanted = [options.text_column, options.label_column, options.split_column or "split"]
-    wanted += [options.difficulty_column] if options.difficulty_column else []
+    wanted += [*([options.difficulty_column] if options.difficulty_column else []), *options.slice_columns]
     table = read_parquet(path, wanted)
     for column, kinds, code in (
         (options.text_column, {"string"}, "invalid-text"),

@@ -5,6 +5,7 @@ from typing import Literal
 
 from app.artifacts.bundle import Manifest
 from app.artifacts.store import ArtifactStore
+from app.promotion import slice_floors
 from app.promotion.answers import Incomparable, Kept, paired
 from app.schemas.judgements import Interval, PairedComparison, Verdict
 from app.schemas.metrics import Evaluation
@@ -32,6 +33,8 @@ def _checks(policy: PromotionPolicy, candidate: Kept, holder: Kept | None, artif
         yield _floor(floor, manifest)
     for class_floor in policy.class_floors:
         yield _class_floor(class_floor, manifest)
+    for slice_floor in policy.slice_floors:
+        yield from slice_floors.checks(slice_floor, manifest)
     if policy.not_worse_than_current is not None:
         yield _not_worse(policy.not_worse_than_current, candidate, holder, artifacts)
     if policy.beats_baseline is not None:

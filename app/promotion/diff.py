@@ -17,8 +17,10 @@ from app.schemas.diffs import (
     MetricDiff,
     PredictionDiff,
     SettingDiff,
+    SliceDiff,
     VersionDiff,
 )
+from app.schemas.judgements import SliceScores
 from app.schemas.metrics import ClassScores, Evaluation
 from app.significance.judging import Pair, compare
 from app.text.excerpts import excerpt
@@ -50,6 +52,7 @@ def diff(model: str, one: Kept, other: Kept, artifacts: ArtifactStore, texts: Te
         comparison=None if pair is None else compare(pair.first, pair.second),
         not_compared=why,
         per_class=_per_class(before.test or before.validation, after.test or after.validation),
+        slices=_slices(before, after),
         predictions=None if pair is None else _predictions(pair, texts, examples),
         serve_before=before.serve,
         serve_after=after.serve,
@@ -97,6 +100,25 @@ def _per_class(before: Evaluation | None, after: Evaluation | None) -> list[Clas
     new = {scores.label: scores for scores in after.per_class} if after else {}
     found = [_class(label, old.get(label), new.get(label)) for label in dict.fromkeys([*old, *new])]
     return sorted(found, key=lambda each: 0.0 if each.difference is None else each.difference)
+
+
+def _slices(before: Manifest, after: Manifest) -> list[SliceDiff]:
+    old, new = ({scores.slice: scores for scores in manifest.slices} for manifest in (before, after))
+    found = [_slice(name, old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new])]
+    return sorted(found, key=lambda each: 0.0 if each.difference is None else each.difference)
+
+
+def _slice(name: str, one: SliceScores | None, other: SliceScores | None) -> SliceDiff:
+    return SliceDiff(
+        slice=name,
+        rows_before=one and one.rows,
+        rows_after=other and other.rows,
+        accuracy_before=one and one.accuracy,
+        accuracy_after=other and other.accuracy,
+        f1_before=one and one.f1_macro,
+        f1_after=other and other.f1_macro,
+        difference=other.f1_macro - one.f1_macro if one and other else None,
+    )
 
 
 def _class(label: str, one: ClassScores | None, other: ClassScores | None) -> ClassDiff:

@@ -19,6 +19,7 @@ def certainty_section(manifest: Manifest | None) -> Certainty:
     return Certainty(
         intervals=manifest.intervals,
         baselines=manifest.baselines,
+        slices=manifest.slices,
         sentences=[sentence for sentence in sentences if sentence],
     )
 

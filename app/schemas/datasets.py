@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from app.schemas.base import LabelName, Resource, StrictModel
 from app.schemas.provenance import Provenance
@@ -11,6 +11,9 @@ from app.schemas.provenance import Provenance
 SplitName = Literal["train", "validation", "test"]
 ProblemType = Literal["single_label", "multi_label"]
 FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet"]
+
+
+SliceColumn = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^=]+$")]
 
 
 class SplitPolicy(StrictModel):
@@ -41,12 +44,25 @@ class DatasetOptions(StrictModel):
     difficulty_column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Column with a number for each row, greater is harder, for jobs with a curriculum by difficulty column; null: none
     is kept."""
+    slice_columns: Annotated[list[SliceColumn], Field(max_length=5)] = []
+    """Up to 5 columns of words that group the rows, such as source or language: kept with each row, so that versions
+    are judged on each group by itself, and policies may ask for a score on it. ``length`` is made from the texts and
+    not a name for one. At most 50 different values a column; a row without one is in no group."""
     label_names: list[LabelName] | dict[str, LabelName] | None = None
     """Names for the label values of the file: a list (names of 0, 1, 2, ...; also the label order) or a mapping."""
     format: FileFormat | None = None
     """null: told from the content."""
     split: SplitPolicy = SplitPolicy()
     """How rows without a split are divided."""
+
+    @field_validator("slice_columns")
+    @classmethod
+    def _each_once(cls, columns: list[str]) -> list[str]:
+        if len(set(columns)) < len(columns):
+            raise ValueError("a column is named twice; name each once")
+        if "length" in columns:
+            raise ValueError("length is what slices by the length of texts are called; give the column another name")
+        return columns
 
 
 class DatasetRow(StrictModel):
@@ -123,6 +139,8 @@ class DatasetProfile(Resource):
     """Accuracy of always answering the commonest training label (set of labels), on the validation split."""
     has_difficulties: bool = False
     """Whether each row has a number that a curriculum can go by."""
+    slices: dict[str, dict[str, int]] = {}
+    """Rows of all splits by slice column and value, the commonest first."""
     warnings: list[DataWarning]
     """What a careful person would look at first."""
 
@@ -140,6 +158,8 @@ class StoredRow(Resource):
     """The split it belongs to."""
     difficulty: float | None = None
     """How hard it is, if the dataset was uploaded with a difficulty_column."""
+    slices: dict[str, str] | None = None
+    """Its values by column, if the dataset was uploaded with slice_columns."""
 
 
 class Dataset(Resource):

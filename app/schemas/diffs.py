@@ -69,6 +69,27 @@ class ClassDiff(Resource):
     """Recall of the other."""
 
 
+class SliceDiff(Resource):
+    """Scores of one slice; null where a version was not judged on it."""
+
+    slice: str
+    """Which part of the rows: ``COLUMN=VALUE``, or ``length=short``, ``medium``, ``long``."""
+    rows_before: int | None
+    """Rows in it for the one."""
+    rows_after: int | None
+    """Rows in it for the other."""
+    accuracy_before: float | None
+    """Accuracy of the one."""
+    accuracy_after: float | None
+    """Accuracy of the other."""
+    f1_before: float | None
+    """Macro F1 of the one."""
+    f1_after: float | None
+    """Macro F1 of the other."""
+    difference: float | None
+    """Macro F1 of the other minus that of the one."""
+
+
 class ChangedPrediction(Resource):
     """A row that the two answer differently."""
 
@@ -132,6 +153,8 @@ class VersionDiff(Resource):
     """Why they cannot be compared row by row."""
     per_class: list[ClassDiff]
     """Label by label, on the test split, else the validation split; the largest losses first."""
+    slices: list[SliceDiff] = []
+    """Slice by slice; the largest losses first. They are the same rows only where the test rows are."""
     predictions: PredictionDiff | None
     """Answers that changed; null: they cannot be compared."""
     serve_before: ServedFormat

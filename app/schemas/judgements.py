@@ -33,6 +33,28 @@ class Intervals(Resource):
     """Of ``f1_macro``."""
 
 
+class SliceScores(Resource):
+    """Scores on a part of the rows that a version was judged on."""
+
+    slice: str
+    """Which part: ``COLUMN=VALUE`` for a slice column of the dataset; ``length=short``, ``medium`` and ``long`` for
+    thirds by characters."""
+    split: SplitName
+    """The split whose rows were judged."""
+    rows: int
+    """Rows in it: with few, the scores say little."""
+    detail: str | None = None
+    """Of a length: how many characters that is."""
+    accuracy: float
+    """Share of its rows that are right; of several labels a row, with all labels."""
+    accuracy_interval: Interval
+    """95 % Wilson interval of ``accuracy``."""
+    f1_macro: float
+    """Mean F1 of the labels that its rows truly have; labels that do not occur in it do not count."""
+    f1_macro_interval: Interval
+    """95 % bootstrap interval of ``f1_macro``; of very few rows too narrow."""
+
+
 class PairedComparison(Resource):
     """Two models judged on the same rows, row by row: is the difference more than luck?"""
 

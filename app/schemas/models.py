@@ -9,7 +9,7 @@ from app.schemas.base import Resource, StrictModel
 from app.schemas.datasets import ProblemType
 from app.schemas.decisions import Decision
 from app.schemas.jobs import BaseModelRef, DatasetRef, ServedFormat
-from app.schemas.judgements import AnswersRef, Baseline, Intervals
+from app.schemas.judgements import AnswersRef, Baseline, Intervals, SliceScores
 from app.schemas.metrics import Evaluation
 
 Reason = Annotated[
@@ -181,6 +181,8 @@ class Version(VersionSummary):
     """How sure the scores are: 95 % bootstrap intervals."""
     baselines: list[Baseline] = []
     """What simple models reach on the same rows, and whether the version beats them."""
+    slices: list[SliceScores] = []
+    """Scores on parts of those rows: by length, and by the slice columns of the dataset."""
     answers: AnswersRef | None = None
     """Where its answers to those rows are; null: it cannot be compared row by row."""
     lineage: Lineage

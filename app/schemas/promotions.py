@@ -24,7 +24,13 @@ Metric = Literal[
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 CheckName = Literal[
-    "metric-floor", "class-floor", "not-worse-than-current", "beats-baseline", "export-verified", "latency"
+    "metric-floor",
+    "class-floor",
+    "slice-floor",
+    "not-worse-than-current",
+    "beats-baseline",
+    "export-verified",
+    "latency",
 ]
 MoveKind = Literal["move", "rollback", "remove", "traffic"]
 
@@ -51,6 +57,22 @@ class ClassFloor(StrictModel):
     """The lowest value that passes."""
     split: Literal["test", "validation"] = "test"
     """On which rows."""
+
+
+class SliceFloor(StrictModel):
+    """A score that must be reached on a part of the rows that a version was judged on."""
+
+    slice: Annotated[str, Field(pattern=r"^[^=]+=.+$", max_length=301, examples=["source=web", "length=long"])]
+    """Which part: ``COLUMN=VALUE`` of a slice column of the dataset, ``length=short``, ``medium`` or ``long``, or
+    ``COLUMN=*``: each one that the column has."""
+    metric: Literal["accuracy", "f1_macro"] = "f1_macro"
+    """Which score; f1_macro is the mean over the labels that occur in the slice."""
+    at_least: Share
+    """The lowest value that passes."""
+    min_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 30
+    """A slice with fewer rows passes, whatever its score, and the check says so: so few rows show chance."""
+    if_missing: Literal["block", "allow"] = "block"
+    """What to do where the version was not judged on such a slice."""
 
 
 class NotWorse(StrictModel):
@@ -95,6 +117,8 @@ class PromotionPolicy(StrictModel):
     """Scores to reach."""
     class_floors: Annotated[list[ClassFloor], Field(max_length=1000)] = []
     """Scores that single labels must reach."""
+    slice_floors: Annotated[list[SliceFloor], Field(max_length=200)] = []
+    """Scores to reach on parts of the test rows (without any, of the validation rows)."""
     not_worse_than_current: NotWorse | None = None
     """Comparison with the version that the alias names now; the first version that it names passes."""
     beats_baseline: BeatsBaseline | None = None

@@ -8,7 +8,7 @@ from app.schemas.diagnoses import ChangeValue, Diagnosis
 from app.schemas.inspections import Inspection
 from app.schemas.issues import DataIssues
 from app.schemas.jobs import BaseModelRef, BestMetric, DatasetRef, JobWarning, Status
-from app.schemas.judgements import Baseline, Intervals
+from app.schemas.judgements import Baseline, Intervals, SliceScores
 from app.schemas.metrics import Evaluation
 from app.schemas.models import ExportVerdict
 from app.schemas.usage import Usage
@@ -144,6 +144,8 @@ class Certainty(Resource):
     """95 % bootstrap intervals of the scores."""
     baselines: list[Baseline] = []
     """What simple models reach on the same rows."""
+    slices: list[SliceScores] = []
+    """Scores on parts of the same rows."""
     sentences: list[str] = []
     """The same in words."""
 

@@ -177,6 +177,10 @@ def test_the_bundle_tells_how_sure_its_scores_are(finished: Finished) -> None:
     assert [answers.named(place)[0] for place in range(30)] == [row.label for row in rows]
     assert answers.right.mean() == pytest.approx(manifest.test.accuracy)
     assert answers.probabilities.astype(float).sum(axis=1) == pytest.approx(np.ones(30), abs=0.01)
+    assert {scores.slice for scores in manifest.slices} <= {"length=short", "length=medium", "length=long"}
+    assert sum(scores.rows for scores in manifest.slices) == 30
+    right = sum(scores.rows * scores.accuracy for scores in manifest.slices)
+    assert right / 30 == pytest.approx(manifest.test.accuracy)
     assert manifest.libraries["tunesmith"]
 
 

@@ -24,6 +24,8 @@ class Rows:
     labels: list[Target] = field(default_factory=list)
     difficulties: list[float] = field(default_factory=list)
     """How hard each row is; empty when the dataset does not say."""
+    slices: list[Mapping[str, str]] = field(default_factory=list)
+    """Of a split that is held out: the values of each row by slice column; empty when the dataset has none."""
 
 
 def read_rows(file: Path, labels: Sequence[str], problem_type: ProblemType = "single_label") -> dict[SplitName, Rows]:
@@ -41,6 +43,8 @@ def read_rows(file: Path, labels: Sequence[str], problem_type: ProblemType = "si
         splits[split].labels.append(target)
         if "difficulty" in row:
             splits[split].difficulties.append(float(row["difficulty"]))
+        if split != "train" and "slices" in row:
+            splits[split].slices.append(row["slices"])
     if not splits["train"].texts:
         raise JobFailure(
             detail="The dataset has no row in its training split.",

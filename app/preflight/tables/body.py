@@ -28,7 +28,7 @@ def read_body(value: dict[str, Any], asked: DatasetOptions) -> tuple[Table, Data
 
 
 def _names(options: DatasetOptions) -> set[str]:
-    return {getattr(options, option) or default for option, default in _COLUMNS}
+    return {getattr(options, option) or default for option, default in _COLUMNS} | set(options.slice_columns)
 
 
 def _refuse_unknown(rows: Iterable[Any], known: set[str]) -> None:

@@ -21,6 +21,7 @@ export async function show(main, { params, query }) {
     h("div", { class: "two" },
       part("Scores", changes([...found.metrics.map((metric) => ({ ...metric, written: score }))], before, after)),
       part("F1 of each label", changes(found.per_class.map((each) => ({ name: each.label, before: each.f1_before, after: each.f1_after, difference: each.difference, written: score })), before, after))),
+    found.slices.length > 0 && part("F1 of each slice", changes(found.slices.map((each) => ({ name: each.slice, before: each.f1_before, after: each.f1_after, difference: each.difference, written: score })), before, after)),
     part("Settings", settings(found, before, after)),
     found.predictions && part("Answers that changed", answers(found.predictions, before, after)));
   main.dataset.ready = "yes";

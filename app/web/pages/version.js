@@ -22,9 +22,11 @@ export async function show(main, { params }) {
         h("button", { type: "button", class: "primary", onclick: () => promote(version.model, version.version, reload) }, "Promote"),
         h("a", { class: "button", href: `/ui/try?model=${encodeURIComponent(name)}` }, "Try it"),
         downloadButton(version),
+        cardButton(version),
         h("a", { class: "button", href: `/ui/models/${encodeURIComponent(version.model)}` }, "All versions"))),
     h("section", { class: "card model-part" }, h("h2", {}, "How good it is"), scores(version)),
     version.test && h("section", { class: "card model-part" }, h("h2", {}, "Labels, on the test rows"), labels(version.test)),
+    version.slices.length > 0 && h("section", { class: "card model-part" }, h("h2", {}, "Slices"), slices(version.slices)),
     h("section", { class: "card model-part" }, h("h2", {}, "Formats"), formats(version)),
     h("section", { class: "card" }, h("h2", {}, "What it is made of"), facts(version)));
   main.dataset.ready = "yes";
@@ -75,6 +77,21 @@ function labels(test) {
   return list.element;
 }
 
+function slices(found) {
+  const sure = ({ low, high }) => h("div", { class: "soft small nowrap" }, `${score(low)} to ${score(high)}`);
+  const list = table({
+    caption: "Scores of each slice", class: "dense", key: (row) => row.slice,
+    columns: [
+      { title: "Slice", heading: true, cell: (row) => [row.slice, row.detail && h("div", { class: "soft small" }, row.detail)] },
+      { title: "Rows", class: "number", cell: (row) => count(row.rows) },
+      { title: "Accuracy", class: "number", cell: (row) => [score(row.accuracy), sure(row.accuracy_interval)] },
+      { title: "Macro F1", class: "number", cell: (row) => [score(row.f1_macro), sure(row.f1_macro_interval)] },
+    ],
+  });
+  list.show(found);
+  return [list.element, h("p", { class: "soft small after" }, `Of the ${found[0].split} rows. Macro F1 counts the labels that a slice has; with few rows, a score says little.`)];
+}
+
 function formats(version) {
   const list = table({
     caption: "Exported formats", class: "dense", key: (row) => row.format,
@@ -106,6 +123,12 @@ function facts(version) {
   return [list(told),
     h("details", { class: "more" }, h("summary", {}, "Hyperparameters"), list(Object.entries(version.hyperparameters).map(([name, value]) => [name, inline(value)]))),
     h("details", { class: "more" }, h("summary", {}, "Files"), list(Object.entries(version.files).map(([name, size]) => [name, bytes(size)])))];
+}
+
+function cardButton(version) {
+  const link = downloadLink(path`/models/${version.model}/versions/${version.version}/card`, `${version.model}-v${version.version}.md`, "Model card");
+  link.className = "button";
+  return link;
 }
 
 function downloadButton(version) {

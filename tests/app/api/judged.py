@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.schemas.judgements import Interval, SliceScores
 from app.significance.answers import Answers, row_keys
 
 LABELS = ["a", "b"]
@@ -22,4 +23,18 @@ def answers(rows: int, wrong: Sequence[int] = (), *, first: int = 0, labels: Seq
         truth=truth,
         given=given,
         probabilities=np.full((rows, 2), 0.5, np.float16),
+    )
+
+
+def a_slice(name: str, rows: int, f1_macro: float, accuracy: float = 0.9) -> SliceScores:
+    """Make the scores of a slice."""
+    span = Interval(low=0.5, high=0.95)
+    return SliceScores(
+        slice=name,
+        split="test",
+        rows=rows,
+        accuracy=accuracy,
+        accuracy_interval=span,
+        f1_macro=f1_macro,
+        f1_macro_interval=span,
     )

@@ -11,7 +11,7 @@ from app.schemas.judgements import Baseline, Interval, PairedComparison
 from app.schemas.models import ExportLatency, ExportVerdict
 from app.schemas.promotions import PromotionPolicy
 from tests.app.api.conftest import Open
-from tests.app.api.judged import answers
+from tests.app.api.judged import a_slice, answers
 from tests.app.api.problem import problem_of
 from tests.house.markdown import ROOT, Page
 
@@ -80,6 +80,36 @@ def test_a_blocked_move_tells_every_check_and_moves_nothing(client: TestClient, 
     assert checks[1]["detail"] in blocked.json()["detail"]
     assert problem_of(client.get(PATH)) == (404, "alias-not-found")
     assert client.get(f"{PATH}/history").json()["data"] == []
+
+
+def test_floors_on_slices_block_unless_there_are_too_few_rows(client: TestClient, publish: Publish) -> None:
+    publish(slices=[a_slice("source=web", 200, 0.55), a_slice("source=mail", 12, 0.1), a_slice("length=long", 90, 0.8)])
+    floors = [
+        {"slice": "source=*", "at_least": 0.6},
+        {"slice": "length=long", "metric": "accuracy", "at_least": 0.85},
+        {"slice": "language=fr", "at_least": 0.5},
+        {"slice": "language=de", "at_least": 0.5, "if_missing": "allow"},
+    ]
+    set_policy(client, slice_floors=floors)
+    blocked = move(client, 1)
+    assert problem_of(blocked) == (409, "promotion-blocked")
+    checks = blocked.json()["checks"]
+    assert [(check["name"], check["passed"], check["actual"], check["needed"]) for check in checks] == [
+        ("slice-floor", False, 0.55, 0.6),
+        ("slice-floor", True, 0.1, 0.6),
+        ("slice-floor", True, 0.9, 0.85),
+        ("slice-floor", False, None, 0.5),
+        ("slice-floor", True, None, 0.5),
+    ]
+    assert checks[0]["detail"] == (
+        "f1_macro on source=web, 200 test rows, is 0.55, less than 0.6 (95 % interval 0.5000 to 0.9500)."
+    )
+    assert checks[1]["detail"].endswith("; fewer than 30 rows are too few to block for.")
+    assert "it has source=web, source=mail, length=long; if_missing is block" in checks[3]["detail"]
+    set_policy(client, slice_floors=[{"slice": "source=mail", "at_least": 0.6, "min_rows": 10}])
+    assert problem_of(move(client, 1)) == (409, "promotion-blocked")
+    told = client.get("/models/mood/versions/1").json()["slices"]
+    assert [(scores["slice"], scores["rows"]) for scores in told][:2] == [("source=web", 200), ("source=mail", 12)]
 
 
 def test_force_needs_a_reason_and_both_are_recorded(client: TestClient, publish: Publish, open_client: Open) -> None:
@@ -267,6 +297,7 @@ def test_the_policy_of_the_guide_is_one() -> None:
         ({"latency": {"ms_per_text": 5, "batch": 8}}, "/latency/batch"),
         ({"beats_baseline": {"baseline": "bert"}}, "/beats_baseline/baseline"),
         ({"class_floors": [{"label": "", "at_least": 0.5}]}, "/class_floors/0/label"),
+        ({"slice_floors": [{"slice": "web", "at_least": 0.5}]}, "/slice_floors/0/slice"),
     ],
 )
 def test_policies_that_make_no_sense(

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from app.schemas.jobs import DatasetRef
 from app.significance.answers import Answers
-from tests.app.api.judged import answers
+from tests.app.api.judged import a_slice, answers
 from tests.app.api.problem import problem_of
 
 Publish = Callable[..., int]
@@ -32,8 +32,10 @@ def of_dataset(client: TestClient, dataset_id: str, wrong: list[int]) -> Answers
 def test_a_diff_tells_what_changed(client: TestClient, publish: Publish, dataset_id: str) -> None:
     stored = client.get(f"/datasets/{dataset_id}").json()
     ref = DatasetRef(id=dataset_id, sha256=stored["sha256"], counts=stored["counts"])
-    publish(answers=of_dataset(client, dataset_id, [0, 1]), hyperparameters={"seed": 1, "batch_size": 8})
+    web, mail = a_slice("source=web", 2, 0.9), a_slice("source=mail", 2, 0.5)
+    publish(answers=of_dataset(client, dataset_id, [0, 1]), hyperparameters={"seed": 1, "batch_size": 8}, slices=[web])
     changes = {"hyperparameters": {"seed": 2, "batch_size": 8, "epochs": 3}, "dataset": ref, "serve": "onnx-int8"}
+    changes |= {"slices": [mail, a_slice("source=web", 2, 0.6)]}
     publish(answers=of_dataset(client, dataset_id, [1, 2, 3]), **changes)
     diff = client.get("/models/mood/diff", params={"from": 1, "to": 2}).json()
     assert diff["hyperparameters"] == [
@@ -45,6 +47,10 @@ def test_a_diff_tells_what_changed(client: TestClient, publish: Publish, dataset
     accuracy = next(metric for metric in diff["metrics"] if metric["name"] == "test/accuracy")
     assert accuracy == {"name": "test/accuracy", "before": 0.75, "after": 0.75, "difference": 0.0}
     assert [(each["label"], each["difference"]) for each in diff["per_class"]] == [("a", 0.0), ("b", 0.0)]
+    assert [(each["slice"], each["f1_before"], each["f1_after"]) for each in diff["slices"]] == [
+        ("source=web", 0.9, 0.6),
+        ("source=mail", None, 0.5),
+    ]
     assert (diff["comparison"]["better"], diff["comparison"]["worse"]) == (1, 2)
     found = diff["predictions"]
     assert (found["rows"], found["same_rows"]) == (stored["counts"]["test"], True)

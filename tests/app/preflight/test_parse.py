@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from app.errors import AppError, PayloadTooLarge
 from app.preflight.messages import UPLOAD, Accepted, Limits, Order
@@ -225,3 +226,36 @@ def test_rows_in_a_body_may_say_how_hard_they_are(tmp_path: Path) -> None:
     rows = [{"text": f"row {i}", "label": "ab"[i % 2], "difficulty": i} for i in range(4)]
     run(tmp_path, json.dumps({"rows": rows, "difficulty_column": "difficulty"}))
     assert [row["difficulty"] for row in stored(tmp_path)] == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_slices_are_kept_with_their_rows(tmp_path: Path) -> None:
+    header = "text,label,source,new\n"
+    content = header + "a,x,web,1\nb,y, mail ,0\nc,x,,1\nd,y,web,1\n"
+    accepted = run(tmp_path, content, slice_columns=["source", "new"])
+    assert accepted.profile.slices == {"source": {"web": 2, "mail": 1}, "new": {"1": 3, "0": 1}}
+    assert [row["slices"] for row in stored(tmp_path)] == [
+        {"source": "web", "new": "1"}, {"source": "mail", "new": "0"}, {"new": "1"}, {"source": "web", "new": "1"}
+    ]  # fmt: skip
+    assert stored(tmp_path)[0].keys() == {"text", "label", "slices", "split"}
+    rows = [{"text": f"row {i}", "label": "ab"[i % 2], "vip": i > 1} for i in range(4)]
+    accepted = run(tmp_path, json.dumps({"rows": rows, "slice_columns": ["vip"]}))
+    assert accepted.profile.slices == {"vip": {"false": 2, "true": 2}}
+
+
+def test_columns_that_make_no_slices_are_refused(tmp_path: Path) -> None:
+    many = "text,label,id\n" + "".join(f"row {i},{'ab'[i % 2]},{i}\n" for i in range(60))
+    assert refusal(tmp_path, many, slice_columns=["id"]).code == "too-many-slices"
+    unknown = refusal(
+        tmp_path, csv("a", "b", "a", "b", header="text,source"), label_column="source", slice_columns=["sorce"]
+    )
+    assert (unknown.code, unknown.errors[0].pointer) == ("unknown-column", "/slice_columns/0")
+    long = refusal(tmp_path, f"text,label,note\na,x,ok\nb,y,{'n' * 101}\nc,x,ok\nd,y,ok\n", slice_columns=["note"])
+    assert (long.code, long.errors[0].pointer) == ("invalid-slice", "/lines/3/note")
+    rows = [{"text": f"row {i}", "label": "ab"[i % 2], "size": i / 2} for i in range(4)]
+    assert (
+        refusal(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), slice_columns=["size"]).code
+        == "invalid-slice"
+    )
+    for wrong in (["length"], ["source", "source"], ["a=b"], list("abcdef")):
+        with pytest.raises(ValidationError):
+            DatasetOptions(slice_columns=wrong)

@@ -84,6 +84,7 @@ function sentences(policy) {
   return [
     ...policy.floors.map((floor) => `reach ${words(floor.metric)} ${number(floor.at_least)} on the ${floor.split} rows`),
     ...policy.class_floors.map((floor) => `reach ${floor.metric} ${number(floor.at_least)} of ${floor.label} on the ${floor.split} rows`),
+    ...policy.slice_floors.map((floor) => `reach ${words(floor.metric)} ${number(floor.at_least)} on ${floor.slice.endsWith("=*") ? `each ${floor.slice.slice(0, -2)}` : floor.slice}${floor.if_missing === "allow" ? ", where it was judged on that" : ""}`),
     worse && `not be worse than the one it names by more than ${number(worse.max_drop)} ${words(worse.metric)}${worse.certain ? ", with certainty" : ""}${worse.if_incomparable === "allow" ? "; passes where they cannot be compared" : ""}`,
     beats && `beat ${{ majority: "the commonest label", "tfidf-logistic-regression": "counted words" }[beats.baseline] || beats.baseline} by at least ${number(beats.margin)} macro F1${beats.beyond_noise ? ", beyond noise" : ""}`,
     policy.export_verified && "answer like the trained model in its exported format",
