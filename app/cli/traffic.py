@@ -9,7 +9,7 @@ from rich.table import Table
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, ago, output, print_json, table_of
 from app.client import ApiError, Tunesmith
-from app.schemas.traffic import AliasTraffic, Canary, ShadowReport, Traffic, TrafficWish
+from app.schemas.traffic import AliasTraffic, Canary, Prefer, ShadowReport, Traffic, TrafficWish
 
 Name = Annotated[str, typer.Argument(help="The model.")]
 Alias = Annotated[str, typer.Argument(help="The alias, champion for one.")]
@@ -37,6 +37,10 @@ def traffic(
         float | None,
         typer.Option(metavar="PERCENT", help="Count so much of the answers for drift.", show_default=False),
     ] = None,
+    prefer: Annotated[
+        Prefer | None,
+        typer.Option(help="Which format answers calls that do not say what they prefer.", show_default=False),
+    ] = None,
     end: Annotated[bool, typer.Option("--end", help="Let the version that the alias names answer all calls.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Split although its policy says no; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, for the history.", show_default=False)] = None,
@@ -46,13 +50,17 @@ def traffic(
 
     See also traffic report, and live.
     """
-    parts = {word: part_of(text) for word, text in (("canary", canary), ("shadow", shadow)) if text is not None}
+    parts: dict[str, Any] = {
+        word: part_of(text) for word, text in (("canary", canary), ("shadow", shadow)) if text is not None
+    }
     if log is not None:
         parts["log"] = {"percent": log, "keep_text": keep_text, "retention_days": days}
     if drift is not None:
         parts["drift"] = {"percent": drift}
+    if prefer is not None:
+        parts["prefer"] = prefer
     if end and parts:
-        raise typer.BadParameter("--end excludes --canary, --shadow, --log and --drift")
+        raise typer.BadParameter("--end excludes --canary, --shadow, --log, --drift and --prefer")
     with connect(context) as service:
         if end:
             service.clear_traffic(name, alias, reason=reason)
@@ -133,5 +141,7 @@ def _show(name: str, alias: str, found: AliasTraffic | None) -> None:
     if log is not None:
         text = "with" if log.keep_text else "without"
         output.print(f"{log.percent:g} % of its answers are kept for {log.retention_days} days, {text} their texts.")
+    if found.traffic.prefer is not None:
+        output.print(f"Calls that do not say so prefer {found.traffic.prefer}.")
     if found.traffic.drift is not None:
         output.print(f"{found.traffic.drift.percent:g} % of its answers are counted for drift.")

@@ -1,14 +1,13 @@
 """Predictions: texts in, labels with probabilities out."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from app.schemas.base import Resource, StrictModel
 from app.schemas.jobs import ServedFormat
+from app.schemas.traffic import Prefer as Prefer
 from app.schemas.traffic import RoutingKey
-
-Prefer = Literal["speed", "accuracy"]
 
 MODEL_REFERENCE_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?(@[a-z][a-z0-9_-]{0,31}|:[1-9][0-9]{0,8})?$"
 
@@ -25,8 +24,8 @@ class PredictInputs(StrictModel):
     """Give the probability of every label."""
     prefer: Prefer | None = None
     """Which format of the version is to answer. speed: the fastest that passed its accuracy gate; accuracy: onnx, which
-    computes in fp32 as the trained model does; null: the one that its job chose. A format that cannot be loaded is
-    replaced by the one its job chose."""
+    computes in fp32 as the trained model does; null: what the alias prefers, else the one that its job chose. A format
+    that cannot be loaded is replaced by the one its job chose."""
     routing_key: RoutingKey | None = None
     """Who asks, in a word of your own, such as the id of an account: where an alias has a canary, the same key is
     answered by the same version. It is hashed and not kept. null: the header ``X-Routing-Key``, else chance decides."""

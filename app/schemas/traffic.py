@@ -1,7 +1,7 @@
 """Traffic: how the calls of an alias are split between the version it names and one that is tried."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from app.schemas.models import Reason
 
 Percent = Annotated[float, Field(gt=0, le=100)]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Prefer = Literal["speed", "accuracy"]
 RoutingKey = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -64,6 +65,9 @@ class Traffic(StrictModel):
     """Which answers are kept for feedback; null: none are."""
     drift: DriftWatch | None = None
     """Which answers are counted for drift; null: none are."""
+    prefer: Prefer | None = None
+    """Which format answers calls that do not say what they prefer, as ``prefer`` of a request does; null: the one that
+    the job of the version chose. It stays when the alias moves."""
 
     @property
     def is_plain(self) -> bool:
@@ -84,7 +88,9 @@ class TrafficWish(Traffic):
         if self.force and self.reason is None:
             raise ValueError("force needs reason; say why the policy is overruled")
         if self.traffic.is_plain:
-            raise ValueError("canary, shadow, log or drift is missing; to end the traffic of an alias, DELETE it")
+            raise ValueError(
+                "canary, shadow, log, drift or prefer is missing; to end the traffic of an alias, DELETE it"
+            )
         return self
 
     @property

@@ -115,7 +115,7 @@ class Pool:
 
         Without a ``caller`` it is what the alias names. Raises Unavailable as ``use`` does.
         """
-        version = None
+        version, prefer = None, prefer or meaning.prefer
         if meaning.traffic is not None and caller is not None:
             version = self.canaries.choose(meaning, prefer, caller)
         if version is None:
@@ -261,8 +261,8 @@ class Pool:
                 continue
             try:
                 if await self._stock.has_room(meaning.model, meaning.version):
-                    await self._stock.get(meaning.model, meaning.version, None)
-                    self._hold(name, meaning, None)
+                    await self._stock.get(meaning.model, meaning.version, meaning.prefer)
+                    self._hold(name, meaning, meaning.prefer)
                     self._stock.cache.pinned = {*self._stock.cache.pinned, (meaning.model, meaning.version)}
                 else:
                     self._say_no_room(name, meaning)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.errors import AppError, NotFound, nearest
 from app.logging import get_logger
-from app.schemas.traffic import Traffic
+from app.schemas.traffic import Prefer, Traffic
 from app.store import models
 from app.store.engine import Database
 
@@ -33,6 +33,11 @@ class Meaning:
     """The alias, where its calls are split."""
     traffic: Traffic | None = None
     """How its calls are split; None: they are not."""
+
+    @property
+    def prefer(self) -> Prefer | None:
+        """Tell what its alias prefers for calls that do not say."""
+        return None if self.traffic is None else self.traffic.prefer
 
 
 class RegistryView:
@@ -87,7 +92,7 @@ class RegistryView:
         for name, entry in sorted(self._entries.items()):
             for alias, version in entry["aliases"].items():
                 if alias in aliases:
-                    yield Meaning(name, version, _name_of(name, alias))
+                    yield Meaning(name, version, _name_of(name, alias), alias, entry["traffic"].get(alias))
 
     def splits(self) -> Iterator[Meaning]:
         """Give what those aliases mean whose calls are split."""

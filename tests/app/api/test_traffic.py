@@ -12,6 +12,7 @@ from tests.app.api.test_aliases import verdict
 
 ALIAS = "/models/mood/aliases/champion"
 PATH = f"{ALIAS}/traffic"
+NOTHING = {"canary": None, "shadow": None, "log": None, "drift": None, "prefer": None}
 Publish = Callable[..., int]
 
 
@@ -49,6 +50,7 @@ def test_a_canary_from_its_first_call_to_its_promotion(mood: TestClient) -> None
         "shadow": None,
         "log": None,
         "drift": None,
+        "prefer": None,
     }
     assert (made.json()["version"], made.json()["updated_by"]) == (1, "anonymous")
     assert mood.get(PATH).json() == made.json() and mood.get(PATH).headers["etag"] == made.headers["etag"]
@@ -59,7 +61,7 @@ def test_a_canary_from_its_first_call_to_its_promotion(mood: TestClient) -> None
     assert mood.put(ALIAS, json={"version": 2}).status_code == 200
     assert problem_of(mood.get(PATH)) == (404, "traffic-not-found")
     moved, tried, _ = mood.get(f"{ALIAS}/history").json()["data"]
-    assert (moved["kind"], moved["traffic"]) == ("move", {"canary": None, "shadow": None, "log": None, "drift": None})
+    assert (moved["kind"], moved["traffic"]) == ("move", NOTHING)
     assert (tried["kind"], tried["reason"], tried["traffic"]["canary"]["percent"]) == ("traffic", "to be tried", 100)
 
 
@@ -140,3 +142,18 @@ def test_of_a_policy_only_what_callers_must_not_be_exposed_to_holds_for_a_canary
     forced, passed = client.get(f"{ALIAS}/history").json()["data"][:2]
     assert (forced["forced"], forced["reason"], forced["checks"][0]["passed"]) == (True, "a drill", False)
     assert (passed["forced"], passed["checks"][0]["passed"]) == (False, True)
+
+
+def test_an_alias_prefers_a_format_for_those_who_do_not_say(mood: TestClient) -> None:
+    mood.put(ALIAS, json={"version": 2}).raise_for_status()
+    assert wait_for(mood, 2)["format"] == "onnx-int8"
+    made = mood.put(PATH, json={"prefer": "accuracy"})
+    assert (made.status_code, made.json()["traffic"]["prefer"]) == (200, "accuracy")
+    deadline = time.monotonic() + 10
+    while wait_for(mood, 2)["format"] != "onnx":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert mood.post("/predict", json={"model": "mood:2", "inputs": "good"}).json()["format"] == "onnx-int8"
+    mood.put(ALIAS, json={"version": 1}).raise_for_status()
+    assert mood.get(PATH).json()["traffic"]["prefer"] == "accuracy", "it stays when the alias moves"
+    assert problem_of(mood.put(PATH, json={"prefer": "fast"}))[0] == 422

@@ -19,11 +19,12 @@ export function trafficView({ model, alias, found, report, done }) {
   ];
 }
 
-function sentences({ canary, shadow, log, drift }) {
+function sentences({ canary, shadow, log, drift, prefer }) {
   return [
     canary && `Version ${canary.version} answers ${number(canary.percent)} % of its calls as a canary.`,
     shadow && `Version ${shadow.version} is asked ${number(shadow.percent)} % of them again as a shadow.`,
     log && `${number(log.percent)} % of the answers are kept for feedback, ${counted(log.retention_days, "day")} long${log.keep_text ? ", with their texts" : ""}.`,
+    prefer && `Calls that do not say so prefer ${prefer}.`,
     drift && `${number(drift.percent)} % of the answers are counted for drift.`,
   ].filter(Boolean);
 }
