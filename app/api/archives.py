@@ -24,6 +24,30 @@ router = APIRouter(tags=["Models"], route_class=StrictRoute)
 
 CARD = "README.md"
 _ZIP = "application/zip"
+_MARKDOWN = "text/markdown"
+
+Number = Annotated[int, Path(ge=1, le=models.MAX_VERSION, description="The number of the version.", examples=[3])]
+
+
+@router.get(
+    "/models/{name}/versions/{version}/card",
+    summary="Read the card of a version",
+    response_class=Response,
+    response_description="The model card as Markdown.",
+    responses={
+        **documented(NotFound, Unavailable),
+        200: {"content": {_MARKDOWN: {"schema": {"type": "string"}, "example": "# customer-messages, version 3\n..."}}},
+    },
+)
+def get_card(name: Name, version: Number, services: ServicesDep) -> Response:
+    """Tell in words what a version is, how good it is and how sure that is, what it was made of, and how to run it.
+
+    It is the `README.md` of the archive.
+    """
+    with services.database.transaction(read_only=True) as session:
+        row = find_version(session, name, version)
+    card = model_card(row.model_name, row.version, stored_manifest(row))
+    return Response(card, media_type=_MARKDOWN, headers={"X-Content-Type-Options": "nosniff"})
 
 
 @router.get(
@@ -38,7 +62,7 @@ _ZIP = "application/zip"
 )
 def get_archive(
     name: Name,
-    version: Annotated[int, Path(ge=1, le=models.MAX_VERSION, description="The number of the version.", examples=[3])],
+    version: Number,
     services: ServicesDep,
     if_none_match: Annotated[
         str | None, Header(alias="If-None-Match", max_length=100, description="The ETag of the copy you have.")

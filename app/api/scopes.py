@@ -70,6 +70,7 @@ _TABLE: dict[Needed, str] = {
         GET /models/{name}/versions/{version}
         GET /models/{name}/versions/{version}/live
         GET /models/{name}/versions/{version}/archive
+        GET /models/{name}/versions/{version}/card
         GET /models/{name}/versions/{version}/evaluations
         GET /models/{name}/versions/{version}/evaluations/{evaluation_id}
         GET /models/{name}/aliases

@@ -36,6 +36,10 @@ class ModelCalls(Calls):
         """Download the archive of a version to the file ``place``, which is complete as soon as it exists."""
         return self._transport.download(f"/models/{name}/versions/{number}/archive", Path(place))
 
+    def card(self, name: str, number: int) -> str:
+        """Read the model card of a version, Markdown."""
+        return self._transport.send("GET", f"/models/{name}/versions/{number}/card").text
+
     def diff(self, name: str, one: int, other: int, *, examples: int = 20) -> VersionDiff:
         """Compare two versions of a model."""
         params = {"from": str(one), "to": str(other), "examples": str(examples)}

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from app.schemas.metrics import ClassScores, Evaluation
 from app.schemas.text import TextOptions
+from tests.app.api.judged import a_slice
 from tests.app.api.problem import problem_of
 
 URL = "/models/mood/versions/1/archive"
@@ -37,6 +38,15 @@ def test_the_archive_has_every_file_of_the_manifest(
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert names == {*version["files"], "manifest.json", "README.md"}
     assert hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest() == version["manifest_sha256"]
+
+
+def test_the_card_can_be_read_alone(client: TestClient, publish: Callable[..., int], tmp_path: Path) -> None:
+    publish(slices=[a_slice("source=web", 200, 0.55)])
+    card = client.get(client.get("/models/mood/versions/1").json()["links"]["card"])
+    assert card.headers["content-type"].startswith("text/markdown")
+    assert card.text == (folder_of(client, tmp_path) / "README.md").read_text()
+    assert "| source=web | 200 | 90.0 % | 0.550 | 0.500 to 0.950 |" in card.text
+    assert problem_of(client.get("/models/mood/versions/9/card")) == (404, "version-not-found")
 
 
 def test_the_same_version_is_the_same_zip(client: TestClient, publish: Callable[..., int]) -> None:
