@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.train import VARIANTS, Run, summary, table
+from bench.train import VARIANTS, Run, summary, table, turns
 from bench.trainers import Task, figures_of
 from tests.worker.toy_task import restored_torch, tiny_base, toy_rows  # noqa: F401 - fixtures
 
@@ -60,5 +60,12 @@ def test_ratios_are_those_of_the_medians() -> None:
     assert found["ratio_to_trainer_common"] == pytest.approx(99 / 20)
     assert found["ratio_to_trainer_best"] == pytest.approx(99 / 50)
     assert found["ratio_to_trainer_padded_512"] is None
+    assert found["by_cpu_seconds"] == pytest.approx({"trainer-common": 99 / 20, "trainer-best": 99 / 50})
     assert found["f1_difference"] == pytest.approx(0.01)
     assert "| Tunesmith | 99.0 | 1.0 | 2.0 | 0.5100 |" in table(runs, list(speeds))
+
+
+def test_only_those_whose_scores_are_compared_run_with_every_seed() -> None:
+    few = argparse.Namespace(seeds=5, speed_seeds=2)
+    assert [turns(variant, few) for variant in VARIANTS][:5] == [1, 5, 2, 5, 2]
+    assert turns("trainer-best", argparse.Namespace(seeds=5, speed_seeds=None)) == 5
