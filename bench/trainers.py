@@ -25,6 +25,7 @@ from worker.data.encode import encode
 from worker.data.rows import Rows
 from worker.evaluation.evaluate import evaluate
 from worker.head_start import start_head
+from worker.models.compact import Compact, ids_in_use
 from worker.models.encoder import load
 from worker.models.head import head_parameters, output_layer
 from worker.models.packed import Packed, packed
@@ -153,6 +154,10 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         save_strategy="no",
     )
     unpadded = _without(task.variant, model)
+    began = time.perf_counter()
+    splits = [lessons.split.tokens] if task.variant != "tunesmith-whole-table" else [np.arange(model.config.vocab_size)]
+    ids = ids_in_use(model, wishes, splits, padding=int(model.config.pad_token_id or 0))
+    compact = None if ids is None else Compact(model, ids)
     training = Training(
         model,
         _Shuffled(lessons) if task.variant == "tunesmith-shuffled" else lessons,
@@ -165,7 +170,6 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         evaluate=None,
         forward=unpadded,
     )
-    began = time.perf_counter()
     if task.variant == "tunesmith-probe":
         start_head(
             unpadded or model,
@@ -179,6 +183,8 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         )
     for _ in training.run(lambda: False):
         pass
+    if compact is not None:
+        compact.release()
     return time.perf_counter() - began
 
 

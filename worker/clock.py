@@ -17,11 +17,26 @@ class PhaseClock:
         self._since = self._began
         self._seconds: dict[str, float] = {}
         self._verified = 0.0
+        self._started = 0.0
+        self._held = self._began
 
     def start(self, phase: Phase) -> None:
         """End the running phase and begin another."""
         self._close()
         self._phase = phase
+
+    def hold_gpus(self) -> None:
+        """Note that the job's GPUs are used from now on."""
+        self._held = time.perf_counter()
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Count what happens meanwhile as the start of processes, within the phase that runs, ``preparing``."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._started += time.perf_counter() - began
 
     @contextmanager
     def verifying(self) -> Iterator[None]:
@@ -33,14 +48,15 @@ class PhaseClock:
             self._verified += time.perf_counter() - began
 
     def usage(self, *, gpus: int, peak_memory_mb: float, padding_fraction: float | None) -> Usage:
-        """Say what the attempt cost up to now; each GPU counts from the start of training, when it is first used."""
+        """Say what the attempt cost up to now; each GPU counts from when it was first used."""
         self._close()
         seconds = dict(self._seconds)
-        wall = time.perf_counter() - self._began
+        now = time.perf_counter()
+        wall = now - self._began
         return Usage(
             wall_seconds=round(wall, 3),
             train_seconds=round(seconds.get("training", 0.0), 3),
-            gpu_seconds=round(gpus * (wall - seconds.get("preparing", 0.0)), 3) if gpus else None,
+            gpu_seconds=round(gpus * (now - self._held), 3) if gpus else None,
             peak_memory_mb=round(peak_memory_mb, 1),
             padding_fraction=None if padding_fraction is None else round(padding_fraction, 4),
             phases={phase: round(spent, 3) for phase, spent in seconds.items()},
@@ -51,8 +67,9 @@ class PhaseClock:
         train, evaluate = (round(seconds.get(phase, 0.0), 3) for phase in ("training", "evaluating"))
         export = round(seconds.get("exporting", 0.0) - self._verified, 3)
         verify = round(self._verified, 3)
-        prepare = round(wall - train - evaluate - export - verify, 3)  # and what little lies between the phases
-        return Breakdown(prepare=prepare, train=train, evaluate=evaluate, export=export, verify=verify)
+        start = round(self._started, 3)
+        prepare = round(wall - start - train - evaluate - export - verify, 3)  # and what little lies between the phases
+        return Breakdown(start=start, prepare=prepare, train=train, evaluate=evaluate, export=export, verify=verify)
 
     def _close(self) -> None:
         now = time.perf_counter()

@@ -7,10 +7,11 @@ from typing import Self
 import torch
 
 from app.errors import JobFailure
-from worker.data.shared import write_split, write_teacher
+from worker.data.shared import write_ids, write_split, write_teacher
 from worker.events import AttemptSpec
 from worker.export import weights
 from worker.helpers import Helpers
+from worker.models.compact import Ids
 from worker.orders import Assignment
 from worker.setup import Setup
 from worker.teaching import Taught
@@ -41,7 +42,7 @@ class Crew:
         finally:
             part()
 
-    def gather(self, setup: Setup, source: Source) -> Team | None:
+    def gather(self, setup: Setup, source: Source, ids: Ids | None) -> Team | None:
         """Give as many of them as are wanted all that they need, and wait until they are ready; None: none is."""
         size = setup.data.hyperparameters.devices
         if size == 1:
@@ -51,6 +52,8 @@ class Crew:
         folder.mkdir()
         weights.save(setup.model, folder)
         write_split(setup.data.train.split, folder)
+        if ids is not None:
+            write_ids(ids, folder)
         if isinstance(source, Taught):
             write_teacher(source.answers.numpy(), folder)
         self._helpers.assign(

@@ -19,9 +19,10 @@ from app.text.tokenizer import TextEncoder
 from worker import device as machine
 from worker.child import die_with_parent, leave, volunteer_for_oom_killer
 from worker.data.batches import Batches
-from worker.data.shared import read_split, read_teacher
+from worker.data.shared import read_ids, read_split, read_teacher
 from worker.events import EXIT_BROKEN, EXIT_DONE, FINISH, SAVE_AND_STOP
 from worker.heads import heads_of, logit_names
+from worker.models.compact import Compact
 from worker.models.depth import depths
 from worker.models.head import between_parameters, head_parameters, set_dropout
 from worker.models.packed import packed
@@ -55,6 +56,8 @@ def _training(assignment: Assignment, device: torch.device, team: Team) -> Train
     if wishes.gradient_checkpointing:
         recompute(model)
     nn.Module.to(model, device)
+    if (ids := read_ids(assignment.folder)) is not None:
+        Compact(model, ids)
     asked: nn.Module = packed(model) if assignment.packed else model
     return Training(
         model,

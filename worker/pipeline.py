@@ -25,6 +25,7 @@ from worker.heads import logit_names
 from worker.inspection import look_at_data
 from worker.judging import Answered, Judge
 from worker.memory import Memory, Portion, memory_of
+from worker.models.compact import Compact
 from worker.models.depth import depths
 from worker.models.head import between_parameters, head_parameters, output_layer
 from worker.models.recompute import recomputing
@@ -36,6 +37,7 @@ from worker.training.compiling import compile_model
 from worker.training.events import Evaluated, Stopped
 from worker.training.loop import Training
 from worker.training.source import Source
+from worker.training.team import Team
 from worker.validating import Validation
 from worker.weighing import weigh
 
@@ -107,9 +109,16 @@ class _Attempt:
         wishes = setup.data.hyperparameters
         portion = Portion(wishes.eval_batch_size, self._narrator.tell_smaller_evaluation)
         judge = Judge.of(self._spec, wishes, setup.device, portion, self._check)
+        self._clock.hold_gpus()
+        source, ids = self._source(setup, portion), setup.ids_in_use()
+        with self._clock.starting():
+            team = None if self._crew is None else self._crew.gather(setup, source, ids)
         self._enter("training")
         validation = Validation(setup, judge)
-        scores = self._train(setup, judge, validation)
+        compact = None if ids is None else Compact(setup.model, ids)
+        scores = self._train(setup, source, team, validation, portion)
+        if compact is not None:
+            compact.release()
         self._enter("evaluating")
         settled = settle(self._spec, setup, judge, scores, validation.answered)
         tested = self._test(setup, settled)
@@ -144,9 +153,11 @@ class _Attempt:
             raise Interrupted
         self._narrator.still_alive()
 
-    def _train(self, setup: Setup, judge: Judge, validation: Validation) -> Evaluation | None:
+    def _train(
+        self, setup: Setup, source: Source, team: Team | None, validation: Validation, portion: Portion
+    ) -> Evaluation | None:
         """Train to the best weights; give their evaluation on the validation split, if there is one."""
-        compiled, source = self._compile(setup), self._source(setup, judge.portion)
+        compiled = self._compile(setup)
         training = Training(
             setup.model,
             source,
@@ -163,7 +174,7 @@ class _Attempt:
             recompute=recomputing(setup.model),
             problem_type=self._spec.problem_type,
             heads=setup.heads,
-            team=None if self._crew is None else self._crew.gather(setup, source),
+            team=team,
         )
         gpus = self._spec.devices if setup.device.type == "cuda" else 0
         finish = Finish(setup.data.hyperparameters, gpus=gpus, asked=self._should_finish)
@@ -171,7 +182,7 @@ class _Attempt:
         saving = self._saving = Saving(self._spec, training, self._narrator, finish)
         saving.resume()
         if training.step == 0 and setup.data.hyperparameters.head_init == "probe":
-            self._start_head(setup, training, judge.portion)
+            self._start_head(setup, training, portion)
         for event in training.run(self._should_stop, finish):
             self._narrator.tell(event)
             if isinstance(event, Evaluated) and event.improved:

@@ -31,6 +31,7 @@ from worker.fitting import Room, fit
 from worker.heads import Head, heads_of, logit_names
 from worker.memory import Memory, memory_of
 from worker.models import reading
+from worker.models.compact import Ids, ids_in_use
 from worker.models.families import default_rates, inner_config, known, position_limit
 from worker.models.head import dropout_of, set_dropout
 from worker.models.network import Blueprint, Network
@@ -61,6 +62,12 @@ class Setup:
     """Which logits are which task's; the main one's first."""
     tasks: list[TaskData]
     """What the further tasks are judged on."""
+
+    def ids_in_use(self) -> Ids | None:
+        """Give the ids of all texts that training and its evaluations meet; None: the network keeps its whole table."""
+        judged = [self.data.validation, *(task.validation for task in self.tasks)]
+        splits = [batches.split.tokens for batches in (self.data.train, *judged) if batches is not None]
+        return ids_in_use(self.model, self.data.hyperparameters, splits, padding=self.pad_token_id)
 
     @property
     def asked(self) -> nn.Module:

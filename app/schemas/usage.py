@@ -9,9 +9,10 @@ class Breakdown(Resource):
     queue: float | None = None
     """Until the last attempt began: waiting, and attempts that were lost; null until the job has succeeded."""
     start: float | None = None
-    """Bringing data and base model, and starting the training process."""
+    """Bringing data and base model, and starting the training process; of several devices, waiting until all processes
+    are there."""
     prepare: float
-    """Reading, tokenizing, building the network."""
+    """Reading, tokenizing, building the network; asking the teacher of a distillation."""
     train: float
     """Training, with the evaluations that pick the best weights."""
     evaluate: float

@@ -1,9 +1,10 @@
-"""The rows of a training split, and what a teacher answered to them, as files for the other processes of a job.
+"""The rows of a training split, their ids, and what a teacher answered to them, as files for a job's other processes.
 
 They are mapped, not read: the memory of a machine holds them once, however many processes there are.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from worker.data.encode import Encoded
 
 ARRAYS = ("tokens", "starts", "labels")
 TEACHER = "teacher"
+IDS = "ids"
 
 
 def write_split(split: Encoded, folder: Path) -> None:
@@ -33,8 +35,21 @@ def write_teacher(answers: NDArray[np.float32], folder: Path) -> None:
 
 def read_teacher(folder: Path) -> NDArray[np.float32] | None:
     """Read them; None: there is no teacher."""
-    file = folder / f"{TEACHER}.npy"
+    return _read(folder / f"{TEACHER}.npy")
+
+
+def write_ids(ids: NDArray[np.int64], folder: Path) -> None:
+    """Write which ids the network has embeddings for."""
+    np.save(folder / f"{IDS}.npy", ids, allow_pickle=False)
+
+
+def read_ids(folder: Path) -> NDArray[np.int64] | None:
+    """Read them; None: for all."""
+    return _read(folder / f"{IDS}.npy")
+
+
+def _read(file: Path) -> NDArray[Any] | None:
     if not file.is_file():
         return None
-    answers: NDArray[np.float32] = np.load(file, allow_pickle=False)
-    return answers
+    found: NDArray[Any] = np.load(file, allow_pickle=False)
+    return found

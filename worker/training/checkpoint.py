@@ -102,6 +102,8 @@ def load_state(folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimiz
         state: dict[str, Any] = json.loads((folder / STATE).read_bytes())
     except (OSError, ValueError, SafetensorError) as error:
         raise damaged("a file cannot be read") from error
+    if {name: value.shape for name, value in model.state_dict().items()} != {n: v.shape for n, v in weights.items()}:
+        raise damaged("its network was of another shape")
     model.load_state_dict(weights)
     _restore_moments(optimizer, moments)
     _restore_generators(generators, state.pop("generators"))
@@ -113,10 +115,12 @@ def generators_of(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / GENERATORS)
 
 
-def best_of(folder: Path) -> Path | None:
-    """Give the best weights kept in a checkpoint, if an evaluation had found any."""
-    file = folder / BEST
-    return file if file.is_file() else None
+def take_best(folder: Path, file: Path) -> None:
+    """Bring the best weights of a checkpoint to ``file``, if an evaluation had found any."""
+    if (folder / BEST).is_file():
+        scratch = file.with_name(f".{BEST}.part")
+        shutil.copyfile(folder / BEST, scratch)
+        scratch.replace(file)
 
 
 def batch_of(folder: Path) -> tuple[int, int] | None:

@@ -1,7 +1,6 @@
 """The training loop: a generator that trains and says what happened. It knows no job, no file format, no queue."""
 
 import math
-import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,12 +17,13 @@ from worker.checkpoint_files import damaged
 from worker.events import Interrupted, StopReason
 from worker.heads import Head
 from worker.orders import Make
-from worker.training.checkpoint import BEST, batch_of, best_of, load_state, load_weights, save_state, save_weights
+from worker.training.checkpoint import BEST, batch_of, load_state, load_weights, save_state, save_weights, take_best
 from worker.training.distillation import Distillation
 from worker.training.divergence import diverged_at, divergence
 from worker.training.events import Evaluated, LastStep, Recomputing, SaveDue, Split, Step, Stopped, TrainingEvent
 from worker.training.freezing import Freezing
 from worker.training.ladder import Ladder
+from worker.training.leading import Leading
 from worker.training.meter import Meter
 from worker.training.objective import objective
 from worker.training.optimizer import encoder_rate, make_optimizer, peak_rate
@@ -31,7 +31,7 @@ from worker.training.place import Place
 from worker.training.precision import Arithmetic
 from worker.training.schedulers import Schedule
 from worker.training.source import Rows, Source
-from worker.training.stepping import Made, Stepping
+from worker.training.stepping import Stepping
 from worker.training.stopping import Stopping, read_metric
 from worker.training.team import Team
 
@@ -96,7 +96,7 @@ class Training:
             max_grad_norm=wishes.max_grad_norm,
             team=team,
         )
-        self._team = team
+        self._leading = Leading(self._stepping, self._ladder, team)
         self._resumed_from: Path | None = None
         self._followed_epoch: int | None = None
         self._peak = peak_rate(self._stepping.optimizer)
@@ -119,8 +119,7 @@ class Training:
         ``gpu-out-of-memory``.
         """
         self._plan_epoch()
-        if self._team is not None:
-            self._team.begin(self.model, self._resumed_from, self._place.step)
+        self._leading.begin(self.model, self._resumed_from, self._place.step)
         self.model.train()
         self._meter.start()
         while True:
@@ -187,7 +186,7 @@ class Training:
             state=state,
             best=best,
             fingerprint=fingerprint,
-            dice={} if self._team is None else self._team.gather_dice(self.device),
+            dice=self._leading.dice(self.device),
         )
 
     def resume(self, folder: Path, *, fingerprint: str) -> dict[str, Any]:
@@ -206,10 +205,8 @@ class Training:
         self._meter.restore(state["loss"])
         self._ladder.restore(state["ladder"])
         self._resumed_from = folder
-        if self._evaluate is not None and (best := best_of(folder)) is not None:
-            scratch = self._best_file.with_name(f".{BEST}.part")
-            shutil.copyfile(best, scratch)
-            scratch.replace(self._best_file)
+        if self._evaluate is not None:
+            take_best(folder, self._best_file)
         notes: dict[str, Any] = state["notes"]
         return notes
 
@@ -235,12 +232,8 @@ class Training:
         return self._place.epoch + self._place.window / len(self._windows)
 
     def _advance(self) -> Iterator[Split | Recomputing]:
-        place, ladder = self._place, self._ladder
-        rows = self._windows[place.window]
-        while (made := self._step(rows)) is None:
-            if not ladder.climb():
-                raise ladder.exhausted(place.step + 1)
-            yield Recomputing(place.step + 1) if ladder.recomputes else Split(place.step + 1, ladder.parts)
+        place = self._place
+        made = yield from self._leading.make(self._windows[place.window], finished=place.step, epoch=place.epoch)
         place.step += 1
         place.window += 1
         self._curves = self._curves_of_epoch
@@ -248,12 +241,6 @@ class Training:
         if place.window == len(self._windows):
             place.epoch, place.window = place.epoch + 1, 0
             self._plan_epoch()
-
-    def _step(self, rows: Sequence[Rows]) -> Made | None:
-        finished = self._place.step
-        if self._team is not None:
-            self._team.make(rows, finished=finished, epoch=self._place.epoch, ladder=self._ladder.state())
-        return self._stepping.step(rows, finished)
 
     def _report(self) -> Step:
         reading = self._meter.read()
