@@ -45,7 +45,7 @@ def test_the_number_of_devices_is_decided_with_its_reason(make_spec: MakeSpec) -
 def test_processes_share_the_cores_and_are_no_more_than_these(
     make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.device.usable_cpus", lambda: 6)
+    monkeypatch.setattr("worker.devices.usable_cpus", lambda: 6)
     spec = spec_of(make_spec, 2, devices=2, threads=0)
     assert threads_of_each(spec, CPU) == 3
     assert threads_of_each(spec.model_copy(update={"threads": 4}), CPU) == 2
@@ -85,6 +85,15 @@ class Attempt:
     def train(self) -> None:
         """Wait for some steps."""
         self.hear_until(lambda: any(isinstance(event, Stepped) and event.step > 3 for event in self.events))
+
+    def quiet_for(self, seconds: float) -> None:
+        """Listen until nothing was said for so long."""
+        heard = len(self.events)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.events += [parse_event(line) for line in self.process.lines(0.05)]
+            if len(self.events) > heard:
+                heard, deadline = len(self.events), time.monotonic() + seconds
 
     @property
     def helper(self) -> int:
@@ -139,6 +148,21 @@ def test_nobody_outlives_the_leader(attempt: Attempt) -> None:
     steps = len(attempt.events)
     attempt.hear_until(lambda: len(attempt.events) > steps + 3)
     os.kill(attempt.process.pid, signal.SIGKILL)
+    until(lambda: not is_alive(helper), seconds=30)
+
+
+@pytest.mark.slow
+def test_a_helper_that_hangs_silences_the_leader_and_neither_outlives_the_watchdog(attempt: Attempt) -> None:
+    """What the worker then takes for a stall: it hears nothing, and ends the whole group."""
+    attempt.train()
+    helper = attempt.helper
+    os.kill(helper, signal.SIGSTOP)
+    attempt.quiet_for(3.0)
+    attempt.process.terminate()  # nor does a cancel reach a leader that waits for it; its grace ends in the same kill
+    attempt.quiet_for(1.0)
+    assert not attempt.process.exited()
+    attempt.process.kill()
+    assert attempt.end() == -signal.SIGKILL
     until(lambda: not is_alive(helper), seconds=30)
 
 

@@ -1,6 +1,7 @@
 """The second process of a run on the small model: ``python -m tests.worker.training.second MEETING``.
 
-Each line on stdin that names a case begins another run; the others are orders.
+Each line on stdin that names a case begins another run; the others are orders. After a run that ``shows`` it sends its
+weights.
 """
 
 import json
@@ -10,26 +11,36 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+import torch.distributed as dist
 
 from tests.worker.training.small import Small, small_run, texts
 from worker.orders import Order, parse_order
 from worker.training.following import follow
-from worker.training.loop import Training
+from worker.training.loop import Evaluate, Training
 from worker.training.team import Team, meet
 
 DEPTHS = {"embedding.weight": 0, "norm.weight": 1, "norm.bias": 1}
 
 
-def make(folder: Path, team: Team | None, case: dict[str, Any], limit: int | None = None) -> Training:
-    """Make a run of a case; ``limit``: texts that fit into this process's memory at once."""
+def make(
+    folder: Path,
+    team: Team | None,
+    case: dict[str, Any],
+    flaws: dict[str, Any] | None = None,
+    evaluate: Evaluate | None = None,
+) -> Training:
+    """Make a run of a case; ``flaws`` are those of this process's network alone."""
     wishes = {"logging_steps": 1, "early_stopping_patience": None} | case["wishes"]
     source = texts(case["rows"])
     source.taught = "distillation" in wishes
-    model = Small(dropout=case.get("dropout", 0.0), limit=limit)
+    model = Small(dropout=case.get("dropout", 0.0), **(flaws or {}))
     torch.manual_seed(0)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
-    return small_run(folder, source, total_steps=case.get("steps", 8), model=model, depths=DEPTHS, team=team, **wishes)
+    steps = case.get("steps", 8)
+    return small_run(
+        folder, source, total_steps=steps, evaluate=evaluate, model=model, depths=DEPTHS, team=team, **wishes
+    )
 
 
 def _orders(lines: BinaryIO, cases: list[dict[str, Any]]) -> Iterator[Order]:
@@ -49,8 +60,11 @@ def main(place: Path) -> None:
     cases = [json.loads(lines.readline())]
     while cases:
         case = cases.pop()
-        training = make(place.with_name("second"), team, case, case.get("limit"))
+        training = make(place.with_name("second"), team, case, case.get("flaws"))
         follow(training, team, _orders(lines, cases), fingerprint="spec")
+        if case.get("shows"):
+            for tensor in training.model.state_dict().values():
+                dist.send(tensor, dst=0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A small model and data made on the spot: one training step takes a millisecond."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,20 +26,33 @@ VOCABULARY = 20
 class Small(nn.Module):
     """Mean of embeddings, dropout, norm, and a head named ``classifier``; a text's label is whether it has token 1."""
 
-    def __init__(self, dropout: float = 0.1, limit: int | None = None) -> None:
+    def __init__(
+        self, dropout: float = 0.1, limit: int | None = None, poisoned_from: int | None = None, overflows: bool = False
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(VOCABULARY, 8)
         self.norm = nn.LayerNorm(8)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(8, len(LABELS))
         self.limit = limit
+        self._poisoned_from = poisoned_from
+        """The forward pass from which on nothing it answers is a number."""
+        self._overflows = overflows
+        """Whether its gradients are always too large for fp16."""
+        self._passes = 0
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
         if self.limit is not None and len(input_ids) > self.limit:
             raise torch.OutOfMemoryError
         mask = attention_mask[..., None]  # (batch, seq, 1)
         mean = (self.embedding(input_ids) * mask).sum(1) / mask.sum(1)  # (batch, hidden)
-        return SimpleNamespace(logits=self.classifier(self.dropout(self.norm(mean))))
+        logits = self.classifier(self.dropout(self.norm(mean)))
+        self._passes += 1
+        if self._poisoned_from is not None and self._passes >= self._poisoned_from:
+            logits = logits * math.nan
+        if self._overflows and logits.requires_grad:
+            logits.register_hook(lambda gradient: gradient * math.inf)
+        return SimpleNamespace(logits=logits)
 
 
 @dataclass

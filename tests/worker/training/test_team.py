@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 
+from app.errors import JobFailure
 from tests.worker.training.second import make
-from tests.worker.training.small import never
-from worker.events import Interrupted
-from worker.training.events import Split, Step, TrainingEvent
-from worker.training.loop import Training
+from tests.worker.training.small import never, scripted
+from worker.events import Interrupted, StopReason
+from worker.training.events import LastStep, Split, Step, TrainingEvent
+from worker.training.loop import Evaluate, Training
 from worker.training.sharing import share
 from worker.training.team import Team, meet, part
 
@@ -31,6 +34,13 @@ CASES: dict[str, dict[str, Any]] = {
     "a teacher": {"rows": 13, "wishes": {"distillation": {"teacher": "model:large"}, "batch_size": 5}},
     "bf16": {"rows": 12, "wishes": {"precision": "bf16"}},
     "fp16 with overflows": {"rows": 12, "wishes": {"precision": "fp16", "batch_size": 1}},
+}
+ENDINGS: dict[str, dict[str, Any]] = {
+    "patience": {"wishes": {"eval_steps": 2, "eval_strategy": "steps", "early_stopping_patience": 1}, "step": 4},
+    "a client's stop, or a budget": {"finish": 5, "step": 5},
+    "a cancel, or a drain": {"stop": 3, "step": 3},
+    "no number in the second process": {"flaws": {"poisoned_from": 3}, "step": 3},
+    "fp16 that always overflows there": {"flaws": {"overflows": True}, "wishes": {"precision": "fp16"}, "step": 30},
 }
 DICED = {"rows": 13, "dropout": 0.2, "wishes": TWO}
 
@@ -51,12 +61,20 @@ class Pair:
         assert self.second.stdin is not None
         print(line, file=self.second.stdin, flush=True)
 
-    def run(self, case: dict[str, Any]) -> Training:
+    def run(self, case: dict[str, Any], evaluate: Evaluate | None = None) -> Training:
         """Begin a run of both."""
         self._runs += 1
         self.tell(json.dumps(case))
         team = Team(0, 2, lambda order: self.tell(order.model_dump_json()))
-        return make(self._folder / str(self._runs), team, case)
+        return make(self._folder / str(self._runs), team, case, evaluate=evaluate)
+
+    def weights_of_the_second(self, model: nn.Module) -> list[Tensor]:
+        """End a run that shows its weights; they are of the shapes of ``model``."""
+        self.tell(json.dumps({"rows": 1, "wishes": {}}))
+        found = [torch.empty_like(tensor) for tensor in model.state_dict().values()]
+        for tensor in found:
+            dist.recv(tensor, src=1)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +124,32 @@ def test_two_processes_learn_what_one_does(pair: Pair, tmp_path: Path, name: str
         torch.testing.assert_close(tensor, same, atol=close, rtol=0)
 
 
+@pytest.mark.parametrize("name", ENDINGS)
+def test_both_end_at_the_step_at_which_the_leader_says_so(pair: Pair, name: str) -> None:
+    ending = ENDINGS[name]
+    case = {"rows": 13, "steps": 40, "shows": True, "wishes": ending.get("wishes", {}), "flaws": ending.get("flaws")}
+    run = pair.run(case, scripted([0.5, 0.4, 0.3]) if name == "patience" else None)
+    finish: list[StopReason | None] = [None] * (ending.get("finish", 99) - 1) + ["max_train_seconds"] * 2
+    last: dict[str, Tensor] = {}
+    ended: type[BaseException] | None = None
+    try:
+        for event in run.run(after(ending.get("stop", 99)), lambda: finish.pop(0)):
+            if isinstance(event, LastStep):  # the best weights come back next, to the leader alone
+                last = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    except (Interrupted, JobFailure) as error:
+        ended = type(error)
+    assert run.step == ending["step"]
+    assert ended is (Interrupted if "stop" in ending else JobFailure if "flaws" in ending else None)
+    theirs = pair.weights_of_the_second(run.model)
+    for tensor, same in zip((last or run.model.state_dict()).values(), theirs, strict=True):
+        torch.testing.assert_close(tensor, same, atol=0, rtol=0, equal_nan=True)
+
+
 def test_memory_that_runs_out_anywhere_splits_batches_everywhere(pair: Pair, tmp_path: Path) -> None:
     case: dict[str, Any] = {"rows": 13, "wishes": {"batch_size": 8}}
     whole = make(tmp_path / "whole", None, case)
     list(whole.run(never))
-    split = pair.run(case | {"limit": 2})  # of the second process alone
+    split = pair.run(case | {"flaws": {"limit": 2}})  # of the second process alone
     events = list(split.run(never))
     assert [event for event in events if isinstance(event, Split)] == [Split(2, 2)]  # the first batch is a short one
     for tensor, same in zip(split.model.state_dict().values(), whole.model.state_dict().values(), strict=True):
