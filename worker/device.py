@@ -15,6 +15,7 @@ import torch
 
 from app.schemas.base import Auto
 from app.schemas.hyperparameters import Precision
+from worker.hardware import usable_cpus
 from worker.probe import Probe
 
 MIB = 1024 * 1024
@@ -52,20 +53,6 @@ def cpu_model() -> str:
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def usable_cpus() -> int:
-    """Count the processors this process may use: its affinity, and the CPU quota of its container."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, cgroup_cpus(Path("/sys/fs/cgroup/cpu.max")) or affinity))
-
-
-def cgroup_cpus(quota_file: Path) -> int | None:
-    """Read the CPU quota of a control group, in whole processors; None: no limit."""
-    if not quota_file.is_file():
-        return None
-    quota, _, period = quota_file.read_text().strip().partition(" ")
-    return None if quota == "max" else max(1, int(quota) // int(period))
 
 
 def use_threads(wish: int) -> int:

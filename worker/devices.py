@@ -3,9 +3,9 @@
 import torch
 
 from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
-from worker import device as machine
 from worker.events import AttemptSpec
 from worker.failures import too_few_devices
+from worker.hardware import usable_cpus
 
 FEWEST_TEXTS = 8
 """Of a step, for each device, where nobody says how many devices: with fewer, more of them gain hardly anything."""
@@ -16,7 +16,7 @@ def refuse_too_few(spec: AttemptSpec, device: torch.device) -> None:
     if device.type == "cuda":
         there, kind = torch.cuda.device_count(), "usable GPU"
     else:  # processes share a processor; more of them than it has cores would only be in each other's way
-        there, kind = machine.usable_cpus(), "processor core"
+        there, kind = usable_cpus(), "processor core"
     if spec.devices > there:
         raise too_few_devices(spec.devices, there, kind)
 
@@ -27,7 +27,7 @@ def threads_of_each(spec: AttemptSpec, device: torch.device) -> int:
         return spec.threads
     if device.type == "cuda" and spec.threads:
         return spec.threads
-    return max(1, (spec.threads or machine.usable_cpus()) // spec.devices)
+    return max(1, (spec.threads or usable_cpus()) // spec.devices)
 
 
 def devices_of(spec: AttemptSpec, wishes: ResolvedHyperparameters) -> tuple[int, list[Resolution]]:

@@ -21,6 +21,11 @@ class Hardware:
     gpus: tuple[str, ...] = ()
 
     @property
+    def devices(self) -> int:
+        """Give how many devices one job may train on: GPUs, or without any as many processes as there are cores."""
+        return len(self.gpus) or usable_cpus()
+
+    @property
     def queues(self) -> tuple[str, ...]:
         """Name the queues that a worker here takes jobs from, unless it is told otherwise."""
         return (DEFAULT_QUEUE, GPU_QUEUE if self.gpus else CPU_QUEUE)
@@ -60,5 +65,19 @@ def _gpu_names() -> list[str]:
 
 def _processor() -> str:
     """Name the processor by its kind and its cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cpus()
     return f"cpu ({platform.machine()}, {cores} core{'s' if cores > 1 else ''})"
+
+
+def usable_cpus() -> int:
+    """Count the processors this process may use: its affinity, and the CPU quota of its container."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, cgroup_cpus(Path("/sys/fs/cgroup/cpu.max")) or affinity))
+
+
+def cgroup_cpus(quota_file: Path) -> int | None:
+    """Read the CPU quota of a control group, in whole processors; None: no limit."""
+    if not quota_file.is_file():
+        return None
+    quota, _, period = quota_file.read_text().strip().partition(" ")
+    return None if quota == "max" else max(1, int(quota) // int(period))

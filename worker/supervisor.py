@@ -218,6 +218,7 @@ class Supervisor:
                         pid=os.getpid(),
                         device=self._hardware.name,
                         slots=self.slots,
+                        devices=self._hardware.devices,
                         queues=self.queues,
                     )
                 )

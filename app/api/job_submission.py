@@ -6,9 +6,10 @@ from app.api.deps import Services
 from app.api.idempotency import Answer, Once
 from app.api.job_resource import describe
 from app.errors import Overloaded
+from app.preflight.devices import too_few_devices
 from app.preflight.jobs import Prepared, dataset_not_found, fingerprint
 from app.schemas.jobs import TrainJobRequest
-from app.store import datasets, jobs
+from app.store import datasets, jobs, workers
 from app.telemetry import JOBS_SUBMITTED
 
 
@@ -33,13 +34,14 @@ def _store(session: Session, services: Services, prepared: Prepared, actor: str)
         raise dataset_not_found()
     if any(datasets.get(session, further) is None for further in prepared.request.family.dataset_ids):
         raise dataset_not_found("/family/tasks")
+    crew = workers.alive(session, services.silence_seconds)
     row = jobs.submit(
         session,
         request=prepared.request,
         request_sha256=prepared.request_sha256,
         dataset=dataset,
         base_model=prepared.base_model,
-        warnings=prepared.warnings,
+        warnings=[*prepared.warnings, *too_few_devices(prepared.request, crew)],
         max_attempts=services.settings.max_attempts,
         resolutions=prepared.resolutions,
         actor=actor,

@@ -19,6 +19,7 @@ from app.api.problems import documented
 from app.api.waiting import wait_for
 from app.errors import Conflict, FieldError, NotFound, Overloaded, Unavailable, Unprocessable
 from app.ids import is_id
+from app.preflight.devices import too_few_devices
 from app.preflight.jobs import fingerprint
 from app.schemas.jobs import TERMINAL, Job, Status, TrainJobRequest
 from app.schemas.pages import Page
@@ -78,7 +79,7 @@ def validate_job(request: RequestBody, services: ServicesDep) -> JobPlan:
         base_model=prepared.base_model,
         estimate=prepared.estimate,
         memory=services.preflight.memory(prepared),
-        warnings=prepared.warnings,
+        warnings=[*prepared.warnings, *too_few_devices(prepared.request, alive)],
         workers_alive=sum(prepared.request.queue in worker.queues for worker in alive),
         queued_jobs=queued,
     )

@@ -27,6 +27,7 @@ def list_workers(services: ServicesDep) -> Page[Worker]:
                 pid=worker.pid,
                 device=worker.device,
                 slots=worker.slots,
+                devices=worker.devices,
                 queues=worker.queues,
                 jobs=busy.get(worker.id, []),
                 started_at=worker.started_at,

@@ -19,6 +19,8 @@ class Worker(Resource):
     """What it computes on; null: not known."""
     slots: int
     """Jobs it runs at once."""
+    devices: int | None
+    """Most ``devices`` that a job may ask for there: its GPUs, or without any its processor cores; null: not known."""
     queues: list[str]
     """The queues it takes jobs from."""
     jobs: list[str]

@@ -10,10 +10,25 @@ from app.store.tables import Worker
 
 
 def seen(
-    session: Session, *, id: str, hostname: str, pid: int, device: str | None, slots: int, queues: Sequence[str]
+    session: Session,
+    *,
+    id: str,
+    hostname: str,
+    pid: int,
+    device: str | None,
+    slots: int,
+    queues: Sequence[str],
+    devices: int | None = None,
 ) -> None:
-    """Note that a worker is alive now."""
-    facts = {"hostname": hostname, "pid": pid, "device": device, "slots": slots, "queues": list(queues)}
+    """Note that a worker is alive now; ``devices`` is how many a job may train on there, None: it does not say."""
+    facts = {
+        "hostname": hostname,
+        "pid": pid,
+        "device": device,
+        "slots": slots,
+        "devices": devices,
+        "queues": list(queues),
+    }
     row = upsert(session, Worker).values(id=id, started_at=now(), last_seen_at=now(), **facts)
     session.execute(row.on_conflict_do_update(index_elements=["id"], set_={**facts, "last_seen_at": now()}))
 

@@ -125,7 +125,7 @@ def assert_alike(one: Recording, other: Recording) -> None:
 def test_two_processes_train_an_encoder_as_one_does(
     tmp_path: Path, dry_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.device.usable_cpus", lambda: 2)
+    monkeypatch.setattr("worker.devices.usable_cpus", lambda: 2)
     make = spec_maker(tmp_path, dry_base)
     one, two = Recording(), Watched()
     before = set(children())

@@ -32,6 +32,7 @@ class Worker(Base):
     pid: Mapped[int]
     device: Mapped[str | None]
     slots: Mapped[int]
+    devices: Mapped[int | None]
     queues: Mapped[list[Any]]
     started_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]

@@ -79,6 +79,37 @@ def test_a_job_for_which_there_is_no_worker_says_so(client: TestClient, db: Data
     assert client.get(f"/jobs/{job['id']}").json()["status_reason"] == "Waiting for a worker to be free."
 
 
+def test_a_wish_for_more_devices_than_a_worker_has_is_warned_of(
+    client: TestClient, db: Database, body: dict[str, Any]
+) -> None:
+    def details(wish: int | str, queue: str = "default") -> list[str]:
+        asked = body | {"hyperparameters": {"devices": wish, "batch_size": 16}, "queue": queue}
+        told = [client.post(path, json=asked).json()["warnings"] for path in ("/jobs", "/jobs/validate")]
+        assert told[0] == told[1]
+        return [warning["detail"] for warning in told[0] if warning["code"] == "too-few-devices"]
+
+    def connect(name: str, devices: int | None, *queues: str) -> None:
+        facts: dict[str, Any] = {"hostname": "h", "pid": 1, "device": "GPU", "slots": 1}
+        db.run(lambda session: workers.seen(session, id=name, devices=devices, queues=queues, **facts))
+
+    assert details(4) == []  # whoever comes may have four
+    connect("wrk_old", None, "default")
+    assert details(4) == []
+    connect("wrk_1", 2, "default", "gpu")
+    assert details(2) == details("auto") == details(4, "cpu") == []
+    [none] = details(4)
+    assert none.startswith("devices is 4, and no worker that is connected and takes jobs of this queue has more than 2")
+    connect("wrk_2", 8, "gpu")
+    assert len(details(4)) == 1
+    [some] = details(4, "gpu")
+    assert some.startswith("devices is 4, and only 1 of the 2 workers that take jobs of this queue have that")
+    assert {worker["id"]: worker["devices"] for worker in client.get("/workers").json()["data"]} == {
+        "wrk_old": None,
+        "wrk_1": 2,
+        "wrk_2": 8,
+    }
+
+
 def test_a_running_job_names_its_worker(client: TestClient, db: Database, job_id: str) -> None:
     claim(db, job_id)
     job = client.get(f"/jobs/{job_id}").json()
