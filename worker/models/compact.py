@@ -54,10 +54,10 @@ class Compact:
 
     def release(self) -> None:
         """Put the whole table back, with what its rows have learned and by what the others have decayed."""
-        learned, others = self._in_use.weight.detach().split([len(self._used), 1])
+        rows = self._in_use.weight.detach()
         with torch.no_grad():
-            self._table.weight.mul_(others)
-            self._table.weight[self._used] = learned
+            self._table.weight.mul_(rows[-1])
+            self._table.weight[self._used] = rows[:-1]
         self._model.set_input_embeddings(self._table)
 
 

@@ -127,7 +127,7 @@ def test_two_processes_learn_what_one_does(pair: Pair, tmp_path: Path, name: str
 @pytest.mark.parametrize("name", ENDINGS)
 def test_both_end_at_the_step_at_which_the_leader_says_so(pair: Pair, name: str) -> None:
     ending = ENDINGS[name]
-    case = {"rows": 13, "steps": 40, "shows": True, "wishes": ending.get("wishes", {}), "flaws": ending.get("flaws")}
+    case = {"rows": 16, "steps": 40, "shows": True, "wishes": ending.get("wishes", {}), "flaws": ending.get("flaws")}
     run = pair.run(case, scripted([0.5, 0.4, 0.3]) if name == "patience" else None)
     finish: list[StopReason | None] = [None] * (ending.get("finish", 99) - 1) + ["max_train_seconds"] * 2
     last: dict[str, Tensor] = {}
