@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from app.schemas.hyperparameters import Precision
-from worker import device
+from worker import device, hardware
 from worker.probe import Probe
 
 CPU = torch.device("cpu")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("restored_torch")
 
 def test_cpu_is_named_and_counted() -> None:
     assert device.device_name(CPU).startswith("CPU (")
-    assert 1 <= device.usable_cpus() <= 4096
+    assert 1 <= hardware.usable_cpus() <= 4096
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,14 @@ def test_cpu_is_named_and_counted() -> None:
 )
 def test_container_quota(tmp_path: Path, quota: str, expected: int | None) -> None:
     (tmp_path / "cpu.max").write_text(quota)
-    assert device.cgroup_cpus(tmp_path / "cpu.max") == expected
-    assert device.cgroup_cpus(tmp_path / "absent") is None
+    assert hardware.cgroup_cpus(tmp_path / "cpu.max") == expected
+    assert hardware.cgroup_cpus(tmp_path / "absent") is None
 
 
 def test_threads_are_as_wished_or_measured() -> None:
     assert device.use_threads(1) == torch.get_num_threads() == 1
     measured = device.use_threads(0)
-    assert 1 <= measured == torch.get_num_threads() <= device.usable_cpus()
+    assert 1 <= measured == torch.get_num_threads() <= hardware.usable_cpus()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """What a worker says it trains on."""
 
-import os
 import stat
 
-from worker.hardware import Hardware, detect
+from worker.hardware import Hardware, detect, usable_cpus
 
 
 def fake_tool(folder, answer, exit_code=0):
@@ -19,6 +18,7 @@ def test_gpus_are_named_and_shared_out(tmp_path, monkeypatch):
     hardware = detect({})
     assert hardware == Hardware("NVIDIA H100 and 1 more", ("0", "1"))
     assert hardware.queues == ("default", "gpu")
+    assert hardware.devices == 2
 
 
 def test_the_operators_choice_of_gpus_is_kept(tmp_path, monkeypatch):
@@ -34,4 +34,5 @@ def test_a_driver_that_does_not_answer_means_processor(tmp_path, monkeypatch):
     assert hardware.gpus == ()
     assert hardware.name.startswith("cpu (")
     assert hardware.queues == ("default", "cpu")
-    assert str(len(os.sched_getaffinity(0))) in hardware.name
+    assert hardware.devices == usable_cpus()
+    assert f", {usable_cpus()} core" in hardware.name
