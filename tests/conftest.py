@@ -19,6 +19,7 @@ from pathlib import Path
 import hypothesis
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
@@ -26,10 +27,24 @@ from app.queue.embedded import EmbeddedBroker
 from app.store import migrate
 from app.store.engine import Database
 from app.store.tables import Base
+from tests.databases import migrated_sqlite
 from tests.s3_server import BUCKET, Line, S3Server
 
 hypothesis.settings.register_profile("tunesmith", deadline=None)
 hypothesis.settings.load_profile("tunesmith")
+
+# Tests run beside each other, one process for each core. With as many threads each as there are cores, those of torch
+# wait for one another in busy loops, and a test of a tiny model takes ten times as long. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Where a process has not been told how to log, structlog paints each exception with rich, every frame with its source
+# and its variables: seconds for one that comes from the depths of torch.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture
@@ -81,17 +96,16 @@ def valkey(tmp_path: Path) -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     """The URL of a migrated, empty SQLite database."""
-    shutil.copyfile(_sqlite_template, tmp_path / "tunesmith.db")
-    return f"sqlite:///{tmp_path / 'tunesmith.db'}"
+    return migrated_sqlite(tmp_path / "tunesmith.db")
 
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "tunesmith.db"
-    migrate.upgrade(f"sqlite:///{path}")
-    return path
+    file = tmp_path_factory.mktemp("template") / "tunesmith.db"
+    migrated_sqlite(file)
+    return file
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 
 from app.client import Tunesmith
 from app.settings import Settings
-from app.store import migrate
 from tests.app.live_service import LiveService, live_service
+from tests.databases import migrated_sqlite
 from tests.house.markdown import ROOT, Block, Page
 
 PAGE = Page(ROOT / "docs" / "guide" / "api.md")
@@ -30,7 +30,7 @@ EXACT = {"code", "rule", "pointer", "category"}
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     folder = tmp_path_factory.mktemp("guide")
     settings = Settings(_env_file=None, data_dir=folder, hub_enabled=False, log_level="ERROR")
-    migrate.upgrade(settings.resolved_database_url)
+    migrated_sqlite(settings.data_dir / "tunesmith.db")
     with live_service(settings) as service:
         yield service
 

@@ -18,7 +18,7 @@ from app.schemas.distillation import DistillationOptions
 from app.schemas.text import TextOptions
 from app.serving.predictor import Predictor
 from tests.worker.data.test_prepare import prepared
-from tests.worker.toy_task import LABELS, Recording, toy_rows
+from tests.worker.toy_task import LABELS, Recording, spec_maker, toy_rows
 from worker.data.rows import Rows
 from worker.events import AttemptSpec, Resolved
 from worker.memory import Portion
@@ -77,14 +77,21 @@ def test_a_student_that_answers_as_its_teacher_has_nothing_to_learn_from_it() ->
     assert torch.allclose(logits.grad, torch.zeros(4, 3), atol=1e-6)
 
 
-@pytest.fixture
-def teacher(make_spec: Any, restored_torch: None, tmp_path: Path) -> Path:
-    """A version as the registry hands it out, its labels in another order than the student's."""
-    spec = make_spec(SPLITS, name="teacher", labels=["sad", "glad", "calm"], **LONG)
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, brief_measurements: None) -> Path:
+    """The bundle of a model that knows the task, its labels in another order than the student's."""
+    make = spec_maker(tmp_path_factory.mktemp("teacher"), tiny_base)
+    spec = make(SPLITS, name="teacher", labels=["sad", "glad", "calm"], **LONG)
     run(spec, Recording(), lambda: False)
+    return spec.bundle_dir
+
+
+@pytest.fixture
+def teacher(learned: Path, restored_torch: None, tmp_path: Path) -> Path:
+    """That model as the registry hands it out, in a folder of this test."""
     folder = tmp_path / "teacher-version"
-    shutil.copytree(spec.bundle_dir / "weights", folder)
-    shutil.copy(spec.bundle_dir / "tokenizer.json", folder)
+    shutil.copytree(learned / "weights", folder)
+    shutil.copy(learned / "tokenizer.json", folder)
     return folder
 
 

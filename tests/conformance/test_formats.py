@@ -1,6 +1,6 @@
 """Every format of every kind of model: exported, loaded again, and of the trained model's opinion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +17,6 @@ from tests.worker.tiny_models import READS, save_base
 from tests.worker.toy_task import LABELS
 from worker.data.batches import Batches
 from worker.data.encode import Encoded
-from worker.export import latency
 from worker.export.exporter import Exporter
 from worker.export.registry import FORMATS
 from worker.models import encoder, textcnn
@@ -44,17 +43,12 @@ def convolutional(_: Path) -> Model:
     return textcnn.create(options, LABELS, vocabulary=WORDS, pad_token_id=0).model, textcnn
 
 
-# One of each way of attending; tests/worker/export/test_onnx.py takes ONNX through every family there is.
+# One of each way of attending. In make test, tests/worker/export/test_exporter.py makes every format of a BERT, and
+# tests/worker/export/test_onnx.py takes ONNX through every family there is.
 MODELS: dict[str, Callable[[Path], Model]] = {
     **{family: pretrained(family) for family in ("bert", "distilbert", "roberta", "deberta-v2", "modernbert")},
     "textcnn": convolutional,
 }
-
-
-@pytest.fixture(autouse=True)
-def _brief_measurements(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(latency, "SECONDS", 0.001)
-    yield
 
 
 def random_rows(base: Path, pad: int) -> Batches:
@@ -68,11 +62,12 @@ def random_rows(base: Path, pad: int) -> Batches:
     return Batches(Encoded(tokens, starts, random.integers(0, 3, ROWS), 0), text_encoder)
 
 
-SLOW = {"modernbert", "deberta-v2"}
+QUICK = {"textcnn"}
 
 
+@pytest.mark.usefixtures("brief_measurements")
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MODELS]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MODELS]
 )
 def test_formats_agree_with_the_trained_model(name: str, tiny_base: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)

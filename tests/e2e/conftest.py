@@ -13,7 +13,7 @@ from app.client import Tunesmith
 from scripts.own_service import ROOT, Command, free_port, wait_until_ready
 
 SAMPLE = ROOT / "examples" / "data" / "customer_messages.csv"
-QUICK = {"num_train_epochs": 2, "max_length": 32, "batch_size": 16, "logging_steps": 1}
+QUICK = {"num_train_epochs": 1, "max_length": 16, "batch_size": 16, "logging_steps": 1}
 LONG = QUICK | {"num_train_epochs": 1000, "early_stopping_patience": None}
 MINILM = "minilm-l6"
 
@@ -35,7 +35,7 @@ def messages(folder: Path) -> Path:
     with file.open("w", newline="", encoding="utf-8") as output:
         writer = csv.DictWriter(output, fieldnames=list(rows[0]))
         writer.writeheader()
-        writer.writerows(random.Random(7).sample(rows, 160))
+        writer.writerows(random.Random(7).sample(rows, 96))
     return file
 
 

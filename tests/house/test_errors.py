@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from app.api.routes import PARTS
 from app.main import create_app
 from app.settings import Settings
-from app.store import migrate
 from tests.app.api.problem import problem_of
+from tests.databases import migrated_sqlite
 
 BASE = "http://127.0.0.1:8000"
 VERSION_PREFIX = "/v1"
@@ -60,7 +60,7 @@ def create(folder: Path, **changes: Any) -> TestClient:
     settings = Settings(
         _env_file=None, data_dir=folder, hub_endpoint="http://127.0.0.1:9", log_level="ERROR", **changes
     )
-    migrate.upgrade(settings.resolved_database_url)
+    migrated_sqlite(settings.data_dir / "tunesmith.db")
     return TestClient(create_app(settings), base_url=BASE, raise_server_exceptions=False)
 
 

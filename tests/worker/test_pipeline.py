@@ -44,7 +44,6 @@ from worker.events import (
     Warned,
     parse_event,
 )
-from worker.export import latency
 from worker.pipeline import run
 
 pytestmark = pytest.mark.usefixtures("restored_torch")
@@ -64,15 +63,8 @@ def run_until_export(spec: AttemptSpec, recording: Recording) -> None:
         run(spec, recording, lambda: any(event.phase == "exporting" for event in recording.of(PhaseStarted)))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _brief_measurements() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latency, "SECONDS", 0.01)
-        yield
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, brief_measurements: None) -> Finished:
     """A whole attempt that learned the task."""
     recording = Recording()
     make = spec_maker(tmp_path_factory.mktemp("finished"), tiny_base)
@@ -83,7 +75,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Finis
 
 
 @pytest.fixture(scope="module")
-def small_format(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Finished:
+def small_format(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, brief_measurements: None) -> Finished:
     """One with further formats, of which a small one is to be served."""
     wishes = ExportOptions(formats=["safetensors"], serve="onnx-int8", min_label_agreement=0.9, max_metric_drop=0.1)
     recording = Recording()

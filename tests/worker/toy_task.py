@@ -150,8 +150,18 @@ def recording() -> Recording:
 MakeSpec = Callable[..., AttemptSpec]
 
 
+@pytest.fixture(scope="session")
+def brief_measurements() -> Iterator[None]:
+    """Spend next to no time on how long an export takes to answer: most tests only want a figure to be there."""
+    from worker.export import latency
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latency, "SECONDS", 0.001)
+        yield
+
+
 @pytest.fixture
-def make_spec(tmp_path: Path, tiny_base: Path) -> MakeSpec:
+def make_spec(tmp_path: Path, tiny_base: Path, brief_measurements: None) -> MakeSpec:
     """Make the spec of an attempt on the toy task; hyperparameters as keywords."""
     return spec_maker(tmp_path, tiny_base)
 

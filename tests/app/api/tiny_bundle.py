@@ -25,16 +25,21 @@ def write(folder: Path, manifest: Manifest, answers: Answers | None = None) -> t
     if answers is not None:
         save(answers, folder / FILE)
         manifest = manifest.model_copy(update={"answers": AnswersRef(file=FILE, split="test", rows=len(answers))})
-    onnx.save(graph(), str(folder / ONNX))
+    write_model(folder)
     if manifest.serve != "onnx":
         # Good and bad change places, so that an answer tells which file gave it.
         onnx.save(graph(SCORES[[0, 1, 3, 2]]), str(folder / manifest.served_file))
-    tokenizer = Tokenizer(WordLevel(VOCABULARY, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = Whitespace()
-    tokenizer.save(str(folder / TOKENIZER))
     complete = manifest.model_copy(update={"files": describe_files(folder)})
     (folder / MANIFEST).write_text(complete.model_dump_json())
     return Bundle.open(folder), hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def write_model(folder: Path) -> None:
+    """Write the graph and its tokenizer."""
+    onnx.save(graph(), str(folder / ONNX))
+    tokenizer = Tokenizer(WordLevel(VOCABULARY, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(folder / TOKENIZER))
 
 
 def graph(scores: NDArray[np.float32] = SCORES) -> onnx.ModelProto:

@@ -10,8 +10,8 @@ from app.cli.main import main
 from app.client import Tunesmith
 from app.schemas.datasets import Dataset
 from app.settings import Settings
-from app.store import migrate
 from tests.app.live_service import LiveService, live_service
+from tests.databases import migrated_sqlite
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     settings = Settings(
         _env_file=None,
         data_dir=folder,
-        database_url=f"sqlite:///{folder}/cli.db",
         log_level="ERROR",
         hub_endpoint="http://127.0.0.1:9",
     )
-    migrate.upgrade(settings.resolved_database_url)
+    migrated_sqlite(settings.data_dir / "tunesmith.db")
     with live_service(settings) as service:
         yield service
 

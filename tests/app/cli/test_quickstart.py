@@ -12,9 +12,9 @@ from app.cli.program import program
 from app.cli.quickstart import MODEL, curl_commands
 from app.client import Tunesmith
 from app.settings import Settings
-from app.store import migrate
 from tests.app.cli.conftest import Run
 from tests.app.live_service import LiveService, live_service
+from tests.databases import migrated_sqlite
 
 KEY = "a-key-of-this-test"
 
@@ -24,7 +24,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     """A service that wants a key and has a version of the quick start's model."""
     folder = tmp_path_factory.mktemp("guarded")
     settings = Settings(_env_file=None, data_dir=folder, api_key=KEY, log_level="ERROR")  # type: ignore[arg-type]
-    migrate.upgrade(settings.resolved_database_url)
+    migrated_sqlite(settings.data_dir / "tunesmith.db")
     rows = folder / "rows.csv"
     rows.write_text("text,label\n" + "".join(f"message {number},{'ab'[number % 2]}\n" for number in range(40)))
     with live_service(settings) as service:

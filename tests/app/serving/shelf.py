@@ -13,10 +13,11 @@ from app.schemas.models import ExportLatency, ExportVerdict
 from app.serving.golden import record
 from app.serving.predictor import Predictor
 from app.settings import Settings
-from app.store import datasets, jobs, migrate, models
+from app.store import datasets, jobs, models
 from app.store.engine import Database
 from tests.app.conftest import make_dataset
 from tests.app.serving.tiny import graph, word_scores, write_bundle
+from tests.databases import migrated_sqlite
 
 
 class Shelf:
@@ -25,8 +26,7 @@ class Shelf:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
         self.settings = Settings(_env_file=None, data_dir=folder / "data", log_level="WARNING", **settings)
-        self.settings.data_dir.mkdir(parents=True)
-        migrate.upgrade(self.settings.resolved_database_url)
+        migrated_sqlite(self.settings.data_dir / "tunesmith.db")
         self.database = Database(self.settings.resolved_database_url)
         self.artifacts = open_store(self.settings.resolved_artifacts_url)
         with self.database.transaction() as session:

@@ -34,7 +34,7 @@ def dropped(reason: str) -> float:
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < end
         await asyncio.sleep(0.002)

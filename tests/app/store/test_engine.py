@@ -181,7 +181,7 @@ def test_sqlite_writers_wait_for_each_other(sqlite_database: Database) -> None:
 
     holder = threading.Thread(target=hold)
     holder.start()
-    entered.wait(5)
+    assert entered.wait(60)
     with sqlite_database.transaction() as session:
         # A deferred transaction would read first, then be refused: here the other's commit is already seen.
         assert session.scalar(select(func.count()).select_from(Worker)) == 1
@@ -229,7 +229,7 @@ def test_run_tries_again_after_a_deadlock(postgres_database: Database) -> None:
             tries.append(first)
             seen(session, first, pid=7)
             if len(tries) <= 2:
-                meet.wait(5)
+                meet.wait(60)
             seen(session, second, pid=7)
 
         database.run(work)

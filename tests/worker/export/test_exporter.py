@@ -22,7 +22,7 @@ ALL = list(FORMATS)
 
 
 @pytest.fixture
-def source(tiny_base: Path, tmp_path: Path) -> Source:
+def source(tiny_base: Path, tmp_path: Path, brief_measurements: None) -> Source:
     return source_of(opinionated_model(tiny_base), tiny_base, tmp_path / "bundle")
 
 
@@ -132,8 +132,12 @@ def test_weights_that_load_to_another_model_are_refused_and_stay(
 
 def test_a_served_model_that_differs_fails_the_job(source: Source, tiny_base: Path, tmp_path: Path) -> None:
     class Drifting(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = source.model  # one of its own, or it could not be traced
+
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-            answer = source.model(input_ids=input_ids, attention_mask=attention_mask)
+            answer = self.model(input_ids=input_ids, attention_mask=attention_mask)
             if not torch.onnx.is_in_onnx_export():
                 answer.logits = answer.logits + 1
             return answer

@@ -208,7 +208,7 @@ def test_a_failing_tracker_is_told_once_without_what_it_said() -> None:
     for step in range(100):
         watcher.tell(stepped(step, 1.0))
     watcher.tell("failed")
-    watcher.join(5)
+    watcher.join(60)
     [warning] = warnings
     assert isinstance(warning, Warned)
     assert (warning.code, "secret" in warning.detail) == ("tracker-failed", False)
