@@ -234,7 +234,10 @@ Event = (
     | Used
     | Failed
 )
-_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_EVENT: TypeAdapter[Event] = TypeAdapter(
+    Annotated[Event, Field(discriminator="type")],
+    config=ConfigDict(defer_build=True),  # a training process, which has no use for it, loads this too
+)
 
 
 def parse_event(line: bytes) -> Event:

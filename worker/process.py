@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import worker
+from app.schemas.base import LEAN
 from worker.events import FINISH, SAVE_AND_STOP, Message
 
 LONGEST_EVENT = 64 * 1024 * 1024
@@ -59,6 +60,8 @@ def child_environment(environment: Mapping[str, str], folder: Path) -> dict[str,
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        LEAN: "1",
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",  # to look for some it would read about every package there is
     }
 
 

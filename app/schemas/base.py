@@ -1,5 +1,6 @@
 """The base of every request and response: strict types, no unknown fields, descriptions from docstrings."""
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -39,15 +40,29 @@ Metadata = Annotated[
 ]
 
 
+LEAN = "LEAN_SCHEMAS"
+"""Environment variable of processes that show no descriptions and use few of these classes.
+
+Reading the docstrings and building every validator is more than half of what loading them costs; with it nothing is
+read, and what is used is built when it is used.
+"""
+_lean = LEAN in os.environ
+
+
 class StrictModel(BaseModel):
     """What clients send: nothing is coerced, nothing unknown is swallowed."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False, protected_namespaces=()
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=not _lean,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        defer_build=_lean,
     )
 
 
 class Resource(BaseModel):
     """What the service answers."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(use_attribute_docstrings=not _lean, protected_namespaces=(), defer_build=_lean)

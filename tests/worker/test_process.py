@@ -162,6 +162,20 @@ def test_helpers_of_a_child_die_with_it(start, spec, tmp_path):
     until(lambda: not is_alive(helper))
 
 
+SCHEMA = """
+from app.schemas.jobs import TrainJobRequest
+print(TrainJobRequest.__pydantic_complete__, TrainJobRequest.model_fields["baselines"].description)
+TrainJobRequest(model="m", dataset_id="ds_1", surprise=1)
+"""
+
+
+def test_schemas_are_built_when_they_are_used_and_are_as_strict(tmp_path):
+    environment = child_environment(os.environ, tmp_path)
+    done = subprocess.run([sys.executable, "-c", SCHEMA], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "None"], done.stderr
+    assert "surprise\n  Extra inputs are not permitted" in done.stderr
+
+
 def test_a_broken_pipeline_leaves_a_trace_in_the_log(spawner, tmp_path):
     folder = tmp_path / "broken"
     (folder / "tmp").mkdir(parents=True)
