@@ -6,7 +6,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.faults import campaign, mutants, naive, page, report
+from tests.faults import campaign, effort, mutants, naive, page, report
 from tests.faults.campaign import Result
 from tests.faults.ground import Ground
 
@@ -16,15 +16,17 @@ def main() -> int:
     options = _options()
     databases = options.database or ["sqlite", "postgres"]
     report.say(f"seed {options.seed}")
+    effort.adopt_orphans()
     began = time.monotonic()
     with Ground(postgres="postgres" in databases, real=True) as ground:
         results = campaign.run(ground, options.seed, databases, options.only, report.tell)
-        report.say(f"{len(results)} scenarios in {time.monotonic() - began:.0f} s")
+        spent = effort.cpu_seconds()
+        report.say(f"{len(results)} scenarios in {time.monotonic() - began:.0f} s, {spent:.0f} s of CPU")
         if not options.only:
             results += _rage(ground, options.seed, databases, options.rage)
         weak = not options.only and not (_control(ground) & _mutants(ground, databases))
     seconds = time.monotonic() - began
-    report.summary(results, options.seed, seconds)
+    report.summary(results, options.seed, seconds, effort.cpu_seconds())
     passed = not weak and bool(results) and all(result.passed for result in results)
     if options.write and passed:
         page.write(results, options.seed, seconds)

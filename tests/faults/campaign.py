@@ -16,6 +16,7 @@ from tests.faults.field import Field
 from tests.faults.ground import Ground
 from tests.faults.history import History
 from tests.faults.nemesis import Nemesis
+from tests.faults.patience import expect_a_crowd
 from tests.faults.scenario import Scenario, all_scenarios
 
 SIDE_BY_SIDE = 6
@@ -58,6 +59,8 @@ def run(
     ]
     random.Random(seed).shuffle(wanted)
     wanted.sort(key=lambda task: not task[0].long)
+    if len(wanted) > 1:
+        expect_a_crowd()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as crew:
 
         def one(task: tuple[Scenario, str]) -> Result:

@@ -26,9 +26,9 @@ from tests.processes import can_write
 
 LEASE_SECONDS = 3.0
 SETTINGS = {
-    "HEARTBEAT_SECONDS": "0.3",
+    "HEARTBEAT_SECONDS": "0.5",
     "POLL_SECONDS": "1",
-    "SWEEP_SECONDS": "0.5",
+    "SWEEP_SECONDS": "1",
     "WARM_SPARE": "false",
     "WORKER_THREADS": "1",
     "TRACKERS": "[]",
@@ -36,6 +36,7 @@ SETTINGS = {
     "LOG_FORMAT": "json",
 }
 ANSWER_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 0.15
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,25 @@ class Accepted:
     recipe: Recipe
 
 
+class Twin:
+    """The weights of a training that nothing disturbed, made once for all fields: it takes many seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._weights = ""
+
+    def weights(self, make: Callable[[], str]) -> str:
+        """Give their hash; the first one to ask makes them."""
+        with self._lock:
+            self._weights = self._weights or make()
+            return self._weights
+
+
 class Field:
     """Starts, hurts and questions one service; ``close`` leaves nothing running."""
 
     def __init__(
-        self, folder: Path, database_url: str, *, base_model: Path, server: PostgresServer | None = None
+        self, folder: Path, database_url: str, *, base_model: Path, twin: Twin, server: PostgresServer | None = None
     ) -> None:
         self.folder = folder
         self.database = Database(database_url)
@@ -60,8 +75,9 @@ class Field:
         self.members: list[Member] = []
         self.accepted: dict[str, Accepted] = {}
         self.injected: list[str] = []
-        self.twins: dict[str, str] = {}
-        """Jobs that must end with the same weights as another one that was left in peace."""
+        self.twin = twin
+        self.wanted: dict[str, str] = {}
+        """By job, the hash of the weights it must end with."""
         self._base_model = base_model
         self._server = server
         self._port = free_port()
@@ -176,7 +192,8 @@ class Field:
 
     def job(self, job_id: str) -> tables.Job:
         """Read a job's row."""
-        found = self.database.run(lambda session: jobs.get(session, job_id))
+        with self.database.transaction(read_only=True) as session:
+            found = jobs.get(session, job_id)
         assert found is not None
         return found
 
@@ -203,11 +220,12 @@ class Field:
         self.until(lambda: right(self.job(job_id)), f"{job_id}", seconds)
 
     def until(self, true: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
-        """Wait for something."""
-        deadline = time.monotonic() + seconds * slowness()
+        """Wait for something, and ask more and more seldom: what waits takes time from what it waits for."""
+        deadline, pause = time.monotonic() + seconds * slowness(), 0.03
         while not true():
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{self._tails()}"
-            time.sleep(0.06)
+            time.sleep(pause)
+            pause = min(1.2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _tails(self) -> str:
         return "\n".join(f"--- {member.log.name}\n{member.tail()}" for member in self.members[-3:])

@@ -21,7 +21,7 @@ from app.store import migrate
 from app.store.engine import Database
 from tests.conftest import PostgresServer
 from tests.faults import dataset
-from tests.faults.field import Field
+from tests.faults.field import Field, Twin
 
 
 class Ground:
@@ -34,16 +34,19 @@ class Ground:
         self._server: PostgresServer | None = None
         self._wants_postgres = postgres
         self._wants_real = real
+        self._twin = Twin()
         self._copying = threading.Lock()
         self._count = iter(range(1_000_000))
 
     def __enter__(self) -> Self:
         self.folder.chmod(0o755)
+        writing = self._write_base_model()
         _prepare(f"sqlite:///{self._template}")
-        self._write_base_model()
         if self._wants_postgres:
             self._server = self._new_server()
             _prepare(self._new_database(self._server, "template", "template0"))
+        if writing is not None and writing.wait() != 0:
+            raise RuntimeError("The base model could not be written.")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,7 +77,7 @@ class Ground:
             _prepare(url)
         else:
             url = self.new_database(database)
-        field = Field(folder, url, base_model=self.base_model, server=server)
+        field = Field(folder, url, base_model=self.base_model, twin=self._twin, server=server)
         try:
             yield field
         finally:
@@ -95,14 +98,14 @@ class Ground:
             admin.execute(sql.SQL(words).format(sql.Identifier(name), sql.Identifier(template)))
         return make_url(server.url).set(database=name).render_as_string(hide_password=False)
 
-    def _write_base_model(self) -> None:
+    def _write_base_model(self) -> "subprocess.Popen[bytes] | None":
         self.base_model.mkdir()
         if self._wants_real:  # in a process of its own: it loads torch, which nothing else here needs
-            subprocess.run([sys.executable, "-m", "tests.faults.encoder", str(self.base_model)], check=True)
-            return
+            return subprocess.Popen([sys.executable, "-m", "tests.faults.encoder", str(self.base_model)])
         (self.base_model / "config.json").write_text(json.dumps({"model_type": "bert"}))
         (self.base_model / "model.safetensors").write_bytes(b"weights")
         (self.base_model / "tokenizer.json").write_text("{}")
+        return None
 
 
 def _quick_place() -> str:

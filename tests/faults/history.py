@@ -114,9 +114,7 @@ def read(place: Field) -> History:
         keys=keys,
         stray_files=strays(place),
         left_running=place.left_running(),
-        references={
-            id: found[twin].versions[0].weights_sha256 for id, twin in place.twins.items() if found[twin].versions
-        },
+        references=place.wanted,
         queues=dict(_introductions(place)),
         thawed=any("worker frozen" in fault for fault in place.injected),
     )

@@ -13,13 +13,15 @@ FAST = 4
 """Steps of jobs that need not be long."""
 
 
-def dies_in_worker(name: str, promises: str, failpoint: str, *, attempt: int = 2, crashes: int = 1) -> None:
+def dies_in_worker(
+    name: str, promises: str, failpoint: str, *, attempt: int = 2, crashes: int = 1, **settings: str
+) -> None:
     """Kill a worker at an instant; the next one ends the job."""
 
     @scenario(f"worker killed {name}", promises)
     def act(field: Field) -> None:
         field.api()
-        first = field.worker(failpoint)
+        first = field.worker(failpoint, **settings)
         (job_id,) = field.submit(Recipe(steps=10, every=2))
         assert first.wait(40.0 * slowness()) < 0, "the trap was not sprung"
         field.worker()
@@ -28,7 +30,7 @@ def dies_in_worker(name: str, promises: str, failpoint: str, *, attempt: int = 2
 
 dies_in_worker("before the commit of a claim", "P1 P2", "before-commit:claim_next", attempt=1, crashes=0)
 dies_in_worker("after the commit of a claim", "P2 P4", "after-commit:claim_next")
-dies_in_worker("before the commit of a heartbeat", "P2 P4", "before-commit:heartbeat")
+dies_in_worker("before the commit of a heartbeat", "P2 P4", "before-commit:heartbeat", HEARTBEAT_SECONDS="0.1")
 dies_in_worker("while a checkpoint is copied", "P6 P12", "before-rename:artifacts/checkpoints/.*state.json")
 dies_in_worker("before a checkpoint's manifest", "P6 P12", "before-rename:artifacts/checkpoints/.*manifest.json")
 dies_in_worker("after a checkpoint is whole", "P6 P12", "after-rename:artifacts/checkpoints/.*manifest.json")

@@ -34,7 +34,12 @@ def killed_for_memory(field: Field) -> None:
     assert worker.alive
 
 
-@scenario("the memory of the GPU runs out: smaller parts, then failed with numbers", "P2 P12", databases=("sqlite",))
+@scenario(
+    "the memory of the GPU runs out: smaller parts, then failed with numbers",
+    "P2 P12",
+    databases=("sqlite",),
+    long=True,
+)
 def gpu_full(field: Field) -> None:
     field.api()
     field.worker(**PATIENT)

@@ -18,15 +18,17 @@ from worker.__main__ import Worker
 
 PIPELINE = "tests.faults.pipeline:run"
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 Role = Literal["worker", "api"]
 
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload([__name__])
+context.set_forkserver_preload(["tests.faults.preloaded"])
 
 
 def main(role: Role, environment: Mapping[str, str], log: Path, queues: Sequence[str]) -> None:
     """Become one process of the service, with its settings and its failpoint in ``environment``."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_NAME, f"faults-{role}".encode(), 0, 0, 0)  # else all of them look alike in top
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)

@@ -24,7 +24,7 @@ def kinds(field: Field) -> None:
     waiting = field.submit(for_queue("gpu"), for_queue("gpu"))
     for job in field.wait(*field.submit(for_queue("cpu"), for_queue("default"))):
         assert (job.status, job.attempt) == ("succeeded", 1)
-    time.sleep(1.5 * slowness())  # more than one poll and several sweeps
+    time.sleep(2.0 * slowness())  # more than one poll and one sweep
     assert {(field.job(job_id).status, field.job(job_id).attempt) for job_id in waiting} == {("queued", 0)}
     field.worker(queues=("gpu",))
     for job in field.wait(*waiting):

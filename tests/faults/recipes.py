@@ -65,7 +65,7 @@ class Recipe:
         body = {"model": "chain", "dataset_id": dataset_id, "base_model": "tiny"}
         if self.real:
             metadata |= {"real": "yes"}
-            body |= {"model": "encoder", "hyperparameters": self._hyperparameters()}
+            body |= {"model": "encoder", "hyperparameters": self._hyperparameters(), "baselines": False}
         return body | {"metadata": metadata} | self.wishes
 
     def _hyperparameters(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def tell_control(found: Sequence[Violation]) -> None:
     say(f"control: the naive design breaks {broken}" if found else "control: NOTHING found in the naive design")
 
 
-def summary(results: Sequence[Result], seed: int, seconds: float) -> None:
+def summary(results: Sequence[Result], seed: int, seconds: float, cpu_seconds: float) -> None:
     """Print the totals."""
     faults: Counter[str] = sum((result.injected or Counter({result.name: 1}) for result in results), Counter())
     say("")
@@ -41,5 +41,5 @@ def summary(results: Sequence[Result], seed: int, seconds: float) -> None:
     surprises = sum(bool(result.surprise) for result in results)
     say("")
     jobs = sum(result.jobs for result in results)
-    say(f"{len(results)} fields, {jobs} jobs, {faults.total()} faults in {seconds:.0f} s")
+    say(f"{len(results)} fields, {jobs} jobs, {faults.total()} faults in {seconds:.0f} s, {cpu_seconds:.0f} s of CPU")
     say(f"{broken} violations, {surprises} surprises; seed {seed}")
