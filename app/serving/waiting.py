@@ -141,17 +141,17 @@ class Waiting:
         self._callers[call] = len(texts)
         self._shares += share
 
-    def take(self, threads: int) -> list[Item]:
+    def take(self, share: float) -> list[Item]:
         """Take a batch: the next text and, of its version, those of the nearest lengths; empty if nobody waits.
 
-        Texts whose callers have left are let go.
+        It is at most ``share`` of what waits. Texts whose callers have left are let go.
         """
         while self._order:
             ahead = self._order[:NEIGHBOURS]
             gone = {arrival for _, arrival, item in ahead if item.call.answer.done()}
             wanted = [(arrival, item) for _, arrival, item in ahead if arrival not in gone]
             shares = self._shares
-            chosen = self._choose(wanted, threads) if wanted else {}
+            chosen = self._choose(wanted, share) if wanted else {}
             self._order[:NEIGHBOURS] = [entry for entry in ahead if entry[1] not in gone and entry[1] not in chosen]
             for _, arrival, item in ahead:
                 if arrival in gone or arrival in chosen:
@@ -162,14 +162,14 @@ class Waiting:
                 return batch
         return []
 
-    def _choose(self, wanted: Sequence[tuple[int, Item]], threads: int) -> dict[int, Item]:
+    def _choose(self, wanted: Sequence[tuple[int, Item]], share: float) -> dict[int, Item]:
         (_, first), *others = wanted
         version, length = first.call.version, len(first.ids)
         policy = version.gauge.policy
         near = [(arrival, item) for arrival, item in others if item.call.version is version]
         near.sort(key=lambda pair: abs(len(pair[1].ids) - length))
         chosen = dict(wanted[:1])
-        room = min(policy.items, math.ceil(len(self._order) / threads))  # the other threads want work too
+        room = min(policy.items, math.ceil(len(self._order) * share))  # the other threads want work too
         longest = tokens = length
         for arrival, item in near[: room - 1]:
             padding = longest * len(chosen) - tokens

@@ -72,6 +72,24 @@ def test_what_cannot_be_ready_in_time_is_answered_in_time_and_never_computed() -
     run(scenario)
 
 
+def test_while_all_others_compute_a_thread_takes_more_than_its_equal_share() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        slow, quick, asked = version(), version(), version()
+        slow.predictor.gate.clear()
+        quick.predictor.gate.clear()
+        calls = [asyncio.ensure_future(batcher.run(each, texts(10))) for each in (slow, quick)]
+        await until(lambda: len(slow.predictor.batches) == len(quick.predictor.batches) == 1)
+        calls.append(asyncio.ensure_future(batcher.run(asked, texts(10, 10, 10, 10))))
+        await until(lambda: len(batcher) == 4)
+        quick.predictor.gate.set()
+        await calls[2]
+        assert asked.predictor.batches == [[10, 10, 10], [10]]
+        slow.predictor.gate.set()
+        await asyncio.gather(*calls)
+
+    run(scenario, threads=2)
+
+
 def test_a_deadline_that_is_kept_changes_nothing() -> None:
     async def scenario(batcher: Batcher) -> None:
         call = await batcher.run(version(), texts(7), deadline=time.perf_counter() + 30)

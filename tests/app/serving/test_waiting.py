@@ -33,7 +33,7 @@ class Desk:
 
     def next(self, threads: int = 1) -> list[Item]:
         """Take a batch."""
-        return self.line.take(threads)
+        return self.line.take(1 / threads)
 
 
 @pytest.fixture

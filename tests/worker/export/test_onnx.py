@@ -1,5 +1,6 @@
 """Every family's graph answers as the model does: other batch sizes, other lengths, padding, and nothing frozen."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,17 @@ def test_a_model_that_cannot_be_exported_is_a_failure_that_quotes_nothing(tmp_pa
         onnx.export(Unscriptable(), tmp_path / "model.onnx", pad_token_id=0, longest=READS)
     assert caught.value.code == "export-failed"
     assert "secret" not in caught.value.detail
+
+
+def test_where_what_is_recorded_in_its_place_fails_the_model_itself_is_traced(tmp_path: Path) -> None:
+    model = encoder.load(save_base("bert", tmp_path / "base"), ["no", "yes"]).model.eval()
+    file = tmp_path / "model.onnx"
+    onnx.export(model, file, pad_token_id=0, longest=READS, recorded=lambda _: nullcontext(Unscriptable()))
+    assert onnx_format.load(file).opset_import[0].version == onnx.OPSET, "the slow exporter was not needed"
+    ids, mask = drawn(3, 12, 0)
+    with torch.no_grad():
+        expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
+    np.testing.assert_allclose(served(file, ids, mask), expected, atol=2e-5)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from app.artifacts.bundle import ONNX
 from app.errors import JobFailure
+from app.logging import get_logger
 from worker.export.format import Format
 from worker.export.source import Record, Source, as_called, as_it_is, served_answer
 
@@ -21,6 +22,8 @@ EXAMPLE = (4, 12)
 CHUNKS_OF = ((0, 1), (2, -1), (3, -1))
 """Of three documents in the example, each with its chunks."""
 MOST_TEXTS = 4096
+
+log = get_logger(__name__)
 
 
 def write(source: Source) -> None:
@@ -56,13 +59,25 @@ def export(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with recorded(model) as stand_in:
-                trace(stand_in or wrapper, example, file)
+            if not _traced_in_its_place(recorded, model, example, file):
+                trace(wrapper, example, file)
         except Exception as traced:  # noqa: BLE001 - either exporter may raise anything about a model it cannot take
             try:
                 capture(wrapper, example, file, longest)
             except Exception as captured:
                 raise _failed(traced, captured) from captured
+
+
+def _traced_in_its_place(recorded: Record, model: nn.Module, example: tuple[Tensor, ...], file: Path) -> bool:
+    """Export what is to be recorded in the model's place; says whether there was such a thing and it could be."""
+    try:
+        with recorded(model) as stand_in:
+            if stand_in is not None:
+                trace(stand_in, example, file)
+            return stand_in is not None
+    except Exception as error:  # noqa: BLE001 - it may raise anything; the model itself is slower, but as good
+        log.warning("The quicker graph of the model cannot be traced", error_type=type(error).__name__)
+        return False
 
 
 def example_inputs(pad_token_id: int, longest: int, *, in_chunks: bool = False) -> tuple[Tensor, ...]:
