@@ -1,5 +1,6 @@
 """Every setting of the product, typed and documented, read once from ``TUNESMITH_*`` variables and ``.env``."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -192,6 +193,11 @@ class Settings(BaseSettings):
     def resolved_database_url(self) -> str:
         """Give the database URL with the embedded default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir / 'tunesmith.db'}"
+
+    @property
+    def resolved_serve_threads(self) -> int:
+        """Threads that run inference."""
+        return self.serve_threads or len(os.sched_getaffinity(0))
 
     @property
     def resolved_artifacts_url(self) -> str:

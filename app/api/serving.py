@@ -4,9 +4,10 @@ from fastapi import APIRouter
 
 from app.api.body import StrictRoute
 from app.api.deps import ServicesDep
-from app.schemas.serving import Batching, BatchTrial, LoadedModel, Queue, ServedSplit, Serving
+from app.schemas.serving import Batching, BatchTrial, LoadedModel, LoneTexts, Queue, ServedSplit, Serving
 from app.serving.canaries import Split
 from app.serving.loaded import LoadedVersion
+from app.serving.lone import Pace
 
 router = APIRouter(tags=["Service"], route_class=StrictRoute)
 
@@ -73,4 +74,22 @@ def _loaded(held: LoadedVersion) -> LoadedModel:
             padding_price=round(policy.padding_price, 2),
             trials=trials,
         ),
+        lone=_lone(held),
     )
+
+
+def _lone(held: LoadedVersion) -> LoneTexts | None:
+    lone = held.predictor.lone
+    if lone is None:
+        return None
+    return LoneTexts(
+        threads=lone.threads,
+        bytes=lone.bytes,
+        state="no-room" if not lone.is_allowed else "open" if lone.is_open else "closed",
+        one_thread_ms_per_token=_milliseconds(lone.by_one),
+        all_threads_ms_per_token=_milliseconds(lone.by_all),
+    )
+
+
+def _milliseconds(pace: Pace) -> float | None:
+    return round(pace.seconds * 1e3, 3) if pace.seconds else None

@@ -47,6 +47,22 @@ class Batching(Resource):
     """What it was chosen from: the smallest batch that is within 3 % of the fastest."""
 
 
+class LoneTexts(Resource):
+    """How a text that comes alone, while nothing else is computed, is answered by one version."""
+
+    threads: int
+    """Threads that compute it together, in a session of their own, where that is sooner than one. The session is opened
+    after a few such texts and closed in the next pause."""
+    bytes: int
+    """Memory that the session takes while it is open."""
+    state: Literal["closed", "open", "no-room"]
+    """open: the session is there. no-room: TUNESMITH_SERVE_CACHE_MB leaves none, one thread computes all texts."""
+    one_thread_ms_per_token: float | None
+    """Milliseconds a token by one thread, a moving average; null: no text has come alone."""
+    all_threads_ms_per_token: float | None
+    """The same by all threads together; they are used where this is lower by a tenth. null: not used yet."""
+
+
 class LoadedModel(Resource):
     """One version in memory, in one format."""
 
@@ -64,6 +80,8 @@ class LoadedModel(Resource):
     """How fast one thread is with it: measured at first, then a moving average of its batches."""
     batching: Batching
     """How its texts are put into batches."""
+    lone: LoneTexts | None
+    """How a text that comes alone is computed; null: as any other, since the model is small or there is one thread."""
 
 
 class ServedSplit(Resource):

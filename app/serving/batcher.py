@@ -115,27 +115,31 @@ class Batcher:
             thread.join()
 
     def _work(self) -> None:
-        while (batch := self._next()) is not None:
+        while (taken := self._next()) is not None:
+            batch, alone = taken
             if batch:
-                _run(batch)
+                _run(batch, alone=alone)
             else:
                 self._rest()
-            del batch  # a version that is let go while this thread waits must not be kept
+            del batch, taken  # a version that is let go while this thread waits must not be kept
 
-    def _next(self) -> list[Item] | None:
-        """Wait for work and take a batch; an empty one is a pause after some work, None the end."""
+    def _next(self) -> tuple[list[Item], bool] | None:
+        """Wait for work and take a batch; an empty one is a pause after some work, None the end.
+
+        With it comes whether it is a text that comes alone: none other waits, and all other threads rest.
+        """
         with self._wake:
             while True:
                 if batch := self._waiting.take((1.0 if self._resting else BUSY_SHARES) / self.threads):
                     self._tired.add(batch[0].call.version.predictor)
-                    return batch
+                    return batch, len(batch) == 1 and not len(self._waiting) and 0 < self._resting == self.threads - 1
                 if self._closed:
                     return None
                 self._resting += 1
                 woken = self._wake.wait(REST_SECONDS if self._tired else None)
                 self._resting -= 1
                 if not woken and self._tired:
-                    return []
+                    return [], False
 
     def _rest(self) -> None:
         with self._wake:
@@ -148,11 +152,11 @@ class Batcher:
         trim_memory()
 
 
-def _run(batch: Sequence[Item]) -> None:
+def _run(batch: Sequence[Item], *, alone: bool) -> None:
     version, started = batch[0].call.version, time.perf_counter()
     padded = len(batch) * max(len(item.ids) for item in batch)
     try:
-        logits = version.predictor.logits([item.ids for item in batch])
+        logits = version.predictor.logits([item.ids for item in batch], alone=alone)
     except Exception as error:
         log.exception("A batch failed", texts=len(batch))
         _tell(batch, error)
@@ -160,7 +164,8 @@ def _run(batch: Sequence[Item]) -> None:
     seconds = time.perf_counter() - started
     _tell(batch, Done(logits, started, seconds * 1e3))
     tokens = sum(len(item.ids) for item in batch)
-    version.gauge.note(tokens, padded, seconds)
+    if not alone:  # what several threads computed says nothing of the speed of one
+        version.gauge.note(tokens, padded, seconds)
     meters_of(version.model, version.version).batch(len(batch), tokens, padded)
 
 

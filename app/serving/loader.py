@@ -42,10 +42,11 @@ class Source:
 class Loader:
     """Brings versions into memory; its methods block."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore, cache_dir: Path) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactStore, cache_dir: Path, *, threads: int = 1) -> None:
         self._database = database
         self._artifacts = artifacts
         self._cache_dir = cache_dir
+        self._threads = threads
         self._known: OrderedDict[tuple[str, int], Source] = OrderedDict()
 
     def known(self, model: str, version: int) -> Source | None:
@@ -106,7 +107,7 @@ class Loader:
         """
         trim_memory()  # what was freed before would be taken again without being seen
         before = resident_bytes()
-        predictor = Predictor.load(bundle)
+        predictor = Predictor.load(bundle, lone_threads=self._threads)
         if source.golden:
             golden.replay(golden.read(bundle.path(GOLDEN), source.model), predictor)
         predictor.rest()

@@ -6,8 +6,9 @@ Field numbers are those of onnx.proto; the onnx package itself stays out of the 
 """
 
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 """Where operators may come from: the standard and onnxruntime's own."""
 SMALLEST_TABLE = 1 << 20
 """Bytes from which a table is worth mapping."""
+SMALLEST_KEPT = 8 << 20
+"""Bytes from which a file without such tables stays open, so that its graph can be had again."""
 
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 11, 12, 15
@@ -74,6 +77,8 @@ class MappedModel:
     graph: bytes
     tables: dict[str, NDArray[Any]]
     mapping: mmap.mmap | None
+    again: Callable[[], bytes] | None = None
+    """Gives the graph once more; None of a small file, which is closed."""
 
     @property
     def mapped_bytes(self) -> int:
@@ -99,13 +104,12 @@ def map_model(path: Path, smallest_table: int = SMALLEST_TABLE) -> MappedModel:
     place = _graph_place(mapping)
     graph = _read_graph(mapping, place.start, place.end)
     tables = [] if graph.nested else [tensor for tensor in graph.tensors if _is_table(tensor, graph, smallest_table)]
-    if not tables:
+    if not tables and len(mapping) < SMALLEST_KEPT:
         content = mapping[:]
         mapping.close()
         return MappedModel(content, {}, None)
-    return MappedModel(
-        _without(mapping, place, tables), {table.name: _view(mapping, table) for table in tables}, mapping
-    )
+    again = partial(_without, mapping, place, tables)
+    return MappedModel(again(), {table.name: _view(mapping, table) for table in tables}, mapping, again)
 
 
 def _is_table(tensor: Tensor, graph: _Graph, smallest: int) -> bool:

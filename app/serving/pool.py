@@ -60,7 +60,8 @@ class Pool:
     def __init__(self, database: Database, artifacts: ArtifactStore, settings: Settings) -> None:
         self._pins = frozenset(settings.serve_pinned)
         self._longest_preload = settings.serve_preload_seconds
-        loader = Loader(database, artifacts, settings.data_dir / "cache" / "models")
+        folder = settings.data_dir / "cache" / "models"
+        loader = Loader(database, artifacts, folder, threads=settings.resolved_serve_threads)
         self._stock = Stock(loader, settings.serve_cache_mb * MIB)
         self._holders: dict[str, Holder] = {}
         self._unpinned: dict[str, str] = {}

@@ -1,7 +1,9 @@
 """One loaded version: texts to ids to logits to answers, with tokenizers and onnxruntime alone."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import onnxruntime
@@ -11,7 +13,9 @@ from app.artifacts.bundle import TOKENIZER, Bundle, Manifest
 from app.errors import JobFailure
 from app.schemas.predictions import Prediction
 from app.serving.decision import Logits, decision_of
+from app.serving.lone import Lone
 from app.serving.long_texts import refuse_long
+from app.serving.memory import trim_memory
 from app.serving.onnx_file import MappedModel, UnsafeModel, map_model
 from app.text.tokenizer import TextEncoder
 
@@ -29,15 +33,18 @@ class Predictor:
         self.labels = manifest.labels
         self.decide = decision_of(manifest)
         self.mapped_bytes = model.mapped_bytes
+        self.lone: Lone[onnxruntime.InferenceSession] | None = None
+        """How a text that comes alone is computed by several threads; None: it never is."""
         self._session = session
         self._tables = model.tables
         self._give_back = model.give_back
 
     @classmethod
-    def load(cls, bundle: Bundle, *, threads: int = 1) -> "Predictor":
+    def load(cls, bundle: Bundle, *, threads: int = 1, lone_threads: int = 1) -> "Predictor":
         """Load a bundle in the format that it is to be served in.
 
-        ``threads`` is how many one call of ``logits`` computes with.
+        ``threads`` is how many one call of ``logits`` computes with, ``lone_threads`` how many may compute a text that
+        comes alone, once ``lone`` is allowed.
 
         Raises JobFailure ``unloadable-model`` when the model or its tokenizer is not what a server can run.
         """
@@ -48,16 +55,29 @@ class Predictor:
             # The session has its own copy of the graph: ours would be the whole model once more.
             predictor = cls(_open_session(model.graph, threads), replace(model, graph=b""), encoder, manifest)
             predictor._check_shape()
+            if lone_threads > threads and model.again is not None:
+                predictor.lone = Lone(
+                    partial(predictor._open_lone, model, lone_threads), threads=lone_threads, bytes=len(model.graph)
+                )
         except Exception as error:
             raise _unloadable(manifest, error) from error
         return predictor
 
-    def logits(self, ids: Sequence[Ids]) -> Logits:
-        """Run the model on texts as ids, one array each; (batch, labels)."""
-        return self._run(self.encoder.feed(ids))
+    def logits(self, ids: Sequence[Ids], *, alone: bool = False) -> Logits:
+        """Run the model on texts as ids, one array each; (batch, labels).
 
-    def _run(self, feed: Mapping[str, Ids]) -> Logits:
-        (logits,) = self._session.run(["logits"], {**feed, **self._tables})
+        ``alone`` says that it is a single text and that nothing else is to be computed.
+        """
+        feed = self.encoder.feed(ids)
+        if not alone or self.lone is None:
+            return self._run(feed)
+        session, started = self.lone.session(), time.perf_counter()
+        logits = self._run(feed, session)
+        self.lone.note(len(ids[0]), time.perf_counter() - started, by_all=session is not None)
+        return logits
+
+    def _run(self, feed: Mapping[str, Ids], session: onnxruntime.InferenceSession | None = None) -> Logits:
+        (logits,) = (session or self._session).run(["logits"], {**feed, **self._tables})
         # Costs nothing that could be measured, and keeps one text's rows from staying in memory for good.
         self._give_back()
         result: Logits = logits
@@ -65,6 +85,8 @@ class Predictor:
 
     def rest(self) -> None:
         """Give back what large batches have left in the session; for a pause, as it costs about one short text."""
+        if self.lone is not None:
+            self.lone.close()
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session.run(["logits"], {**self.encoder.smallest_feed(), **self._tables}, options)
@@ -85,14 +107,26 @@ class Predictor:
         if self._run(self.encoder.smallest_feed()).shape != (2, self.manifest.width):
             raise UnsafeModel("its logits do not fit its labels")
 
+    def _open_lone(self, model: MappedModel, threads: int) -> onnxruntime.InferenceSession:
+        """Open the session for texts that come alone, and run it once: its first run takes longer."""
+        assert model.again is not None  # noqa: S101 - load saw to it
+        session = _open_session(model.again(), threads, spins=True)
+        self._run(self.encoder.smallest_feed(), session)
+        trim_memory()
+        return session
 
-def _open_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Open a session on bytes: a graph without a path cannot read other files."""
+
+def _open_session(graph: bytes, threads: int, *, spins: bool = False) -> onnxruntime.InferenceSession:
+    """Open a session on bytes: a graph without a path cannot read other files.
+
+    Its threads wait for the next operator of a call idly, or with ``spins`` ready, which is sooner by a quarter, but
+    nobody else has the processor then; between calls they wait idly.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A waiting thread that spins takes the processor from whoever else wants it.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     session._model_bytes = None  # kept for a change of providers that never comes: the whole model once more
     return session

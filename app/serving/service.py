@@ -1,7 +1,6 @@
 """The predict path: find the version, turn texts into ids, run them in batches, decide."""
 
 import asyncio
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,7 +28,7 @@ class PredictionService:
     def __init__(self, pool: Pool, settings: Settings, database: Database) -> None:
         self._pool = pool
         self.batcher = Batcher(
-            threads=settings.serve_threads or len(os.sched_getaffinity(0)),
+            threads=settings.resolved_serve_threads,
             longest_wait_ms=settings.serve_queue_ms,
             most_items=settings.serve_queue_items,
         )

@@ -32,8 +32,8 @@ MOST_SHARES = 4
 class Runner(Protocol):
     """Whatever turns a batch of ids into logits."""
 
-    def logits(self, ids: Sequence[Ids]) -> Logits:
-        """Run one batch; (batch, labels)."""
+    def logits(self, ids: Sequence[Ids], *, alone: bool = False) -> Logits:
+        """Run one batch; (batch, labels). ``alone``: it is a single text and nothing else is to be computed."""
 
     def rest(self) -> None:
         """Give back the memory that batches took."""

@@ -21,9 +21,11 @@ class Echo:
         self.gate.set()
         self.at_gate = threading.Semaphore(0)
         self.batches: list[list[int]] = []
+        self.alone: list[bool] = []
 
-    def logits(self, ids: Sequence[Ids]) -> NDArray[np.float32]:
+    def logits(self, ids: Sequence[Ids], *, alone: bool = False) -> NDArray[np.float32]:
         """Run one batch."""
+        self.alone.append(alone)
         self.batches.append([len(row) for row in ids])
         self.at_gate.release()
         assert self.gate.wait(30)
