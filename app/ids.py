@@ -14,7 +14,8 @@ _ID = re.compile(ID_PATTERN)
 def new_id(prefix: Prefix) -> str:
     """Make an id such as ``job_0193f0c2...``: 48 bits of Unix milliseconds, then 74 random bits."""
     millis = time.time_ns() // 1_000_000
-    value = (millis & (2**48 - 1)) << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    chance = secrets.randbits(74)
+    value = (millis & (2**48 - 1)) << 80 | 0x7 << 76 | (chance >> 62) << 64 | 0b10 << 62 | chance & (2**62 - 1)
     return f"{prefix}_{value:032x}"
 
 
