@@ -52,7 +52,7 @@ class LoneTexts(Resource):
 
     threads: int
     """Threads that compute it together, in a session of their own, where that is sooner than one. The session is opened
-    after a few such texts and closed in the next pause."""
+    after 16 such texts, and closed in the next pause or when texts come together."""
     bytes: int
     """Memory that the session takes while it is open."""
     state: Literal["closed", "open", "no-room"]

@@ -2,7 +2,8 @@
 
 A second session does it, as the number of a session's threads cannot be changed. It takes the weights once more, so it
 is opened only after some texts have come alone, only where the limit of memory leaves room, and closed in the next
-pause. Which way is sooner depends on the model and on what else the machine does, so the calls themselves tell.
+pause or when texts come together for some time. Which way is sooner depends on the model and on what else the machine
+does, so the calls themselves tell.
 """
 
 import threading
@@ -16,6 +17,8 @@ log = get_logger(__name__)
 
 OPENS_AFTER = 16
 """Texts that come alone, without a pause, before the session is opened."""
+CLOSES_AFTER = 64
+"""Batches, one after the other, that were no text alone, before it is closed."""
 TRIES_EVERY = 16
 """One of so many texts goes the way that is not the sooner one by now: it may have become so."""
 WORTH = 0.9
@@ -50,6 +53,8 @@ class Lone(Generic[SessionT]):
         self._is_allowed = False
         self._texts = 0
         """That came alone since the last pause."""
+        self._batches = 0
+        """That were no text alone, since the last one that was."""
 
     @property
     def is_allowed(self) -> bool:
@@ -73,12 +78,21 @@ class Lone(Generic[SessionT]):
     def close(self) -> None:
         """Let the session go; a call that uses it ends first."""
         with self._lock:
+            self._session, self._texts, self._batches = None, 0, 0
+
+    def crowd(self) -> bool:
+        """Take note of a batch that is no text alone; says whether the session has been closed, as so many came."""
+        with self._lock:
+            self._batches += 1
+            if self._session is None or self._batches < CLOSES_AFTER:
+                return False
             self._session, self._texts = None, 0
+            return True
 
     def session(self) -> SessionT | None:
         """Give the session for a text that has come alone, None where one thread is to compute it."""
         with self._lock:
-            self._texts += 1
+            self._texts, self._batches = self._texts + 1, 0
             if self._session is not None:
                 wins = self.by_all.seconds < WORTH * self.by_one.seconds
                 return self._session if wins != (self._texts % TRIES_EVERY == 0) else None

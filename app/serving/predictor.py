@@ -70,6 +70,8 @@ class Predictor:
         """
         feed = self.encoder.feed(ids)
         if not alone or self.lone is None:
+            if self.lone is not None and self.lone.crowd():
+                trim_memory()
             return self._run(feed)
         session, started = self.lone.session(), time.perf_counter()
         logits = self._run(feed, session)

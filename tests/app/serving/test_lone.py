@@ -10,7 +10,7 @@ from app.errors import Unavailable
 from app.serving.batcher import Batcher
 from app.serving.cache import Cache
 from app.serving.loaded import LoadedVersion
-from app.serving.lone import OPENS_AFTER, TRIES_EVERY, Lone
+from app.serving.lone import CLOSES_AFTER, OPENS_AFTER, TRIES_EVERY, Lone
 from app.serving.predictor import Predictor
 from tests.app.serving.crew import texts, version
 from tests.app.serving.tiny import CLS, GOOD, SEP, graph, word_scores, write_bundle
@@ -49,11 +49,25 @@ def test_the_session_is_opened_for_texts_that_come_alone_and_closed_in_a_pause(t
         assert not lone.is_open
 
 
+def test_the_session_is_closed_while_texts_come_together(tmp_path: Path) -> None:
+    predictor = load(tmp_path / "bundle")
+    lone = lone_of(predictor)
+    lone.allow()
+    until(lambda: lone.is_open or predictor.logits([TEXT], alone=True) is None)
+    for _ in range(2):
+        assert lone.is_open, "now and then texts may come together"
+        for _ in range(CLOSES_AFTER - 1):
+            predictor.logits([TEXT, TEXT])
+        predictor.logits([TEXT], alone=True)
+    for _ in range(CLOSES_AFTER):
+        predictor.logits([TEXT, TEXT])
+    assert not lone.is_open
+
+
 def test_the_way_that_is_sooner_is_taken_and_the_other_tried_now_and_then(tmp_path: Path) -> None:
     lone = lone_of(load(tmp_path / "bundle"))
     lone.allow()
-    while not lone.is_open:
-        lone.session()
+    until(lambda: lone.is_open or lone.session())
     for by_all, wins in ((0.1, True), (10.0, False)):
         for _ in range(100):
             lone.note(10, 10.0, by_all=False)
