@@ -18,6 +18,7 @@ import uvicorn
 from app.main import create_app
 from app.settings import Settings
 from tests.app.serving.shelf import Shelf
+from tests.processes import until
 
 BALLAST = 8 << 20
 """Makes each text of the tiny model cost some milliseconds."""
@@ -235,6 +236,19 @@ def test_what_is_loaded_is_shown_with_its_batches(shelf_client: httpx.Client) ->
     assert 'tunesmith_model_bytes{format="onnx",model="mood",version="1"}' in page
     assert 'tunesmith_predict_batch_tokens_count{model="mood",version="1"}' in page
     assert 'tunesmith_predict_seconds_count{model="mood",stage="total",version="1"}' in page
+
+
+def test_texts_that_come_alone_are_computed_by_all_threads(shelf: Shelf) -> None:
+    with serving(shelf, serve_threads=2) as address, httpx.Client(base_url=address) as client:
+
+        def lone() -> Any:
+            assert client.post("/predict", json={"model": "mood", "inputs": "good"}).status_code == 200
+            (version,) = client.get("/serving").json()["versions"]
+            return version["lone"]
+
+        until(lambda: lone()["state"] == "open" and lone()["all_threads_ms_per_token"])
+        shown = lone()
+        assert shown["threads"] == 2 and shown["bytes"] > BALLAST and shown["one_thread_ms_per_token"] > 0
 
 
 def test_each_stage_is_told_in_the_header(shelf_client: httpx.Client) -> None:
