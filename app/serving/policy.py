@@ -21,8 +21,8 @@ SHAPES = (
     *((items, 64) for items in (1, 2, 4)),
 )
 """Texts and tokens of each, in the order in which they are tried: most texts that are asked about are about so long."""
-UNEVEN = (64, 8, 8, 8)
-"""Tokens of texts that are tried together, to see what padding costs."""
+UNEVEN = (32, 8, 8, 8)
+"""Tokens of texts that are tried together, to see what padding costs; second of all, as batches depend most on that."""
 SECONDS = 0.3
 """What measuring may compute; of slow models only the smallest batches are tried."""
 MOST_TRIES = 5
@@ -94,28 +94,24 @@ def measure(
     should not decide how it is run from then on.
     """
     settings = version.encoder.settings
-    shapes = list(dict.fromkeys((items, min(length, settings.max_length)) for items, length in SHAPES))
-    best: dict[tuple[int, int], float] = {}
-    end, pace = clock() + seconds, 0.0  # seconds a token
-    way, uneven = way_to_a_thread(), [min(length, settings.max_length) for length in UNEVEN]
-
-    def timed(lengths: Sequence[int]) -> float:
-        batch = [np.full(length, settings.pad_token_id, dtype=np.int64) for length in lengths]
-        started = clock()
-        version.logits(batch)
-        return clock() - started
-
-    unlike = math.inf
+    most = settings.max_length
+    first, *others = (tuple([min(length, most)] * items) for items, length in SHAPES)
+    plan = list(dict.fromkeys([first, UNEVEN, *others] if most >= max(UNEVEN) else [first, *others]))
+    best: dict[tuple[int, ...], float] = {}
+    end, pace = clock() + seconds, 0.0  # seconds a token, of texts of one length
+    way = way_to_a_thread()
     for _ in range(MOST_TRIES):
-        for items, length in shapes:
-            if best and clock() + pace * items * length > end:
+        for lengths in plan:
+            if best and clock() + pace * len(lengths) * max(lengths) > end:
                 continue  # a smaller one may still be had
-            spent = timed([length] * items)
-            best[items, length] = min(spent + way, best.get((items, length), spent + way))
-            pace = spent / (items * length)
-        if clock() + pace * len(uneven) * max(uneven) <= end:
-            unlike = min(unlike, timed(uneven) + way)
-    return choose(best, unlike if uneven == list(UNEVEN) else math.inf)
+            batch = [np.full(length, settings.pad_token_id, dtype=np.int64) for length in lengths]
+            started = clock()
+            version.logits(batch)
+            spent = clock() - started
+            best[lengths] = min(spent + way, best.get(lengths, spent + way))
+            pace = pace if lengths == UNEVEN else spent / sum(lengths)
+    unlike = best.pop(UNEVEN, math.inf)
+    return choose({(len(lengths), lengths[0]): spent for lengths, spent in best.items()}, unlike)
 
 
 def way_to_a_thread() -> float:

@@ -61,14 +61,16 @@ def test_what_padding_costs_is_measured() -> None:
 class Clockwork:
     """A version that takes a known time, on a clock of its own."""
 
-    def __init__(self, seconds_a_token: float) -> None:
+    def __init__(self, seconds_a_token: float, *, pads: bool = True) -> None:
         self.encoder = SimpleNamespace(settings=SimpleNamespace(max_length=512, pad_token_id=0))
         self.now = 0.0
         self._seconds_a_token = seconds_a_token
+        self._pads = pads
 
     def logits(self, ids: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Let the time pass that a batch takes."""
-        self.now += self._seconds_a_token * len(ids) * max(map(len, ids))
+        lengths = [len(row) for row in ids]
+        self.now += self._seconds_a_token * (len(lengths) * max(lengths) if self._pads else sum(lengths))
         return np.zeros((len(ids), 2), np.float32)
 
 
@@ -81,6 +83,14 @@ def test_measuring_takes_no_longer_than_it_may(seconds_a_token: float) -> None:
     tried = {(trial.items, trial.length) for trial in policy.trials}
     assert tried <= set(SHAPES) and (1, 32) in tried
     assert len(tried) == len(SHAPES) or seconds_a_token >= 1e-3
+
+
+@pytest.mark.parametrize("pads", [True, False])
+def test_what_padding_costs_is_known_of_slow_models_too(pads: bool) -> None:
+    slow = Clockwork(1.5e-3, pads=pads)
+    policy = measure(slow, seconds=0.3, clock=lambda: slow.now)
+    assert policy.padding_price == pytest.approx(float(pads), abs=0.05)
+    assert slow.now <= 0.3
 
 
 def test_a_real_version_is_measured_in_every_shape(tmp_path: Path) -> None:
