@@ -97,7 +97,7 @@ class Lone(Generic[SessionT]):
                 wins = self.by_all.seconds < WORTH * self.by_one.seconds
                 return self._session if wins != (self._texts % TRIES_EVERY == 0) else None
             if self._texts == OPENS_AFTER and self._is_allowed:
-                threading.Thread(target=self._open, name="open-lone", daemon=True).start()
+                threading.Thread(target=self._open, name="open-lone").start()
             return None
 
     def note(self, tokens: int, seconds: float, *, by_all: bool) -> None:
