@@ -1,7 +1,7 @@
 """One loaded version: texts to ids to logits to answers, with tokenizers and onnxruntime alone."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -52,13 +52,14 @@ class Predictor:
         try:
             encoder = TextEncoder.from_files(bundle.path(TOKENIZER), manifest.tokenizer, manifest.text)
             model = map_model(bundle.path(manifest.served_file))
+            session, size = _open_session(model.graph, threads), len(model.graph)
             # The session has its own copy of the graph: ours would be the whole model once more.
-            predictor = cls(_open_session(model.graph, threads), replace(model, graph=b""), encoder, manifest)
+            model = replace(model, graph=b"")
+            predictor = cls(session, model, encoder, manifest)
             predictor._check_shape()
             if lone_threads > threads and model.again is not None:
-                predictor.lone = Lone(
-                    partial(predictor._open_lone, model, lone_threads), threads=lone_threads, bytes=len(model.graph)
-                )
+                open_lone = partial(_open_lone, model.again, model, encoder, lone_threads)
+                predictor.lone = Lone(open_lone, threads=lone_threads, bytes=size)
         except Exception as error:
             raise _unloadable(manifest, error) from error
         return predictor
@@ -109,13 +110,19 @@ class Predictor:
         if self._run(self.encoder.smallest_feed()).shape != (2, self.manifest.width):
             raise UnsafeModel("its logits do not fit its labels")
 
-    def _open_lone(self, model: MappedModel, threads: int) -> onnxruntime.InferenceSession:
-        """Open the session for texts that come alone, and run it once: its first run takes longer."""
-        assert model.again is not None  # noqa: S101 - load saw to it
-        session = _open_session(model.again(), threads, spins=True)
-        self._run(self.encoder.smallest_feed(), session)
-        trim_memory()
-        return session
+
+def _open_lone(
+    graph: Callable[[], bytes], model: MappedModel, encoder: TextEncoder, threads: int
+) -> onnxruntime.InferenceSession:
+    """Open the session for texts that come alone, and run it once: its first run takes longer.
+
+    No method: a predictor that is let go must not be kept by what could still be opened for it.
+    """
+    session = _open_session(graph(), threads, spins=True)
+    session.run(["logits"], {**encoder.smallest_feed(), **model.tables})
+    model.give_back()
+    trim_memory()
+    return session
 
 
 def _open_session(graph: bytes, threads: int, *, spins: bool = False) -> onnxruntime.InferenceSession:

@@ -1,6 +1,7 @@
 """Texts that come alone: by all threads where nothing else is to be done and that is sooner, if there is memory."""
 
 import asyncio
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,16 @@ def test_the_session_is_closed_while_texts_come_together(tmp_path: Path) -> None
     for _ in range(CLOSES_AFTER):
         predictor.logits([TEXT, TEXT])
     assert not lone.is_open
+
+
+def test_a_version_that_is_let_go_is_freed_at_once_though_its_session_is_open(tmp_path: Path) -> None:
+    predictor = load(tmp_path / "bundle")
+    lone = lone_of(predictor)
+    lone.allow()
+    until(lambda: lone.is_open or predictor.logits([TEXT], alone=True) is None)
+    left = weakref.ref(predictor)
+    del predictor, lone
+    assert left() is None
 
 
 def test_the_way_that_is_sooner_is_taken_and_the_other_tried_now_and_then(tmp_path: Path) -> None:
