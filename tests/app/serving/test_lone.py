@@ -31,6 +31,14 @@ def lone_of(predictor: Predictor) -> Lone[object]:
     return predictor.lone
 
 
+def opened(predictor: Predictor) -> Lone[object]:
+    """Ask with texts that come alone until their session is there."""
+    lone = lone_of(predictor)
+    lone.allow()
+    until(lambda: lone.is_open or predictor.logits([TEXT], alone=True) is None)
+    return lone
+
+
 def test_the_session_is_opened_for_texts_that_come_alone_and_closed_in_a_pause(tmp_path: Path) -> None:
     predictor = load(tmp_path / "bundle")
     lone, expected = lone_of(predictor), predictor.logits([TEXT])
@@ -52,9 +60,7 @@ def test_the_session_is_opened_for_texts_that_come_alone_and_closed_in_a_pause(t
 
 def test_the_session_is_closed_while_texts_come_together(tmp_path: Path) -> None:
     predictor = load(tmp_path / "bundle")
-    lone = lone_of(predictor)
-    lone.allow()
-    until(lambda: lone.is_open or predictor.logits([TEXT], alone=True) is None)
+    lone = opened(predictor)
     for _ in range(2):
         assert lone.is_open, "now and then texts may come together"
         for _ in range(CLOSES_AFTER - 1):
@@ -66,12 +72,9 @@ def test_the_session_is_closed_while_texts_come_together(tmp_path: Path) -> None
 
 
 def test_a_version_that_is_let_go_is_freed_at_once_though_its_session_is_open(tmp_path: Path) -> None:
-    predictor = load(tmp_path / "bundle")
-    lone = lone_of(predictor)
-    lone.allow()
-    until(lambda: lone.is_open or predictor.logits([TEXT], alone=True) is None)
-    left = weakref.ref(predictor)
-    del predictor, lone
+    held = [load(tmp_path / "bundle")]
+    assert opened(held[0]).is_open
+    left = weakref.ref(held.pop())
     assert left() is None
 
 
