@@ -64,7 +64,7 @@ def _unknown(table: Table, missing: dict[str, str]) -> AppError:
 def _field_error(option: str, name: str, columns: list[str]) -> FieldError:
     lowered = {column.lower().strip(): column for column in columns}
     near = lowered.get(name.lower()) or nearest(name[:_LONGEST_NAME], [c for c in columns if len(c) <= _LONGEST_NAME])
-    remedy = f"Did you mean {option}={near}?" if near else None
+    remedy = f"Did you mean {option.partition('/')[0]}={near}?" if near else None
     return FieldError(f"/{option}", "unknown-column", "names no column of the file", shown(columns), remedy)
 
 

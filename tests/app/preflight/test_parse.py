@@ -249,6 +249,7 @@ def test_columns_that_make_no_slices_are_refused(tmp_path: Path) -> None:
         tmp_path, csv("a", "b", "a", "b", header="text,source"), label_column="source", slice_columns=["sorce"]
     )
     assert (unknown.code, unknown.errors[0].pointer) == ("unknown-column", "/slice_columns/0")
+    assert unknown.remedy == "Did you mean slice_columns=source?"
     long = refusal(tmp_path, f"text,label,note\na,x,ok\nb,y,{'n' * 101}\nc,x,ok\nd,y,ok\n", slice_columns=["note"])
     assert (long.code, long.errors[0].pointer) == ("invalid-slice", "/lines/3/note")
     rows = [{"text": f"row {i}", "label": "ab"[i % 2], "size": i / 2} for i in range(4)]
