@@ -19,7 +19,7 @@ SLOWEST_ANSWER_SECONDS = 1.0
 
 MOST_OF_99_PERCENT_SECONDS = 0.3
 
-BETWEEN_WEIGHTS_AND_OPTIMIZER = 200_000
+BETWEEN_WEIGHTS_AND_OPTIMIZER = 440_000
 """Bytes, of the tiny encoder."""
 
 GARBAGE = (b"no json at all", b'{"half": ', b"\x80\x04\x95", b'{"body": 1, "headers": {"task": "os.system"}}')
