@@ -6,21 +6,14 @@ the others see the change when they next look by themselves.
 
 import asyncio
 import random
-import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
-
-from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from app.logging import get_logger
 from app.queue.address import EMBEDDED, INFO_FILE, Address
 from app.queue.names import KEY_PREFIX
+from app.queue.wire import Place, Refused, Reply, Wire, place_of
 from app.settings import Settings
 from app.telemetry import REGISTRY_HINTS
 
@@ -30,9 +23,6 @@ ANSWER_SECONDS = 2.0
 SILENCE_SECONDS = 15.0
 """After so long without a word the broker is asked whether it is there: a connection can die without a sound."""
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 15.0
-SCHEMES = ("redis://", "rediss://", "redis+socket://", EMBEDDED)
-AWAY = (RedisError, OSError, TimeoutError, ValueError)
-"""What comes of a broker that is not there, refuses, or has a URL that makes no sense."""
 
 log = get_logger(__name__)
 
@@ -53,7 +43,7 @@ class Word:
 
     def start(self) -> None:
         """Begin to listen; a broker that is away is waited for, and one of another kind never asked."""
-        if not self._settings.broker_url.startswith(SCHEMES):
+        if self._settings.broker_url != EMBEDDED and place_of(self._settings.broker_url) is None:
             return
         self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._say())]
@@ -83,9 +73,13 @@ class Word:
 
     async def _say_now(self) -> None:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), self._connection() as broker:
-                await broker.publish(CHANNEL, self._me)
-        except AWAY as error:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                wire = await Wire.open(self._place())
+                try:
+                    await wire.ask("PUBLISH", CHANNEL, self._me)
+                finally:
+                    wire.close()
+        except (OSError, TimeoutError) as error:
             REGISTRY_HINTS.labels(outcome="unsent").inc()
             log.info("The others were not told of a change, they will see it by themselves", error=_why(error))
         else:
@@ -96,7 +90,7 @@ class Word:
         while True:
             try:
                 await self._listen_once()
-            except AWAY as error:
+            except (OSError, TimeoutError) as error:
                 if self.listens:
                     log.info("The broker tells of no changes any more, polling goes on", error=_why(error))
             pause = SHORTEST_PAUSE_SECONDS if self.listens else min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -104,47 +98,49 @@ class Word:
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load
 
     async def _listen_once(self) -> None:
-        """Listen until the connection breaks, which raises."""
-        async with self._connection() as broker, broker.pubsub() as channel:
+        """Listen until the connection breaks. Raises OSError, TimeoutError."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            wire = await Wire.open(self._place())
+        try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await channel.subscribe(CHANNEL)
+                await wire.ask("SUBSCRIBE", CHANNEL)
             self.listens = True
             self._heard()  # what was said before somebody listened
             while True:
-                self._take(await _next(channel))
+                self._take(await _next(wire))
+        finally:
+            wire.close()
 
-    def _take(self, message: Mapping[str, Any]) -> None:
-        if message["type"] == "message" and message["data"] != self._me:
-            REGISTRY_HINTS.labels(outcome="heard").inc()
-            self._heard()
+    def _take(self, reply: Reply) -> None:
+        match reply:
+            case [b"message", bytes(), bytes(who)] if who != self._me.encode():
+                REGISTRY_HINTS.labels(outcome="heard").inc()
+                self._heard()
 
-    def _connection(self) -> Redis:
-        """Find the broker; it is asked once, since whoever asks tries again by himself. Raises ConnectionError."""
+    def _place(self) -> Place:
+        """Find the broker. Raises Refused where there is none now."""
         url = self._settings.broker_url
         if url == EMBEDDED:
             address = Address.read(self._settings.data_dir / INFO_FILE)
-            if address is None:
-                raise ConnectionError("no broker is running")
-            url = address.url
-        return Redis.from_url(_as_the_library_has_it(url), decode_responses=True, retry=Retry(NoBackoff(), 0))
+            url = "" if address is None else address.url
+        place = place_of(url)
+        if place is None:
+            raise Refused("no broker is running")
+        return place
 
 
-def _as_the_library_has_it(url: str) -> str:
-    """Translate what Celery and the library of Redis call by different names."""
-    plain = url.replace("redis+socket://", "unix://").replace("virtual_host=", "db=")
-    return re.sub("(?<=ssl_cert_reqs=)CERT_[A-Z]+", lambda flag: flag[0].removeprefix("CERT_").lower(), plain)
-
-
-async def _next(channel: PubSub) -> Mapping[str, Any]:
+async def _next(wire: Wire) -> Reply:
     """Wait for the next message, and ask whether anybody is there when none has come for long."""
-    message: Mapping[str, Any] | None = await channel.get_message(timeout=SILENCE_SECONDS)
-    if message is None:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            await channel.ping()
-            message = await channel.get_message(timeout=ANSWER_SECONDS)
-    if message is None:
-        raise TimeoutError("the broker says nothing")
-    return message
+    reading = asyncio.ensure_future(wire.read())
+    try:
+        done, _ = await asyncio.wait([reading], timeout=SILENCE_SECONDS)
+        if not done:
+            await wire.send("PING")
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await asyncio.shield(reading)
+        return await reading
+    finally:
+        reading.cancel()
 
 
 def _why(error: Exception) -> str:

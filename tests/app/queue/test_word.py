@@ -12,6 +12,7 @@ import pytest
 
 from app.queue.address import Address
 from app.queue.embedded import EmbeddedBroker
+from app.queue.wire import Place, place_of
 from app.queue.word import Word
 from app.settings import Settings
 
@@ -84,3 +85,14 @@ def test_without_a_broker_there_is_no_word_and_no_harm(data_dir: Path, url: str)
             assert (ear.heard, ear.word.listens) == (0, False)
 
     asyncio.run(scenario())
+
+
+def test_urls_of_brokers_are_read_as_their_library_reads_them() -> None:
+    assert place_of("redis://broker") == Place("broker", 6379, "", (), None)
+    assert place_of("redis://:a%2Fb@10.0.0.7:7000/3") == Place("10.0.0.7", 7000, "", ("a/b",), None)
+    told = place_of("rediss://me:pw@broker:6380?ssl_cert_reqs=CERT_NONE")
+    assert told == Place("broker", 6380, "", ("me", "pw"), {"ssl_cert_reqs": "CERT_NONE"})
+    assert place_of("redis+socket://:pw@/run/v.sock?virtual_host=0") == Place(
+        "127.0.0.1", 6379, "/run/v.sock", ("pw",), None
+    )
+    assert [place_of(url) for url in ("amqp://broker", "redis://broker:seven", "embedded://", "")] == [None] * 4
