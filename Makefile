@@ -41,7 +41,7 @@ lint: setup ## Style and import contracts
 	@$(BIN)/lint-imports --no-cache
 
 types: setup ## Strict mypy
-	@$(BIN)/mypy
+	@$(BIN)/mypy -n $(JOBS)
 
 clean: ## Remove what was built and cached; data stays
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
