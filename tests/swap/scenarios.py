@@ -37,7 +37,10 @@ class Swapped:
 
 def swap(ground: Ground, ports: list[int], *, clients: int, seconds: float, moves: int) -> Swapped:
     """Move the alias ``moves`` times within ``seconds``, while clients ask every process without a pause."""
-    ground.move(ports[0], 1)
+    for loaded in (2, 1):  # so that no move waits for a version to be loaded
+        ground.move(ports[0], loaded)
+        for port in ports:
+            wait_until_answered(port, loaded)
     moved, version, began = [], 1, time.monotonic()
     with Crowd(ports, clients, MODEL, TEXTS, ground.expected) as crowd:
         for move in range(1, moves + 1):
