@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from app.schemas.jobs import Phase
 from app.schemas.usage import Breakdown, Usage
@@ -16,8 +16,7 @@ class PhaseClock:
         self._phase: Phase | None = None
         self._since = self._began
         self._seconds: dict[str, float] = {}
-        self._verified = 0.0
-        self._started = 0.0
+        self._asides = {"start": 0.0, "verify": 0.0}
         self._held = self._began
 
     def start(self, phase: Phase) -> None:
@@ -29,23 +28,13 @@ class PhaseClock:
         """Note that the job's GPUs are used from now on."""
         self._held = time.perf_counter()
 
-    @contextmanager
-    def starting(self) -> Iterator[None]:
+    def starting(self) -> AbstractContextManager[None]:
         """Count what happens meanwhile as the start of processes, within the phase that runs, ``preparing``."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._started += time.perf_counter() - began
+        return self._aside("start")
 
-    @contextmanager
-    def verifying(self) -> Iterator[None]:
-        """Count what happens meanwhile as verification, within the phase that runs."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._verified += time.perf_counter() - began
+    def verifying(self) -> AbstractContextManager[None]:
+        """Count what happens meanwhile as verification, within the phase that runs, ``exporting``."""
+        return self._aside("verify")
 
     def usage(self, *, gpus: int, peak_memory_mb: float, padding_fraction: float | None) -> Usage:
         """Say what the attempt cost up to now; each GPU counts from when it was first used."""
@@ -65,11 +54,18 @@ class PhaseClock:
 
     def _breakdown(self, seconds: dict[str, float], wall: float) -> Breakdown:
         train, evaluate = (round(seconds.get(phase, 0.0), 3) for phase in ("training", "evaluating"))
-        export = round(seconds.get("exporting", 0.0) - self._verified, 3)
-        verify = round(self._verified, 3)
-        start = round(self._started, 3)
+        start, verify = (round(self._asides[part], 3) for part in ("start", "verify"))
+        export = round(seconds.get("exporting", 0.0) - verify, 3)
         prepare = round(wall - start - train - evaluate - export - verify, 3)  # and what little lies between the phases
         return Breakdown(start=start, prepare=prepare, train=train, evaluate=evaluate, export=export, verify=verify)
+
+    @contextmanager
+    def _aside(self, part: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._asides[part] += time.perf_counter() - began
 
     def _close(self) -> None:
         now = time.perf_counter()

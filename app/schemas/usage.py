@@ -31,7 +31,7 @@ class Usage(Resource):
     wall_seconds: float | None = None
     """From the start of the last attempt to its end."""
     train_seconds: float | None = None
-    """In training proper."""
+    """Training, with the evaluations that pick the best weights."""
     trained_seconds: float | None = None
     """The same of all attempts together, of lost ones too: what ``max_train_seconds`` and ``max_gpu_seconds`` count."""
     gpu_seconds: float | None = None

@@ -45,7 +45,7 @@ class Lone(Generic[SessionT]):
     def __init__(self, open_session: Callable[[], SessionT], *, threads: int, bytes: int) -> None:
         self.threads = threads
         self.bytes = bytes
-        """What the session takes while it is open."""
+        """What is reserved for the session: its weights. Buffers of its calls come on top, as with any session."""
         self.by_one, self.by_all = Pace(), Pace()
         self._open_session = open_session
         self._lock = threading.Lock()
