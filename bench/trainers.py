@@ -20,6 +20,7 @@ from app.text.tokenizer import TextEncoder
 from worker import device as machine
 from worker.base_models import packaged
 from worker.batch import Batch
+from worker.child import keep_freed_memory
 from worker.data.batches import Batches
 from worker.data.encode import encode
 from worker.data.rows import Rows
@@ -153,6 +154,7 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         seed=task.seed,
         save_strategy="no",
     )
+    keep_freed_memory()  # as the process of a job does
     unpadded = _without(task.variant, model)
     began = time.perf_counter()
     splits = [lessons.split.tokens] if task.variant != "tunesmith-whole-table" else [np.arange(model.config.vocab_size)]

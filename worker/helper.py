@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.text.tokenizer import TextEncoder
 from worker import device as machine
-from worker.child import die_with_parent, leave, volunteer_for_oom_killer
+from worker.child import die_with_parent, keep_freed_memory, leave, volunteer_for_oom_killer
 from worker.data.batches import Batches
 from worker.data.shared import read_ids, read_split, read_teacher
 from worker.events import EXIT_BROKEN, EXIT_DONE, FINISH, SAVE_AND_STOP
@@ -99,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--parent", type=int, required=True, help="process id of the training process")
     die_with_parent(parser.parse_args(arguments).parent)
     volunteer_for_oom_killer()
+    keep_freed_memory()
     for number in (signal.SIGTERM, signal.SIGINT, SAVE_AND_STOP, FINISH):
         signal.signal(number, signal.SIG_IGN)  # the leader decides what they mean
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]

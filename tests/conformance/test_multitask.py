@@ -223,7 +223,13 @@ def test_batches_that_go_through_in_parts_teach_the_same(make_spec: MakeSpec) ->
     losses: list[list[float]] = []
     memory = SimulatedMemory()
     for name in ("whole", "parts"):
-        wishes = {"max_steps": 4, "batch_size": 8, "gradient_accumulation_steps": 2, "logging_steps": 1}
+        wishes = {
+            "max_steps": 4,
+            "batch_size": 8,
+            "gradient_accumulation_steps": 2,
+            "logging_steps": 1,
+            "precision": "fp32",
+        }
         spec = make_spec(ROWS, name=name, request={"family": FAMILY}, tasks={"mood": MOODS}, **wishes)
         setup = set_up(spec, Narrator(nothing), nothing)
         for module in setup.model.modules():

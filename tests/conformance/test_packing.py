@@ -16,7 +16,7 @@ from worker.events import Resolved, Used
 from worker.judging import Judge
 from worker.memory import Portion
 from worker.models import dropped_attention
-from worker.models.dropped_attention import kept, masked
+from worker.models.dropping import CheapDropout, cheapen, kept, masked
 from worker.models.packed import Packed, obstacle, packed
 from worker.models.packing import RoundedPacking, attend
 from worker.models.recompute import recompute
@@ -147,6 +147,22 @@ def test_attention_in_blocks_drops_and_learns_as_attention_at_once(block: int, m
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_attention_in_16_bits_is_that_in_fp32_but_for_its_rounding(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    bias = torch.zeros(3, 1, 1, 24)
+    q, k, v, toward = (torch.randn(3, 2, 24, 8) for _ in range(4))
+
+    def passed(dtype: torch.dtype) -> list[Tensor]:
+        torch.manual_seed(3)
+        own = [each.to(dtype).requires_grad_() for each in (q, k, v)]
+        answer = dropped_attention.attention(*own, bias, scale=0.35, dropout=0.2)
+        return [each.detach().float() for each in (answer, *torch.autograd.grad(answer, own, toward.to(dtype)))]
+
+    for narrow, wide in zip(passed(dtype), passed(torch.float32), strict=True):
+        assert float((narrow - wide).norm() / wide.norm()) < 0.02
+
+
 def test_with_gradient_checkpointing_batches_are_called_with_padding() -> None:
     model, inputs = classifier("bert", dropout=0.2), batch(classifier("bert"))
     free = packed(model)
@@ -205,12 +221,63 @@ def test_dropout_in_attention_has_the_mean_and_the_spread_of_the_usual_one() -> 
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_what_is_dropped_of_attention_is_its_share_of_the_weights(p: float) -> None:
     x = torch.full((333, 301), 3.0)
-    y, again, other = (masked(x, kept(np.random.SFC64(seed), x.shape, p), 1 / (1 - p)) for seed in (4, 4, 5))
+    y, again, other = (masked(x, kept(np.random.SFC64(seed), x.shape, p)) for seed in (4, 4, 5))
     share = float((y == 0).float().mean())
     assert share == pytest.approx(p, abs=5 * (p * (1 - p) / x.numel()) ** 0.5)
-    assert y[y != 0].unique().tolist() == pytest.approx([3 / (1 - p)])
+    assert y[y != 0].unique().tolist() == [3.0]
     assert torch.equal(again, y)
     assert not torch.equal(other, y)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_dropout_of_states_drops_its_share_and_passes_gradients_to_what_stayed(dtype: torch.dtype) -> None:
+    dropout = CheapDropout(0.1).train()
+    x = torch.full((3, 111, 301), 2.0, dtype=dtype, requires_grad=True)
+    torch.manual_seed(7)
+    y = dropout(x)
+    torch.manual_seed(7)
+    assert torch.equal(dropout(x), y)
+    assert not torch.equal(dropout(x), y)
+
+    share = float((y == 0).float().mean())
+    assert share == pytest.approx(0.1, abs=5 * (0.1 * 0.9 / x.numel()) ** 0.5)
+    assert y[y != 0].unique().tolist() == pytest.approx([2 / 0.9], rel=torch.finfo(dtype).eps)
+    [gradient] = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient, (y / 2).detach())
+    assert torch.equal(dropout.eval()(x), x)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_all_or_nothing_is_dropped_as_by_torch(p: float) -> None:
+    x = torch.ones(50)
+    assert torch.equal(CheapDropout(p).train()(x), nn.Dropout(p).train()(x))
+
+
+@families
+def test_a_model_gets_its_own_dropout_back(family: str) -> None:
+    model = classifier(family, dropout=0.2)
+
+    def kinds() -> list[tuple[str, type[nn.Module], bool, float]]:
+        found = [(name, each) for name, each in model.named_modules() if isinstance(each, nn.Dropout)]
+        return [(name, type(each), each.training, each.p) for name, each in found]
+
+    before = kinds()
+    free = packed(model)
+    assert [(name, CheapDropout, training, p) for name, _, training, p in before] == kinds()
+    free.eval()
+    free.release()
+    assert [(name, kind, False, p) for name, kind, _, p in before] == kinds()
+
+
+def test_no_dropout_but_torchs_own_is_replaced() -> None:
+    class Other(nn.Dropout):
+        pass
+
+    model = nn.Sequential(Other(0.1), nn.Dropout(0.2))
+    back = cheapen(model)
+    assert [type(each) for each in model] == [Other, CheapDropout]
+    back()
+    assert [type(each) for each in model] == [Other, nn.Dropout]
 
 
 def prepared(make_spec: MakeSpec, recording: Recording, **more: Any) -> tuple[Packed | None, dict[str, str]]:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from worker.models.dropping import cheapen
 from worker.models.packing import NAME, Packing, RoundedPacking, TracedPacking, attend_with_firsts, register
 
 USUAL = "sdpa"
@@ -130,6 +131,7 @@ class Packed(nn.Module):
         super().__init__()
         self.model = model
         self.anatomy = anatomy
+        self._put_back = cheapen(model)
         self._computed = 0
         self._wasted = 0
 
@@ -168,7 +170,8 @@ class Packed(nn.Module):
         return self._wasted / self._computed if self._computed else None
 
     def release(self) -> PreTrainedModel:
-        """Give the model back with the attention it came with."""
+        """Give the model back with the attention and the dropout it came with."""
+        self._put_back()
         self.model.set_attn_implementation(USUAL)
         return self.model
 

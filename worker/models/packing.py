@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -102,7 +103,24 @@ class RoundedPacking(Packing):
     def gather(self, heads: Tensor) -> Tensor:
         """Turn the heads of each text, (texts, heads, width, size), back into a row, (1, length, heads, size)."""
         rows = heads.transpose(1, 2).flatten(0, 1)
-        return (rows if self.full else rows[self.slots])[None]
+        return (rows if self.full else _Gathered.apply(rows, self.slots, self.count))[None]  # type: ignore[no-untyped-call]
+
+
+class _Gathered(torch.autograd.Function):
+    """Rows of a rectangle by their places. No place is wanted twice, but by what belongs to no text and learns nothing,
+    so that gradients are put where torch would add them, one by one."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, slots: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(slots[:count])
+        ctx.shape = rows.shape
+        return rows.index_select(0, slots)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slots,) = ctx.saved_tensors
+        return gradient.new_zeros(ctx.shape).index_copy_(0, slots, gradient[: len(slots)]), None, None
 
 
 def _up(number: int, step: int) -> int:
@@ -139,12 +157,19 @@ class TracedPacking(Packing):
 
     def spread(self, heads: Tensor) -> Tensor:
         """Turn the heads of a row, (1, heads, length, size), into those of each text, (texts, heads, seq, size)."""
+        number, size = _recorded_as_constants(heads)
         rows = heads.transpose(1, 2)[0][self.rows]
-        return rows.reshape(*self.shape, *rows.shape[1:]).transpose(1, 2)
+        return rows.reshape(self.shape[0], -1, number, size).transpose(1, 2)
 
     def gather(self, heads: Tensor) -> Tensor:
         """Turn the heads of each text, (texts, heads, seq, size), back into a row, (1, length, heads, size)."""
-        return heads.transpose(1, 2).flatten(0, 1)[self.tokens][None]
+        number, size = _recorded_as_constants(heads)
+        return heads.transpose(1, 2).reshape(-1, number, size)[self.tokens][None]
+
+
+def _recorded_as_constants(heads: Tensor) -> tuple[int, int]:
+    """Give how many heads of what size; as sizes of a tensor, a graph would find them out anew in every layer."""
+    return int(heads.shape[1]), int(heads.shape[3])
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, scale: float, dropout: float) -> Tensor:
