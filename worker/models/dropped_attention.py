@@ -2,8 +2,8 @@
 
 At 512 tokens the weights of one layer are some 100 MB for a batch of eight, and every step of the usual way over them
 fetches fresh pages from the kernel. Here a block of weights is made, used and forgotten, and made once more in the
-backward pass, with the same elements dropped (Dao et al., "FlashAttention", 2022). Weights have the queries' type; their
-softmax is computed in fp32.
+backward pass, with the same elements dropped (Dao et al., "FlashAttention", 2022). Weights have the type of the
+queries; their softmax is computed in fp32.
 """
 
 from collections.abc import Iterator
