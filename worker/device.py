@@ -127,13 +127,13 @@ def _linear_seconds(dtype: torch.dtype) -> float:
     def once() -> None:
         torch.nn.functional.linear(rows, weight).sum().backward()  # type: ignore[no-untyped-call]
 
-    return _best_seconds(once)
+    return best_seconds(once)
 
 
-def _best_seconds(work: Callable[[], None]) -> float:
-    """Time ``work`` for about 40 ms and take the best: neighbours only ever make it slower."""
+def best_seconds(work: Callable[[], object], seconds: float = 0.04) -> float:
+    """Time ``work`` for about so many seconds and take the best: neighbours only ever make it slower."""
     work()
-    best, until = float("inf"), time.perf_counter() + 0.04
+    best, until = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < until or best == float("inf"):
         start = time.perf_counter()
         work()

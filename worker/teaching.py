@@ -26,6 +26,7 @@ from worker.memory import Portion
 from worker.models.reading import settings_of
 from worker.models.registry import load_trained
 from worker.models.tokenizer import tokenizer_file
+from worker.products import quick_products
 
 TEACHER = "/hyperparameters/distillation/teacher"
 
@@ -89,7 +90,8 @@ def _answer(model: nn.Module, batches: Batches, answers: Tensor, room: Classroom
     for chosen in batches.longest_first(size):
         room.check()
         batch = batches.load(chosen).to(room.device)
-        answers[torch.from_numpy(chosen)] = model(**batch.inputs).logits.float().cpu()
+        with quick_products(room.device):
+            answers[torch.from_numpy(chosen)] = model(**batch.inputs).logits.float().cpu()
 
 
 def _read(folder: Path, model: PreTrainedModel, rows: Rows, room: Classroom) -> Batches:

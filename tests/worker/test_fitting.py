@@ -10,6 +10,7 @@ from torch import Tensor
 from app.schemas.hyperparameters import ResolvedHyperparameters
 from tests.worker.simulated_memory import SimulatedMemory
 from tests.worker.toy_task import MakeSpec, Recording, toy_rows
+from worker import device as machine
 from worker.events import AttemptSpec, Resolved
 from worker.memory import memory_of
 from worker.models.head import head_parameters
@@ -23,6 +24,12 @@ TWO_TEXTS = 540_000
 """Bytes: enough for the activations of two of the longest texts, and not for four."""
 
 
+@pytest.fixture(autouse=True)
+def no_fast_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take this processor for one on which nobody would train in bf16: trying it out needs memory, too."""
+    monkeypatch.setattr(machine, "bf16_gain", lambda: 1.0)
+
+
 def prepared(spec: AttemptSpec, memory: SimulatedMemory | None, recording: Recording | None = None) -> Setup:
     narrator = Narrator(recording or Recording())
     if memory is None:
@@ -32,6 +39,8 @@ def prepared(spec: AttemptSpec, memory: SimulatedMemory | None, recording: Recor
 
 
 def trained(setup: Setup, folder: Path) -> tuple[Training, dict[str, Tensor]]:
+    if setup.packed is not None:
+        setup.packed.release()  # which the job with little memory has not
     training = Training(
         setup.model,
         setup.data.lessons,

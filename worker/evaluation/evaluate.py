@@ -12,6 +12,7 @@ from torch.nn import functional
 from app.schemas.metrics import Evaluation
 from worker.batch import Batch
 from worker.evaluation.metrics import confusion_matrix, score
+from worker.products import quick_products
 
 
 @torch.inference_mode()
@@ -61,7 +62,8 @@ def ask(
     for batch in batches:
         check()
         moved = batch.to(device)
-        logits.append(model(**moved.inputs).logits.float())  # (batch, labels)
+        with quick_products(device):
+            logits.append(model(**moved.inputs).logits.float())  # (batch, labels)
         truth.append(moved.labels)
     return torch.cat(logits).cpu().numpy(), torch.cat(truth).cpu().numpy()
 

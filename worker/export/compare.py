@@ -11,6 +11,7 @@ from torch import nn
 
 from worker.batch import Batch
 from worker.export.source import Answer, Decide, Logits, Rows, Texts, agreement, most_probable
+from worker.products import quick_products
 
 ROWS = 64
 """Rows compared, of all lengths; a smaller dataset gives what it has."""
@@ -75,5 +76,6 @@ def _groups(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 @torch.inference_mode()
 def _logits(model: nn.Module, batch: Batch) -> Logits:
-    logits: Logits = model(**batch.inputs).logits.numpy()
+    with quick_products(torch.device("cpu")):
+        logits: Logits = model(**batch.inputs).logits.numpy()
     return logits
