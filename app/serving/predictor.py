@@ -80,14 +80,15 @@ class Predictor:
         return logits
 
     def _run(self, feed: Mapping[str, Ids], session: onnxruntime.InferenceSession | None = None) -> Logits:
-        (logits,) = (session or self._session).run(["logits"], {**feed, **self._tables})
-        # Costs nothing that could be measured, and keeps one text's rows from staying in memory for good.
-        self._give_back()
-        result: Logits = logits
+        result: Logits
+        (result,) = (session or self._session).run(["logits"], {**feed, **self._tables})
         return result
 
     def rest(self) -> None:
-        """Give back what large batches have left in the session; for a pause, as it costs about one short text."""
+        """Give back what batches have left in the session, and the rows of tables that they read.
+
+        For a pause: it costs about one short text, and the next ones fetch their rows page by page.
+        """
         if self.lone is not None:
             self.lone.close()
         options = onnxruntime.RunOptions()
