@@ -9,11 +9,12 @@ queries; their softmax is computed in fp32.
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from worker.models.dropping import dice, draw, kept, masked
+from worker.models.dropping import draw, kept, masked
 
 BLOCK = 1 << 20
 """Weights that are made at once: 2 MB in bf16, 4 in fp32."""
@@ -71,11 +72,11 @@ def _blocks(
     query: Tensor, key: Tensor, bias: Tensor, scale: float, dropout: float, seed: int
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Give which heads, their weights, and which of those are kept; twice the same for one seed."""
-    bits = dice(seed)
+    dice = np.random.SFC64(seed)
     heads, queries, width = len(query), query.shape[1], key.shape[1]
     size = max(1, BLOCK // (queries * width))
     for start in range(0, heads, size):
         part = slice(start, min(start + size, heads))
         scores = torch.baddbmm(bias[part], query[part], key[part].transpose(1, 2), alpha=scale)
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)  # (block, queries, width)
-        yield part, weights, kept(bits, weights.shape, dropout)
+        yield part, weights, kept(dice, weights.shape, dropout)

@@ -29,11 +29,12 @@ class CheapDropout(nn.Dropout):
         """Drop some elements and let the others grow."""
         if not self.training or not 0.0 < self.p < 1.0 or input.device.type != "cpu" or input.dtype not in BITS:
             return super().forward(input)
-        dropped: Tensor = _Dropped.apply(input, kept(dice(draw()), input.shape, self.p), 1.0 / (1.0 - self.p))  # type: ignore[no-untyped-call]
+        mask = kept(np.random.SFC64(draw()), input.shape, self.p)
+        dropped: Tensor = _Masked.apply(input, mask, 1.0 / (1.0 - self.p))  # type: ignore[no-untyped-call]
         return dropped
 
 
-class _Dropped(torch.autograd.Function):
+class _Masked(torch.autograd.Function):
     """Numbers of which some became 0 and the others grew."""
 
     @staticmethod
@@ -52,11 +53,6 @@ class _Dropped(torch.autograd.Function):
 def draw() -> int:
     """Draw a seed from torch's own dice, so that a run that is resumed with their state goes on alike."""
     return int(torch.randint(2**62, ()))
-
-
-def dice(seed: int) -> np.random.BitGenerator:
-    """Make the generator whose bits decide."""
-    return np.random.SFC64(seed)
 
 
 def kept(dice: np.random.BitGenerator, shape: torch.Size, p: float) -> Tensor:
