@@ -48,21 +48,20 @@ class _Dropped(torch.autograd.Function):
             if len(weights) == len(query):  # short texts: what fits into one block costs less to keep than to make anew
                 whole = weights, mask
         answer.mul_(1.0 / (1.0 - dropout))
-        ctx.save_for_backward(query, key, value, bias, answer, *whole)
+        ctx.save_for_backward(query, key, value, bias, *whole)
         return answer
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, bias, answer, *whole = ctx.saved_tensors
-        towards = (gradient.float() * answer.float()).sum(dim=-1, keepdim=True).to(query.dtype)  # (heads, queries, 1)
+        query, key, value, bias, *whole = ctx.saved_tensors
         gradient = gradient * (1.0 / (1.0 - ctx.dropout))
         of_query, of_key, of_value = (torch.empty_like(each) for each in (query, key, value))
         again = _blocks(query, key, bias, ctx.scale, ctx.dropout, ctx.seed)
         for part, weights, mask in [(slice(len(query)), *whole)] if whole else again:
             torch.bmm(masked(weights, mask).transpose(1, 2), gradient[part], out=of_value[part])
             of_weights = masked(torch.bmm(gradient[part], value[part].transpose(1, 2)), mask)
-            of_scores = of_weights.sub_(towards[part]).mul_(weights)
+            of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
             torch.bmm(of_scores, key[part], out=of_query[part])
             torch.bmm(of_scores.transpose(1, 2), query[part], out=of_key[part])
         return of_query.mul_(ctx.scale), of_key.mul_(ctx.scale), of_value, None, None, None
