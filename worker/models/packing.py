@@ -63,6 +63,8 @@ class RoundedPacking(Packing):
     """Of the rectangle of attention, (texts, width)."""
     slots: Tensor  # (length,)
     """For each token of the row, its place in the rectangle; anywhere for those behind the last text."""
+    places: Tensor  # (texts * width,)
+    """For each place of the rectangle its token in the row; for padding the last one of its text."""
 
     @classmethod
     def of(cls, attention_mask: Tensor) -> "RoundedPacking":
@@ -71,15 +73,17 @@ class RoundedPacking(Packing):
         count, width = int(lengths.sum()), _up(int(lengths.max()), WIDTH)
         length = _up(count, 1 << max(0, count.bit_length() - 1 - FINE))
         text, place = attention_mask.nonzero(as_tuple=True)
-        beyond = torch.arange(width, device=attention_mask.device) >= lengths[:, None]
+        firsts, along = lengths.cumsum(0) - lengths, torch.arange(width, device=attention_mask.device)
+        beyond = along >= lengths[:, None]
         bias = torch.zeros(beyond.shape, device=beyond.device).masked_fill_(beyond, -math.inf)
         return cls(
             tokens=attention_mask.bool(),
-            firsts=lengths.cumsum(0) - lengths,
+            firsts=firsts,
             count=count,
             length=length,
             width=width,
             slots=functional.pad(text * width + place, (0, length - count)),
+            places=(firsts[:, None] + torch.minimum(along, lengths[:, None] - 1)).flatten(),
             bias=bias[:, None, None],
         )
 
@@ -96,14 +100,32 @@ class RoundedPacking(Packing):
         """Turn the heads of a row, (1, heads, length, size), into those of each text, (texts, heads, width, size)."""
         rows = heads.transpose(1, 2)[0]  # (length, heads, size)
         if not self.full:
-            empty = rows.new_zeros(len(self.firsts) * self.width, *rows.shape[1:])
-            rows = empty.index_copy(0, self.slots[: self.count], rows[: self.count])
+            rows = _Spread.apply(rows, self.places, self.slots, self.count)  # type: ignore[no-untyped-call]
         return rows.reshape(-1, self.width, *rows.shape[1:]).transpose(1, 2)
 
     def gather(self, heads: Tensor) -> Tensor:
         """Turn the heads of each text, (texts, heads, width, size), back into a row, (1, length, heads, size)."""
         rows = heads.transpose(1, 2).flatten(0, 1)
         return (rows if self.full else _Gathered.apply(rows, self.slots, self.count))[None]  # type: ignore[no-untyped-call]
+
+
+class _Spread(torch.autograd.Function):
+    """Tokens in their places. What stands in for padding passes nothing back: no weight of attention falls on it, and
+    what it attends to itself is not gathered."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, places: Tensor, slots: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(slots)
+        ctx.count = count
+        return rows.index_select(0, places)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (slots,) = ctx.saved_tensors
+        found = gradient.index_select(0, slots)
+        found[ctx.count :] = 0.0  # those behind the last text
+        return found, None, None, None
 
 
 class _Gathered(torch.autograd.Function):
