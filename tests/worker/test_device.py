@@ -2,6 +2,8 @@
 
 import json
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +69,25 @@ def test_wishes_are_honoured_and_slow_ones_marked(wish: Precision) -> None:
     assert choice.slow == (wish == "fp16" or (wish == "bf16" and choice.reason == "asked for"))
 
 
-def test_gain_is_a_ratio_of_times() -> None:
+def test_gain_is_a_ratio_of_times_and_leaves_the_threads_as_they_were() -> None:
+    torch.set_num_threads(2)
     assert 0.001 < device.bf16_gain() < 1000
+    assert torch.get_num_threads() == 2
+
+
+def test_a_neighbour_who_comes_or_goes_slows_both_sides_of_a_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is three times slower for its first half second, and then free."""
+    now = 0.0
+
+    def works(seconds: float) -> Callable[[], None]:
+        def work() -> None:
+            nonlocal now
+            now += seconds * (3.0 if now < 0.5 else 1.0)
+
+        return work
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    assert device.best_in_turns([works(0.04), works(0.01)], 0.3) == pytest.approx([0.04, 0.01])
 
 
 def test_seed_reaches_every_generator() -> None:
