@@ -11,11 +11,13 @@ import numpy as np
 
 from app.artifacts.bundle import Manifest
 from app.schemas.evaluations import Judgement, Judging, ScoreIntervals
+from app.schemas.judgements import PartScores
 from app.schemas.metrics import Evaluation, TaskEvaluation
 from app.significance.answers import Answers, Marks
 from app.significance.judging import intervals_of
 from worker.evaluation.marks import MarkCounts, score_marks
 from worker.evaluation.metrics import confusion_matrix, score
+from worker.slicing import parts_of
 
 Row = dict[str, Any]
 Answer = dict[str, Any]
@@ -27,7 +29,7 @@ MOST_MARKS = 5_000_000
 
 
 class Tally:
-    """Holds numbers of the rows: which labels each has, which it was given, and its loss."""
+    """Holds of the rows which labels each has and was given, how long it is, its slices, and the loss of all."""
 
     def __init__(self, manifest: Manifest, judging: Judging) -> None:
         self._judging = judging
@@ -38,6 +40,9 @@ class Tally:
         self._several = manifest.problem_type == "multi_label"
         self._truth: list[array[int]] = []
         self._given: list[array[int]] = []
+        self._lengths = array("q")
+        self._slices: list[Mapping[str, str]] = []
+        self._known_slices: dict[str, Mapping[str, str]] = {}  # so that rows of one slice share one object
         self._loss = 0.0
         self._refused = 0
 
@@ -48,7 +53,8 @@ class Tally:
         for place in before:
             with place.open("rb") as lines:
                 for line in lines:
-                    tally._count(json.loads(line))
+                    judged = json.loads(line)
+                    tally._count(judged, judged["text"])
         return tally
 
     def judged(self, row: Row, answer: Answer) -> Answer:
@@ -63,15 +69,18 @@ class Tally:
             told = {name: own[name] for name in kept if name in own}
             reading = {name: answer[name] for name in ("tokens", "truncated")}
             judged = {"expected": expected, **told, **reading, "loss": loss}
-        self._count(judged)
+            if "slices" in row:
+                judged["slices"] = row["slices"]
+        self._count(judged, row["text"])
         return judged
 
     def judgement(self) -> Judgement:
         """Give the scores of everything that was counted."""
-        evaluation = self._scored()
+        evaluation, answers = self._scored(), self._answers()
         return Judgement(
             scores=TaskEvaluation.model_validate(evaluation.model_dump(exclude={"tasks"})),
-            intervals=self._intervals(),
+            intervals=None if answers is None else self._intervals(answers),
+            slices=[] if answers is None else self._parts(answers),
             refused=self._refused,
         )
 
@@ -82,13 +91,16 @@ class Tally:
         likely = (scores[label] if label in true else 1 - scores[label] for label in self._labels)
         return -sum(math.log(max(each, LEAST)) for each in likely) / len(self._labels)
 
-    def _count(self, judged: Answer) -> None:
+    def _count(self, judged: Answer, text: str) -> None:
         if "error" in judged:
             self._refused += 1
             return
         expected, given = judged["expected"], judged["labels"] if self._several else judged["label"]
         self._truth.append(self._numbers(expected))
         self._given.append(self._numbers(given))
+        self._lengths.append(len(text))
+        values: Mapping[str, str] = judged.get("slices", {})
+        self._slices.append(self._known_slices.setdefault(json.dumps(values), values))
         self._loss += judged["loss"]
 
     def _numbers(self, labels: str | list[str]) -> "array[int]":
@@ -102,23 +114,29 @@ class Tally:
         counts = MarkCounts.of_sets(self._truth, self._given, len(self._labels))
         return score_marks(counts, self._labels, split=split, loss=loss)
 
-    def _intervals(self) -> ScoreIntervals | None:
+    def _answers(self) -> Answers | None:
+        """Give the answers as they are drawn anew; None where that would take too long."""
         rows = len(self._truth)
         if rows == 0 or (self._several and rows * len(self._labels) > MOST_MARKS):
             return None
         shape = self._marks if self._several else self._flat
-        found = intervals_of(
-            Answers(
-                split="test",
-                labels=list(self._labels),
-                several=self._several,
-                keys=np.zeros(rows, np.uint64),
-                truth=shape(self._truth),
-                given=shape(self._given),
-                probabilities=np.zeros((rows, 1), np.float16),
-            )
+        return Answers(
+            split="test",
+            labels=list(self._labels),
+            several=self._several,
+            keys=np.zeros(rows, np.uint64),
+            truth=shape(self._truth),
+            given=shape(self._given),
+            probabilities=np.zeros((rows, 1), np.float16),
         )
+
+    @staticmethod
+    def _intervals(answers: Answers) -> ScoreIntervals | None:
+        found = intervals_of(answers)
         return None if found is None else ScoreIntervals(**found.model_dump(exclude={"split", "rows"}))
+
+    def _parts(self, answers: Answers) -> list[PartScores]:
+        return parts_of(answers, np.frombuffer(self._lengths, np.int64), self._slices, lambda: None)
 
     @staticmethod
     def _flat(sets: Sequence["array[int]"]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

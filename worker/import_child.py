@@ -46,9 +46,10 @@ def _fetch(order: ImportOrder) -> Imported:
     surroundings = Surroundings(hub=hub, limits=order.limits, processed_dir=order.processed_dir)
     record = import_rows(order.request.from_, surroundings, upload, scratch=scratch)
     accepted = _checked(order, record)
-    # The rows as they were drawn: the same ones, and what a source says besides, such as their difficulty.
+    # The rows as they were drawn: the same ones, and what a source says besides, such as their difficulty or slices.
     upload.replace(order.folder / ROWS)
     accepted = accepted.model_copy(update={"sha256": record.rows_sha256, "bytes": record.bytes})
+    accepted.profile.slices = record.slices
     provenance = Provenance.model_validate(record.model_dump(include=set(Provenance.model_fields)))
     left_out = [f"{count} rows of the source were left out: {reason}." for reason, count in record.skipped.items()]
     provenance.notes = [*provenance.notes, *left_out]

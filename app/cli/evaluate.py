@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from app.cli.connection import connect
 from app.cli.console import JsonFlag, errors, output, print_json, table_of
+from app.cli.datasets import SliceColumnsOption
 from app.cli.run import Outcome
 from app.client import Tunesmith
 from app.ids import is_id
@@ -31,15 +33,18 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File for each row with its answer: .csv, else JSON Lines.")
     ] = None,
+    slice_column: SliceColumnsOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Judge a version on the rows of a dataset: accuracy, F1, and the rows of each label that it mistakes."""
     is_dataset = is_id(rows, "ds")
     if not is_dataset and not Path(rows).is_file():
         raise typer.BadParameter(f"{rows} is neither a file nor the id of a dataset")
+    if is_dataset and slice_column:
+        raise typer.BadParameter("a stored dataset has its slice columns; --slice-column goes with a file")
     with connect(context) as service:
         name, version = _version_of(service, model)
-        dataset = rows if is_dataset else service.upload_dataset(Path(rows)).id
+        dataset = rows if is_dataset else service.upload_dataset(Path(rows), slice_columns=slice_column or None).id
         found = service.evaluate(name, version, dataset, split=_split(split, is_dataset=is_dataset), task=task)
         found = _wait(service, found)
         if found.status == "succeeded" and out is not None:
@@ -105,10 +110,20 @@ def _tell(found: VersionEvaluation) -> None:
         numbers = (f"{each.precision:.3f}", f"{each.recall:.3f}", f"{each.f1:.3f}", str(each.support))
         table.add_row(escape(each.label), *numbers)
     output.print(table)
+    if judged.slices:
+        output.print(_slices(judged))
     if judged.refused:
         output.print(f"  {judged.refused} rows are too long for the version and were not judged.")
     for warning in found.warnings:
         output.print(f"  [yellow]{escape(warning.detail)}[/] {escape(warning.remedy or '')}")
+
+
+def _slices(judged: Judgement) -> Table:
+    table = table_of("slice", "", "accuracy", "macro F1", "rows")
+    for each in judged.slices:
+        numbers = (f"{each.accuracy:.3f}", f"{each.f1_macro:.3f}", str(each.rows))
+        table.add_row(escape(each.slice), each.detail or "", *numbers)
+    return table
 
 
 def _interval(judged: Judgement, name: str) -> str:

@@ -12,6 +12,7 @@ from app.cli.datasets import (
     DifficultyColumnOption,
     LabelDelimiterOption,
     LabelNamesOption,
+    SliceColumnsOption,
     label_names_of,
     tell_dataset,
 )
@@ -50,6 +51,7 @@ def import_dataset(
     label_delimiter: LabelDelimiterOption = None,
     label_names: LabelNamesOption = None,
     difficulty_column: DifficultyColumnOption = None,
+    slice_column: SliceColumnsOption = None,
     files_per_split: Annotated[
         int | None, typer.Option(help="Read only so many files of each split.", rich_help_panel=COLUMNS)
     ] = None,
@@ -77,6 +79,7 @@ def import_dataset(
         "label_delimiter": label_delimiter,
         "label_names": label_names_of(label_names),
         "difficulty_column": difficulty_column,
+        "slice_columns": slice_column or None,
         "files_per_split": files_per_split,
         "rows_per_split": rows_per_split,
         "rows": rows,

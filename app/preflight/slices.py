@@ -3,7 +3,7 @@
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
 from typing import Any
@@ -30,6 +30,14 @@ class Slices:
     def beside(self, table: Table) -> Table:
         """Give the same table; who goes through its rows fills this in passing."""
         return replace(table, rows=self._watched(table.rows)) if self._columns else table
+
+    def take(self, place: int, row: Mapping[str, Any]) -> None:
+        """Read the values of one row; ``place`` is where it stands in its file."""
+        for index, column in enumerate(self._columns):
+            try:
+                self._codes[index].append(self._code(index, value_of(row.get(column))))
+            except BrokenRule as broken:
+                self._breaches[index].add(broken.rule, place)
 
     def refuse_if_any(self) -> None:
         """Raise DatasetRefused when a value was none that a slice can have."""
@@ -58,11 +66,7 @@ class Slices:
 
     def _watched(self, rows: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
         for place, row in rows:
-            for index, column in enumerate(self._columns):
-                try:
-                    self._codes[index].append(self._code(index, value_of(row.get(column))))
-                except BrokenRule as broken:
-                    self._breaches[index].add(broken.rule, place)
+            self.take(place, row)
             yield place, row
 
     def _code(self, index: int, value: str | None) -> int:

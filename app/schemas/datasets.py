@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from app.schemas.base import LabelName, Resource, StrictModel
 from app.schemas.provenance import Provenance
@@ -14,6 +14,17 @@ FileFormat = Literal["csv", "tsv", "jsonl", "json", "parquet"]
 
 
 SliceColumn = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^=]+$")]
+
+
+def _each_once(columns: list[str]) -> list[str]:
+    if len(set(columns)) < len(columns):
+        raise ValueError("a column is named twice; name each once")
+    if "length" in columns:
+        raise ValueError("length is what slices by the length of texts are called; give the column another name")
+    return columns
+
+
+SliceColumns = Annotated[list[SliceColumn], Field(max_length=5), AfterValidator(_each_once)]
 
 
 class SplitPolicy(StrictModel):
@@ -44,7 +55,7 @@ class DatasetOptions(StrictModel):
     difficulty_column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Column with a number for each row, greater is harder, for jobs with a curriculum by difficulty column; null: none
     is kept."""
-    slice_columns: Annotated[list[SliceColumn], Field(max_length=5)] = []
+    slice_columns: SliceColumns = []
     """Up to 5 columns of words that group the rows, such as source or language: kept with each row, so that versions
     are judged on each group by itself, and policies may ask for a score on it. ``length`` is made from the texts and
     not a name for one. At most 50 different values a column; a row without one is in no group."""
@@ -54,15 +65,6 @@ class DatasetOptions(StrictModel):
     """null: told from the content."""
     split: SplitPolicy = SplitPolicy()
     """How rows without a split are divided."""
-
-    @field_validator("slice_columns")
-    @classmethod
-    def _each_once(cls, columns: list[str]) -> list[str]:
-        if len(set(columns)) < len(columns):
-            raise ValueError("a column is named twice; name each once")
-        if "length" in columns:
-            raise ValueError("length is what slices by the length of texts are called; give the column another name")
-        return columns
 
 
 class DatasetRow(StrictModel):

@@ -8,7 +8,7 @@ from pydantic import Field
 from app.schemas.base import Resource, StrictModel
 from app.schemas.batches import BatchProgress, BatchStatus
 from app.schemas.datasets import DataWarning, SplitName
-from app.schemas.judgements import Interval
+from app.schemas.judgements import Interval, PartScores
 from app.schemas.metrics import TaskEvaluation
 
 JudgedSplit = SplitName | Literal["all"]
@@ -53,6 +53,9 @@ class Judgement(Resource):
     """The scores; loss is that of the probabilities as they are served."""
     intervals: ScoreIntervals | None
     """How sure they are; null where there are too many rows and labels to draw them anew."""
+    slices: list[PartScores] = []
+    """Scores on short, medium and long texts, and by the slice columns of the dataset; empty where there are too many
+    rows and labels to draw them anew."""
     refused: int
     """Rows that the version does not answer, for being too long; they are not judged."""
 

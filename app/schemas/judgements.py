@@ -33,14 +33,12 @@ class Intervals(Resource):
     """Of ``f1_macro``."""
 
 
-class SliceScores(Resource):
-    """Scores on a part of the rows that a version was judged on."""
+class PartScores(Resource):
+    """Scores on a part of the rows that were judged."""
 
     slice: str
     """Which part: ``COLUMN=VALUE`` for a slice column of the dataset; ``length=short``, ``medium`` and ``long`` for
     thirds by characters."""
-    split: SplitName
-    """The split whose rows were judged."""
     rows: int
     """Rows in it: with few, the scores say little."""
     detail: str | None = None
@@ -53,6 +51,13 @@ class SliceScores(Resource):
     """Mean F1 of the labels that its rows truly have; labels that do not occur in it do not count."""
     f1_macro_interval: Interval
     """95 % bootstrap interval of ``f1_macro``; of very few rows too narrow."""
+
+
+class SliceScores(PartScores):
+    """Scores on a part of the rows that a version was judged on in its job."""
+
+    split: SplitName
+    """The split whose rows were judged."""
 
 
 class PairedComparison(Resource):

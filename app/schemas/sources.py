@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.schemas.base import LabelName, Resource, StrictModel
-from app.schemas.datasets import ProblemType, SplitName, SplitPolicy
+from app.schemas.datasets import ProblemType, SliceColumns, SplitName, SplitPolicy
 from app.schemas.provenance import Provenance
 
 TWITTER_DATASET = "cardiffnlp/tweet_sentiment_multilingual"
@@ -45,6 +45,8 @@ class TableColumns(StrictModel):
     difficulty_column: Column | None = None
     """Column with a number a row for a curriculum; kept in the rows as ``difficulty``, and rows without a number are
     left out."""
+    slice_columns: SliceColumns = []
+    """Up to 5 columns of words that group the rows, such as source or language; kept with each row as in an upload."""
     split: SplitPolicy = SplitPolicy()
     """How training rows are divided where the source has no validation or test rows."""
 
@@ -163,6 +165,8 @@ class ImportRecord(Provenance):
     """multi_label: the rows have sets of labels."""
     has_difficulties: bool
     """Whether every row has a number that a curriculum can go by."""
+    slices: dict[str, dict[str, int]] = {}
+    """Rows by slice column and value."""
     counts: dict[SplitName, dict[str, int]]
     """Rows by split and label."""
     skipped: dict[str, int]

@@ -52,13 +52,39 @@ def test_one_label_a_row() -> None:
 
 def test_a_lost_worker_changes_nothing(tmp_path: Path) -> None:
     pairs, whole = answered(30), Tally(manifest(), JUDGING)
-    lines = [whole.judged(row, answer) for row, answer in pairs]
-    refused = {"expected": "a", "error": {"code": "text-too-long"}}
+    for number, (row, _) in enumerate(pairs):
+        row["slices"] = {"source": "web" if number % 3 else "mail"}
+    lines = [{"text": row["text"], **whole.judged(row, answer)} for row, answer in pairs]
+    refused = {"text": "too long", "expected": "a", "error": {"code": "text-too-long"}}
     (tmp_path / "before").write_text("".join(f"{json.dumps(line)}\n" for line in [*lines[:20], refused]))
     second = Tally.going_on(manifest(), JUDGING, [tmp_path / "before"])
     for row, answer in pairs[20:]:
         second.judged(row, answer)
     assert second.judgement() == whole.judgement().model_copy(update={"refused": 1})
+    assert [part.slice for part in whole.judgement().slices][-2:] == ["source=web", "source=mail"]
+
+
+def test_parts_of_the_rows_are_scored_by_themselves() -> None:
+    pairs, tally = answered(90), Tally(manifest(), JUDGING)
+    for number, (row, answer) in enumerate(pairs):
+        row["text"] = "x" * (number + 1)
+        if number < 80:
+            row["slices"] = {"source": "web" if number % 4 else "mail"}
+        told = tally.judged(row, answer)
+        assert told.get("slices") == row.get("slices")
+    tally.judged({"text": "long", "label": "a", "slices": {"source": "web"}}, {"error": {"code": "text-too-long"}})
+    found = {part.slice: part for part in tally.judgement().slices}
+    sizes = {"length=short": 30, "length=medium": 30, "length=long": 30, "source=web": 60, "source=mail": 20}
+    assert {name: part.rows for name, part in found.items()} == sizes
+    mail = [(row["label"], answer["label"]) for row, answer in pairs if row.get("slices") == {"source": "mail"}]
+    truth, given = zip(*mail, strict=True)
+    assert found["source=mail"].accuracy == pytest.approx(accuracy_score(truth, given))
+    assert found["source=mail"].f1_macro == pytest.approx(f1_score(truth, given, average="macro"))
+    assert found["length=short"].detail == "at most 30 characters"
+
+
+def test_nothing_to_judge_has_no_parts() -> None:
+    assert Tally(manifest(), JUDGING).judgement().slices == []
 
 
 def test_sets_of_labels() -> None:

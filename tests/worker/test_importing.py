@@ -74,20 +74,24 @@ def test_a_dataset_of_the_hub_is_fetched_checked_and_stored(world, loopback: Loo
     assert world.wait(job, "succeeded").status == "succeeded"
 
 
-def test_sets_of_labels_and_difficulties_of_prepared_rows_are_there_for_jobs(world, submit, ended, tmp_path) -> None:
-    rows = [{"text": f"text {n}", "label": "ab"[: n % 3], "hard": n} for n in range(30)]
+def test_sets_of_labels_difficulties_and_slices_of_prepared_rows_are_there_for_jobs(
+    world, submit, ended, tmp_path
+) -> None:
+    rows = [{"text": f"text {n}", "label": "ab"[: n % 3], "hard": n, "source": "web"} for n in range(30)]
     rows = [row | {"label": list(row["label"])} for row in rows]
     (tmp_path / "prepared").mkdir()
     (tmp_path / "prepared" / "topics.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    import_id = submit(source="processed", path="topics.jsonl", difficulty_column="hard")
+    import_id = submit(source="processed", path="topics.jsonl", difficulty_column="hard", slice_columns=["source"])
     world.supervisor(processed_dir=tmp_path / "prepared")
     row = ended(import_id)
     assert (row.status, row.error) == ("succeeded", None)
     dataset = dataset_of(world, row)
     profile = DatasetProfile.model_validate(dataset.profile)
     assert (profile.problem_type, profile.labels, profile.has_difficulties) == ("multi_label", ["a", "b"], True)
+    assert profile.slices == {"source": {"web": 30}}
     content = [json.loads(line) for line in (world.artifacts.root / dataset.artifact_key).read_text().splitlines()]
     assert [(row["labels"], row["difficulty"]) for row in content[:3]] == [([], 0), (["a"], 1), (["a", "b"], 2)]
+    assert all(row["slices"] == {"source": "web"} for row in content)
 
 
 def test_prepared_splits_are_taken_from_the_folder_of_the_operator(world, submit, ended, tmp_path) -> None:

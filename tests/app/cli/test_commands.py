@@ -1,6 +1,7 @@
 """Commands against a real API: what they print, for people and for programs, and how they end."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from app.client import Tunesmith
 from app.schemas.datasets import Dataset
 from app.schemas.evaluations import Judgement, ScoreIntervals
 from app.schemas.jobs import Job
-from app.schemas.judgements import Interval
+from app.schemas.judgements import Interval, PartScores
 from app.schemas.metrics import TaskEvaluation
 from app.schemas.sources import ImportRequest
 from app.store import batches, imports, tables
@@ -445,6 +446,16 @@ def test_a_version_is_judged_on_a_dataset_and_the_scores_are_told(
             score(matrix, ["a", "b"], split="test", loss=0.5).model_dump(exclude={"tasks"})
         ),
         intervals=ScoreIntervals(resamples=1000, accuracy=interval, f1_macro=interval),
+        slices=[
+            PartScores(
+                slice="source=web",
+                rows=3,
+                accuracy=0.667,
+                accuracy_interval=interval,
+                f1_macro=0.4,
+                f1_macro_interval=interval,
+            )
+        ],
         refused=2,
     )
 
@@ -463,10 +474,12 @@ def test_a_version_is_judged_on_a_dataset_and_the_scores_are_told(
     assert "judged:1" in ran.out and "4 rows, split test" in ran.out
     assert "accuracy 0.750 (95 %: 0.250 to 1.000)" in ran.out
     assert "2 rows are too long" in ran.out
+    assert re.search(r"source=web +0\.667 +0\.400 +3", ran.out)
     assert run("evaluate", "judged@nobody", dataset.id).status == 2
     assert run("evaluate", "judged", tmp_path / "none.csv").status == 2
     assert run("evaluate", "judged", dataset.id, "--split", "dev").status == 2
     assert run("evaluate", "judged:7", dataset.id).status == 4
+    assert run("evaluate", "judged", dataset.id, "--slice-column", "source").status == 2
 
 
 def test_promotion_from_the_command_line(

@@ -5,18 +5,20 @@ import json
 import os
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import JobFailure
+from app.errors import FieldError, JobFailure
 from app.preflight.breaches import BrokenRule
 from app.preflight.difficulties import number_of
 from app.preflight.label_sets import LabelSets
 from app.preflight.messages import Limits
 from app.preflight.rows import NO_SPLIT, SPLITS, Examples
+from app.preflight.slices import Slices
 from app.preflight.split import assign
 from app.schemas.datasets import SplitName
 from app.schemas.sources import ImportRecord
@@ -26,10 +28,11 @@ from worker.data.sources.examples import Drawn, Example
 class _Collector:
     """Numbers of the rows in memory, the rows themselves on disk."""
 
-    def __init__(self, limits: Limits, seed: int, *, has_difficulties: bool) -> None:
+    def __init__(self, limits: Limits, drawn: Drawn) -> None:
         self.limits = limits
-        self.has_difficulties = has_difficulties
-        self.seed = seed.to_bytes(8, "big")
+        self.has_difficulties = drawn.has_difficulties
+        self.slices = Slices(drawn.slice_columns, "row")
+        self.seed = drawn.policy.seed.to_bytes(8, "big")
         self.labels: dict[str, int] = {}
         self.label_of, self.sizes = array("i"), array("i")
         self.split, self.digest = array("b"), array("Q")
@@ -54,6 +57,7 @@ class _Collector:
         self.split.append(NO_SPLIT if example.split is None else SPLITS.index(example.split))
         digest = hashlib.blake2b(text.encode(), digest_size=8, key=self.seed).digest()
         self.digest.append(int.from_bytes(digest, "big"))
+        self.slices.take(len(self.sizes) + self.skipped.total(), example.slices)
         names = ",".join(json.dumps(label, ensure_ascii=False) for label in labels)
         return f"{json.dumps(text, ensure_ascii=False)}\t{names}\t{self._difficulty(example)}"
 
@@ -90,9 +94,10 @@ class _Collector:
 def write_rows(drawn: Drawn, file: Path, limits: Limits) -> ImportRecord:
     """Write ``file`` whole or not at all, and describe it.
 
-    Raises JobFailure ``no-rows``, ``one-label``, ``no-training-rows``, ``dataset-too-large``.
+    Raises JobFailure ``no-rows``, ``one-label``, ``no-training-rows``, ``dataset-too-large``, ``missing-column``, and
+    DatasetRefused for values that group no rows.
     """
-    collector = _Collector(limits, drawn.policy.seed, has_difficulties=drawn.has_difficulties)
+    collector = _Collector(limits, drawn)
     begun, done = file.with_name(f".{file.name}.begun"), file.with_name(f".{file.name}.part")
     try:
         with begun.open("w", encoding="utf-8", newline="\n") as out:
@@ -100,10 +105,14 @@ def write_rows(drawn: Drawn, file: Path, limits: Limits) -> ImportRecord:
                 if (line := collector.add(example)) is not None:
                     out.write(f"{line}\n")
         _check(collector)
+        collector.slices.refuse_if_any()
+        slices = _found(collector.slices)
         examples = collector.examples()
         sets = LabelSets.of(examples, np.arange(len(collector.labels), dtype=np.int32))
         splits = assign(examples, sets.strata(), drawn.policy)  # the one rule that uploads follow too
-        digest, size = _finish(begun, done, splits, several=sets.several)
+        digest, size = _finish(
+            begun, done, splits, islice(collector.slices.fields(), len(splits)), several=sets.several
+        )
         done.replace(file)
     finally:
         begun.unlink(missing_ok=True)
@@ -115,25 +124,42 @@ def write_rows(drawn: Drawn, file: Path, limits: Limits) -> ImportRecord:
         labels=[*drawn.labels, *(name for name in collector.labels if name not in set(drawn.labels))],
         problem_type="multi_label" if sets.several else "single_label",
         has_difficulties=drawn.has_difficulties,
+        slices=slices,
         counts=_counts(list(collector.labels), sets, splits),
         skipped=dict(collector.skipped),
     )
 
 
-def _finish(begun: Path, done: Path, splits: NDArray[np.int8], *, several: bool) -> tuple[str, int]:
+def _finish(
+    begun: Path, done: Path, splits: NDArray[np.int8], slices: Iterator[str], *, several: bool
+) -> tuple[str, int]:
     """Put each line together."""
     digest, size = hashlib.sha256(), 0
     with begun.open(encoding="utf-8", newline="\n") as lines, done.open("wb") as out:
-        for begin, split in zip(lines, splits.tolist(), strict=True):
+        for begin, split, fields in zip(lines, splits.tolist(), slices, strict=True):
             text, names, number = begin[:-1].split("\t")  # in JSON a tab is written as an escape
             label = f'"labels":[{names}]' if several else f'"label":{names}'
             difficulty = f',"difficulty":{number}' if number else ""
-            line = f'{{"text":{text},{label},"split":"{SPLITS[split]}"{difficulty}}}\n'.encode()
+            line = f'{{"text":{text},{label},"split":"{SPLITS[split]}"{difficulty}{fields}}}\n'.encode()
             digest.update(line)
             size += out.write(line)
         out.flush()
         os.fsync(out.fileno())
     return digest.hexdigest(), size
+
+
+def _found(slices: Slices) -> dict[str, dict[str, int]]:
+    """Count rows by column and value; a column without any value is most likely a wrong name."""
+    counts = slices.counts()
+    if (empty := next((column for column, values in counts.items() if not values), None)) is not None:
+        raise JobFailure(
+            detail=f"No row of the source has a value in the column {empty!r}.",
+            code="missing-column",
+            remedy="Name columns of words, such as source or language, in slice_columns, or leave it out.",
+            kind="user",
+            errors=(FieldError("/slice_columns", "missing-column", "no such column"),),
+        )
+    return counts
 
 
 def _is_encodable(text: str) -> bool:

@@ -1,7 +1,7 @@
 """What every source gives: rows one by one, and where they came from."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from app.schemas.datasets import SplitName, SplitPolicy
@@ -29,6 +29,8 @@ class Example:
     """Name of the class, or the names of any number of them; None: not labelled."""
     split: SplitName | None
     difficulty: object = None
+    slices: Mapping[str, object] = field(default_factory=dict)
+    """Values by slice column; others may be among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,5 @@ class Drawn:
     """How training rows are divided where there are no validation or test rows."""
     has_difficulties: bool = False
     """Whether rows have a number that says how hard they are; those without one are then left out."""
+    slice_columns: Sequence[str] = ()
+    """Columns that group the rows."""

@@ -35,6 +35,7 @@ def draw(wanted: HubSource, hub: Hub, scratch: Path) -> Drawn:
         provenance=table.provenance,
         policy=wanted.split,
         has_difficulties=wanted.difficulty_column is not None,
+        slice_columns=wanted.slice_columns,
     )
 
 
@@ -53,8 +54,9 @@ def _our_splits(table: HubTable, wanted: HubSource) -> dict[SplitName, datasets.
 
 
 def _check_columns(wanted: HubSource, split: datasets.Dataset) -> None:
-    for field in ("text_column", "label_column", "difficulty_column"):
-        column = getattr(wanted, field)
+    fields = ("text_column", "label_column", "difficulty_column")
+    named = [(field, getattr(wanted, field)) for field in fields]
+    for field, column in [*named, *(("slice_columns", column) for column in wanted.slice_columns)]:
         if column is None or column in split.column_names:
             continue
         meant = nearest(column, split.column_names)
@@ -71,6 +73,10 @@ def _class_names(wanted: HubSource, split: datasets.Dataset) -> list[str] | None
     feature = split.features[wanted.label_column]
     while _is_list(feature):
         feature = feature.feature
+    return _names_of(feature)
+
+
+def _names_of(feature: object) -> list[str] | None:
     return list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
 
 
@@ -97,10 +103,18 @@ def _values(split: datasets.Dataset, column: str, namer: LabelNamer) -> Iterator
 
 def _examples(splits: Mapping[SplitName, datasets.Dataset], wanted: HubSource, namer: LabelNamer) -> Iterator[Example]:
     columns = [wanted.text_column, wanted.label_column, *filter(None, [wanted.difficulty_column])]
+    columns += [column for column in wanted.slice_columns if column not in columns]
     for number, (name, split) in enumerate(splits.items()):
+        words = {column: names for column in wanted.slice_columns if (names := _names_of(split.features[column]))}
         for row in _subset(split.select_columns(columns), wanted, number):
             difficulty = row[wanted.difficulty_column] if wanted.difficulty_column else None
-            yield Example(row[wanted.text_column], namer.label(row[wanted.label_column]), name, difficulty)
+            slices = {column: _word(row[column], words.get(column)) for column in wanted.slice_columns}
+            yield Example(row[wanted.text_column], namer.label(row[wanted.label_column]), name, difficulty, slices)
+
+
+def _word(value: Any, names: list[str] | None) -> Any:
+    """Give a value as a person knows it: of a class its name."""
+    return names[value] if names is not None and isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def _subset(split: datasets.Dataset, wanted: HubSource, number: int) -> datasets.Dataset:

@@ -37,6 +37,7 @@ def draw(wanted: ProcessedSource, root: Path | None) -> Drawn:
         ),
         policy=wanted.split,
         has_difficulties=wanted.difficulty_column is not None,
+        slice_columns=wanted.slice_columns,
     )
 
 
@@ -96,7 +97,7 @@ def _examples(
                     raise _missing(file, number, column, row)
             difficulty = row.get(wanted.difficulty_column) if wanted.difficulty_column else None
             label = namer.label(row[wanted.label_column])
-            yield Example(row[wanted.text_column], label, split or _said(file, number, row), difficulty)
+            yield Example(row[wanted.text_column], label, split or _said(file, number, row), difficulty, row)
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from app.errors import JobFailure
+from app.errors import AppError, JobFailure
 from app.schemas.datasets import SplitPolicy
 from app.schemas.sources import HubSource
 from worker.data.sources import import_rows
@@ -323,6 +323,28 @@ def test_rows_without_a_difficulty_are_left_out_where_one_is_wanted(load, loopba
     record, written = load(dataset="acme/hard", difficulty_column="hard")
     assert {row["text"]: row["difficulty"] for row in written} == {row["text"]: row["hard"] for row in rows}
     assert (record.has_difficulties, record.skipped) == (True, {"no-difficulty": 1})
+
+
+def test_values_of_slice_columns_are_kept_classes_by_their_names(load, loopback, make):
+    rows = [row | {"tongue": number % 2, "year": 2024 + number % 3} for number, row in enumerate(ROWS)]
+    loopback.repos["acme/where"] = {"main": {"train.parquet": make.parquet(rows, classes={"tongue": ["en", "fr"]})}}
+    record, written = load(dataset="acme/where", slice_columns=["tongue", "year"], label_names=NAMES)
+    assert record.slices == {"tongue": {"en": 20, "fr": 20}, "year": {"2024": 14, "2025": 13, "2026": 13}}
+    by_text = {row["text"]: row["slices"] for row in written}
+    assert by_text["text 3"] == {"tongue": "fr", "year": "2024"}
+
+
+@pytest.mark.parametrize(
+    ("column", "code"), [("tonge", "missing-column"), ("number", "too-many-slices"), ("share", "invalid-slice")]
+)
+def test_columns_that_group_no_rows_are_refused(load, loopback, make, column, code):
+    rows = [{"text": f"t{n}", "label": n % 2, "tongue": "en", "number": n, "share": n / 7} for n in range(60)]
+    loopback.repos["acme/odd"] = {"main": {"train.jsonl": make.jsonl(rows)}}
+    with pytest.raises(AppError) as failure:
+        load(dataset="acme/odd", slice_columns=[column])
+    assert failure.value.code == code
+    [error] = failure.value.errors
+    assert column in f"{failure.value.detail} {error.pointer}"
 
 
 def test_a_repository_with_only_a_script_is_read_from_the_hubs_conversion(load, loopback, make):

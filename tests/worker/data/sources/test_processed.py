@@ -82,6 +82,17 @@ def test_columns_label_names_and_difficulty(load, prepared, make):
     assert written[3] | {"split": ""} == {"text": "b3", "label": "good", "split": "", "difficulty": 3}
 
 
+def test_slices_are_kept_and_a_column_without_any_value_is_a_wrong_name(load, prepared, make):
+    rows = [row | ({"source": "web"} if number % 4 else {"source": ""}) for number, row in enumerate(ROWS)]
+    (prepared / "all.jsonl").write_bytes(make.jsonl(rows))
+    record, written = load("all.jsonl", slice_columns=["source"])
+    assert record.slices == {"source": {"web": 15}}
+    assert [row["slices"] for row in written[:2]] == [{}, {"source": "web"}]
+    with pytest.raises(JobFailure) as failure:
+        load("all.jsonl", slice_columns=["sauce"])
+    assert (failure.value.code, "'sauce'" in failure.value.detail) == ("missing-column", True)
+
+
 def test_a_labels_file_gives_the_order(load, prepared, make):
     (prepared / "mine").mkdir()
     (prepared / "mine" / "train.jsonl").write_bytes(make.jsonl(ROWS))
