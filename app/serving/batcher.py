@@ -99,7 +99,7 @@ class Batcher:
             return
         count_dropped(OVERLOADED, texts)
         raise Overloaded(
-            f"{items} texts are waiting, about {wait:.1f} s of work: more than this service accepts.",
+            f"{items} texts are waiting, about {wait:.2f} s of work: more than this service accepts.",
             "overloaded",
             "Try again after the seconds that Retry-After names.",
             headers={"Retry-After": str(max(1, math.ceil(wait - self._longest_wait)))},
