@@ -11,7 +11,8 @@ people run it (padded to the longest of a batch), and at its best (batches of li
 it). Tunesmith's own loop runs with what a job resolves to on this machine; ``--variants`` adds it with one measure left
 out or added. The scores of the common use and of Tunesmith are compared, so these two run with every seed; with
 ``--speed-seeds`` the others take fewer turns. The last line is one JSON object; ``by_cpu_seconds`` has the ratios again
-by what the processor spent, for a machine that is not quiet.
+by what the processor spent, for a machine that is not quiet. With ``--f1`` the score is looked at five times an epoch,
+and the seconds of training until it is reached are told; looking is not counted.
 """
 
 import argparse
@@ -54,6 +55,8 @@ class Run:
     """Of all threads: what hardly depends on what else the machine does."""
     f1_macro: float | None
     """Of the validation rows; None where only the speed was measured."""
+    seconds_to_f1: float | None = None
+    """Of training, until the score of ``--f1`` was reached; None: it was not, or none was asked for."""
 
 
 def main() -> None:
@@ -93,15 +96,25 @@ def measure(options: argparse.Namespace, variant: str, seed: int, threads: int) 
         learning_rate=options.learning_rate,
         max_length=options.max_length,
         threads=threads,
+        f1=options.f1,
     )
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         figures = pool.submit(figures_of, task).result()
-    return Run(variant, seed, figures.texts / figures.seconds, figures.seconds, figures.cpu_seconds, figures.f1_macro)
+    return Run(
+        variant,
+        seed,
+        figures.texts / figures.seconds,
+        figures.seconds,
+        figures.cpu_seconds,
+        figures.f1_macro,
+        figures.seconds_to_f1,
+    )
 
 
 def told(run: Run) -> str:
     """Say in one line what came out."""
     score = "" if run.f1_macro is None else f"  macro F1 {run.f1_macro:.4f}"
+    score += "" if run.seconds_to_f1 is None else f", reached after {run.seconds_to_f1:.1f} s"
     return f"{run.samples_per_second:8.1f} samples/s  {run.seconds:8.1f} s{score}"
 
 
@@ -150,6 +163,7 @@ def summary(runs: Sequence[Run], options: argparse.Namespace, threads: int) -> d
         "by_cpu_seconds": {variant: ratio(variant, per_cpu_second) for variant in options.variants if variant != OURS},
         "f1_difference": None if own is None or theirs is None else round(own - theirs, 4),
         "f1_macro": {variant: mean_f1(runs, variant) for variant in options.variants},
+        "seconds_to_f1": {variant: of(runs, variant, lambda run: run.seconds_to_f1) for variant in options.variants},
         "samples_per_second": {
             variant: of(runs, variant, lambda run: run.samples_per_second) for variant in options.variants
         },
@@ -169,6 +183,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=2000, help="training rows; 0: all")
     parser.add_argument("--validation-rows", type=int, default=500)
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--f1", type=float, help="tell the seconds of training until validation macro F1 reaches this")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--speed-seeds", type=int, help="of the variants whose scores are not compared; default: all")
     parser.add_argument("--first-seed", type=int, default=0)

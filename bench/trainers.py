@@ -6,13 +6,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerState, TrainingArguments
 
 from app.schemas.hyperparameters import Precision, ResolvedHyperparameters
 from app.schemas.text import TextOptions, TokenizerSettings
@@ -33,12 +34,15 @@ from worker.models.packed import Packed, packed
 from worker.models.packing import Packing
 from worker.models.tokenizer import pad_token_id, tokenizer_file
 from worker.probe import Probe
+from worker.training.events import Step
 from worker.training.loop import Training
 from worker.training.precision import Arithmetic
 
 CPU = torch.device("cpu")
 DRAWN = 7
 """Seed of the rows that are drawn: the same for all."""
+LOOKS = 5
+"""Times an epoch that the score is looked at, where the time to it is wanted."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Task:
     learning_rate: float
     max_length: int
     threads: int
+    f1: float | None = None
+    """Macro F1 of the validation rows whose time is wanted."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,40 @@ class Figures:
     cpu_seconds: float
     """Of all threads: what hardly depends on what else the machine does."""
     f1_macro: float | None
+    seconds_to_f1: float | None = None
+    """Of training, until the wanted score was first seen; None: it was not, or none was wanted."""
+
+
+@dataclass
+class Watch:
+    """Looks at the score a few times an epoch, and does not count the time it takes to look."""
+
+    wanted: float
+    every: int
+    """Steps."""
+    judge: Callable[[], float]
+    ids: NDArray[np.int32]
+    """That what is judged is made of: the model must know them on the way."""
+    reached: float | None = None
+    """Seconds of training."""
+    seconds: float = 0.0
+    """Spent looking."""
+    cpu_seconds: float = 0.0
+    _began: float = 0.0
+
+    def begin(self) -> None:
+        """Training begins."""
+        self._began = time.perf_counter()
+
+    def look(self, step: int) -> None:
+        """Look, when it is time to; once the score is reached, no more."""
+        if self.reached is not None or step % self.every:
+            return
+        now, spent = time.perf_counter(), time.process_time()
+        if self.judge() >= self.wanted:
+            self.reached = now - self._began - self.seconds
+        self.seconds += time.perf_counter() - now
+        self.cpu_seconds += time.process_time() - spent
 
 
 def threads_of(wish: int) -> int:
@@ -88,19 +128,29 @@ def figures_of(task: Task) -> Figures:
     with tempfile.TemporaryDirectory() as scratch:
         encoder = encoder_of(folder, model, task.max_length, Path(scratch))
         lessons = batches_of(train, labels, model, encoder)
+        held_out = batches_of(validation, labels, model, encoder) if validation else None
+        judge = partial(_f1_macro, model, held_out, labels)
+        every = max(1, steps_of(task, lessons) // task.epochs // LOOKS)
+        watch = None if task.f1 is None or held_out is None else Watch(task.f1, every, judge, held_out.split.tokens)
         way = _ours if task.variant.startswith("tunesmith") else _theirs
         spent = time.process_time()
-        seconds = way(task, model, lessons, labels, Path(scratch))
+        seconds = way(task, model, lessons, labels, Path(scratch), watch)
         spent = time.process_time() - spent
-    score = None
-    if validation:
-        held_out = batches_of(validation, labels, model, encoder).by_length(64)
-        judged = evaluate(
-            model, held_out, labels, split="validation", device=CPU, autocast=Arithmetic(CPU, "fp32").autocast,
-            check=lambda: None,
-        )  # fmt: skip
-        score = judged.f1_macro
-    return Figures(len(train) * task.epochs, seconds, spent, score)
+    score = None if held_out is None else judge()
+    texts = len(train) * task.epochs
+    if watch is None:
+        return Figures(texts, seconds, spent, score)
+    return Figures(texts, seconds - watch.seconds, spent - watch.cpu_seconds, score, watch.reached)
+
+
+def _f1_macro(model: PreTrainedModel, held_out: Batches, labels: Sequence[str]) -> float:
+    was_training = model.training
+    judged = evaluate(
+        model, held_out.by_length(64), labels, split="validation", device=CPU,
+        autocast=Arithmetic(CPU, "fp32").autocast, check=lambda: None,
+    )  # fmt: skip
+    model.train(was_training)
+    return judged.f1_macro
 
 
 def rows_of(folder: Path, split: str, wanted: int) -> list[dict[str, str]]:
@@ -138,7 +188,9 @@ def steps_of(task: Task, lessons: Batches) -> int:
     return task.epochs * -(-len(lessons) // task.batch_size)
 
 
-def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence[str], scratch: Path) -> float:
+def _ours(
+    task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence[str], scratch: Path, watch: Watch | None
+) -> float:
     """Train with the worker's loop as a job would, less what the variant leaves out."""
     steps = steps_of(task, lessons)
     wishes = ResolvedHyperparameters(
@@ -153,11 +205,14 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
         warmup_steps=steps // 10,
         seed=task.seed,
         save_strategy="no",
+        **({} if watch is None else {"logging_steps": watch.every}),
     )
     keep_freed_memory()  # as the process of a job does
     unpadded = _without(task.variant, model)
     began = time.perf_counter()
     splits = [lessons.split.tokens] if task.variant != "tunesmith-whole-table" else [np.arange(model.config.vocab_size)]
+    if watch is not None:
+        splits.append(watch.ids)
     ids = ids_in_use(model, wishes, splits, padding=int(model.config.pad_token_id or 0))
     compact = None if ids is None else Compact(model, ids)
     training = Training(
@@ -183,8 +238,11 @@ def _ours(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence
             autocast=training.arithmetic.autocast,
             check=lambda: None,
         )
-    for _ in training.run(lambda: False):
-        pass
+    if watch is not None:
+        watch.begin()
+    for event in training.run(lambda: False):
+        if watch is not None and isinstance(event, Step):
+            watch.look(event.step)
     if compact is not None:
         compact.release()
     return time.perf_counter() - began
@@ -236,7 +294,25 @@ class _Examples(torch.utils.data.Dataset[dict[str, Any]]):
         return {"input_ids": self._ids[row], "labels": int(self._targets[row])}
 
 
-def _theirs(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequence[str], scratch: Path) -> float:  # noqa: ARG001 - as the other way
+class _Looking(TrainerCallback):
+    """Lets a watch look after each step."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def on_step_end(self, args: object, state: TrainerState, control: object, **kwargs: object) -> None:  # noqa: ARG002 - as Trainer calls it
+        """Look, maybe."""
+        self._watch.look(state.global_step)
+
+
+def _theirs(
+    task: Task,
+    model: PreTrainedModel,
+    lessons: Batches,
+    labels: Sequence[str],  # noqa: ARG001 - as the other way
+    scratch: Path,
+    watch: Watch | None,
+) -> float:
     """Train with Trainer, its options those of the variant."""
     steps = steps_of(task, lessons)
     best = task.variant == "trainer-best"
@@ -265,7 +341,10 @@ def _theirs(task: Task, model: PreTrainedModel, lessons: Batches, labels: Sequen
         args=arguments,
         train_dataset=_Examples(lessons, targets),
         data_collator=_collator(int(model.config.pad_token_id or 0), pad),
+        callbacks=None if watch is None else [_Looking(watch)],
     )
+    if watch is not None:
+        watch.begin()
     began = time.perf_counter()
     trainer.train()
     return time.perf_counter() - began

@@ -2,13 +2,15 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from bench.train import VARIANTS, Run, summary, table, turns
-from bench.trainers import Task, figures_of
+from bench.trainers import Task, Watch, figures_of
 from tests.worker.toy_task import restored_torch, tiny_base, toy_rows  # noqa: F401 - fixtures
 
 
@@ -36,13 +38,33 @@ def test_each_variant_trains_and_is_judged(variant: str, folder: Path, tiny_base
         learning_rate=1e-3,
         max_length=32,
         threads=torch.get_num_threads(),
+        f1=0.0,
     )
     figures = figures_of(task)
+    assert figures.seconds_to_f1 is not None
+    assert 0 < figures.seconds_to_f1 < figures.seconds
     assert figures.texts == 40
     assert figures.seconds > 0
     assert figures.cpu_seconds > 0
     assert figures.f1_macro is not None
     assert 0 <= figures.f1_macro <= 1
+
+
+def test_a_watch_does_not_count_the_time_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, scores = 100.0, iter([0.3, 0.5, 0.6])
+
+    def judge() -> float:
+        nonlocal now
+        now += 7.0
+        return next(scores)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    watch = Watch(wanted=0.5, every=2, judge=judge, ids=np.zeros(0, np.int32))
+    watch.begin()
+    for step in range(1, 9):
+        now += 1.0
+        watch.look(step)
+    assert (watch.reached, watch.seconds) == (4.0, 14.0)
 
 
 def test_ratios_are_those_of_the_medians() -> None:
