@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plain_training import TEXT
-from bench.trainers import threads_of
+from bench.task import threads_of
 from bench.trial import Rows, read_rows, upload
 from scripts.own_service import own_service
 from worker.base_models import packaged

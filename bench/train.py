@@ -25,7 +25,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.trainers import Task, fast_precision, figures_of, threads_of
+from bench.task import Task, fast_precision, threads_of
+from bench.trainers import figures_of
 
 VARIANTS = {
     "trainer-padded-512": "Trainer, padded to 512",

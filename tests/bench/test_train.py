@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench.task import Task, Watch
 from bench.train import VARIANTS, Run, summary, table, turns
-from bench.trainers import Task, Watch, figures_of
+from bench.trainers import figures_of
 from tests.worker.toy_task import restored_torch, tiny_base, toy_rows  # noqa: F401 - fixtures
 
 
