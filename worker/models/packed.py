@@ -185,7 +185,8 @@ class Recorded(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Map a batch padded on the right, each input (texts, seq), to its logits, (texts, labels)."""
-        return self.classifier.logits(input_ids, TracedPacking.of(attention_mask))
+        packing = TracedPacking.of(attention_mask, heads=self.classifier.model.config.num_attention_heads)
+        return self.classifier.logits(input_ids, packing)
 
 
 @contextmanager

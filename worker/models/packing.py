@@ -154,23 +154,28 @@ class TracedPacking(Packing):
     """The packing that is recorded into a graph: of sizes that are known only when the graph runs."""
 
     tokens: Tensor  # (length,)
-    """For each token of the row, its place in the rectangle."""
-    rows: Tensor  # (texts * seq,)
-    """For each place of the rectangle its token in the row; for padding one of another place, whose score hides it."""
-    shape: torch.Size
-    """Of the rectangle, (texts, seq)."""
+    """For each token of the row, its place in the rectangle (texts, seq)."""
+    head_tokens: Tensor  # (length, heads)
+    """For each head of each token, its place in the rectangle (texts, heads, seq)."""
+    head_rows: Tensor  # (texts, heads, seq)
+    """For each place of the rectangle its head in the row (length, heads); for padding one of another token, hidden by
+    its score."""
 
     @classmethod
-    def of(cls, attention_mask: Tensor) -> "TracedPacking":
-        """Pack a batch whose padding is on the right; its mask is (texts, seq)."""
+    def of(cls, attention_mask: Tensor, *, heads: int) -> "TracedPacking":
+        """Pack a batch whose padding is on the right, its mask is (texts, seq), for attention with so many heads."""
         lengths, flat = attention_mask.sum(dim=1), attention_mask.flatten()
         scores = (1.0 - attention_mask.float()) * torch.finfo(torch.float32).min
+        tokens = flat.nonzero().squeeze(1)
+        rows = (flat.cumsum(0) - 1).clamp(min=0).reshape(attention_mask.shape)
+        number, seq = torch.arange(heads), attention_mask.shape[1]
+        text = torch.div(tokens, seq, rounding_mode="floor")
         return cls(
             firsts=lengths.cumsum(0) - lengths,
             bias=scores[:, None, None],
-            tokens=flat.nonzero().squeeze(1),
-            rows=(flat.cumsum(0) - 1).clamp(min=0),
-            shape=attention_mask.shape,
+            tokens=tokens,
+            head_tokens=(tokens + text * (heads - 1) * seq)[:, None] + number * seq,
+            head_rows=rows[:, None] * heads + number[:, None],
         )
 
     def pack(self, batch: Tensor) -> Tensor:
@@ -179,19 +184,16 @@ class TracedPacking(Packing):
 
     def spread(self, heads: Tensor) -> Tensor:
         """Turn the heads of a row, (1, heads, length, size), into those of each text, (texts, heads, seq, size)."""
-        number, size = _recorded_as_constants(heads)
-        rows = heads.transpose(1, 2)[0][self.rows]
-        return rows.reshape(self.shape[0], -1, number, size).transpose(1, 2)
+        return heads.transpose(1, 2).reshape(-1, _recorded_as_constant(heads))[self.head_rows]
 
     def gather(self, heads: Tensor) -> Tensor:
         """Turn the heads of each text, (texts, heads, seq, size), back into a row, (1, length, heads, size)."""
-        number, size = _recorded_as_constants(heads)
-        return heads.transpose(1, 2).reshape(-1, number, size)[self.tokens][None]
+        return heads.reshape(-1, _recorded_as_constant(heads))[self.head_tokens][None]
 
 
-def _recorded_as_constants(heads: Tensor) -> tuple[int, int]:
-    """Give how many heads of what size; as sizes of a tensor, a graph would find them out anew in every layer."""
-    return int(heads.shape[1]), int(heads.shape[3])
+def _recorded_as_constant(heads: Tensor) -> int:
+    """Give the size of a head; as the size of a tensor, a graph would find it out anew in every layer."""
+    return int(heads.shape[3])
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, scale: float, dropout: float) -> Tensor:
