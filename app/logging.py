@@ -62,8 +62,12 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 @contextmanager
 def bound(**values: str | int | None) -> Iterator[None]:
     """Add ``values`` (request_id, job_id, attempt) to every line that this context logs."""
-    with structlog.contextvars.bound_contextvars(**{key: value for key, value in values.items() if value is not None}):
+    known = {key: value for key, value in values.items() if value is not None}
+    tokens = structlog.contextvars.bind_contextvars(**known)
+    try:
         yield
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
 
 
 def frames(traceback: TracebackType | None) -> list[str]:

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Query
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from app.api.problems import of_parameters
 from app.errors import AppError, FieldError, PayloadTooLarge, UnsupportedMediaType, nearest
@@ -78,12 +79,16 @@ async def read_bytes(request: Request, most: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > most:
         raise too_large(most)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    chunks, size, is_whole = [], 0, False
+    while not is_whole:  # what starlette's stream does, which takes thrice as long
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
         if size > most:
             raise too_large(most)
-        chunks.append(chunk)
+        is_whole = not message.get("more_body", False)
     return b"".join(chunks)
 
 

@@ -64,7 +64,7 @@ class PredictionService:
             refuse_long(encoded, version.predictor.encoder, alone=isinstance(request.inputs, str))
             tokenize_ms = (time.perf_counter() - begun) * 1e3
             call = await self.batcher.run(version, encoded.ids, deadline=deadline)
-        predictions = version.predictor.decide(np.stack(call.logits), encoded, request.top_k, request.return_all_scores)
+        predictions = version.predictor.decide(np.array(call.logits), encoded, request.top_k, request.return_all_scores)
         timing = Timing(queue_ms=call.queue_ms, tokenize_ms=tokenize_ms, infer_ms=call.infer_ms)
         meters_of(version.model, version.version).answered(
             len(texts), **timing.model_dump(), total_ms=(time.perf_counter() - arrived) * 1e3
