@@ -83,6 +83,17 @@ def test_where_padding_costs_nothing_any_texts_go_together(desk: Desk) -> None:
     assert [lengths(desk.next()) for _ in range(2)] == [[10, 12, 30], [60]]
 
 
+def test_the_less_padding_costs_the_nearer_to_their_turn_texts_are_taken(desk: Desk) -> None:
+    for price, second in ((0.0, 90), (0.03, 30), (1.0, 11)):
+        asked = Version()
+        asked.gauge.begin(BatchPolicy(2, 512, 1000.0, call_tokens=1000.0, padding_price=price))
+        for length in (10, 90, 60, 30, 11):
+            desk.come(asked, length)
+        assert lengths(desk.next()) == [10, second]
+        while desk.next():
+            pass
+
+
 def test_threads_share_what_waits(desk: Desk) -> None:
     asked = version(items=8)
     for _ in range(4):
