@@ -48,6 +48,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        # It would send what callers wrote, in messages of exceptions, to wherever OTEL_* variables point.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=partial(_lifespan, settings=settings, keyring=keyring),
     )
     app.state.settings = settings
