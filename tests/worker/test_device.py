@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,7 +74,7 @@ def test_gain_is_a_ratio_of_times_and_leaves_the_threads_as_they_were() -> None:
     assert torch.get_num_threads() == 2
 
 
-def test_a_neighbour_who_comes_or_goes_slows_both_sides_of_a_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_neighbour_who_comes_or_goes_slows_both_sides_of_a_comparison() -> None:
     """A machine that is three times slower for its first half second, and then free."""
     now = 0.0
 
@@ -86,8 +85,7 @@ def test_a_neighbour_who_comes_or_goes_slows_both_sides_of_a_comparison(monkeypa
 
         return work
 
-    monkeypatch.setattr(time, "perf_counter", lambda: now)
-    assert device.best_in_turns([works(0.04), works(0.01)], 0.3) == pytest.approx([0.04, 0.01])
+    assert device.best_in_turns([works(0.04), works(0.01)], 0.3, clock=lambda: now) == pytest.approx([0.04, 0.01])
 
 
 def test_seed_reaches_every_generator() -> None:
