@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SPLITS = {"train": 60, "validation": 100, "test": 20}
 ROWS = [row for split, count in SPLITS.items() for row in toy_rows(count, split=split)]
 MOODS = [row for split, count in SPLITS.items() for row in toy_moods(count, split=split)]
-WISHES = {"num_train_epochs": 6, "batch_size": 8, "learning_rate": 5e-3, "head_learning_rate_multiplier": 10.0}
+WISHES = {"num_train_epochs": 6, "batch_size": 8, "learning_rate": 2e-3, "head_learning_rate_multiplier": 10.0}
 
 
 @pytest.fixture
