@@ -1,13 +1,14 @@
 """Who may ask: the Host header, the origin of browser writes, the bearer key and its scopes; default is to refuse."""
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import bearer
 from app.api import scopes
+from app.api.headers import RequestHeaders, headers_of
 from app.api.keyring import Caller, Keyring
 from app.errors import Forbidden, MalformedRequest
 from app.schemas.keys import SCOPES
@@ -68,37 +69,41 @@ class Guard:
         # Without a key the Host header is what keeps a web page from reaching us through DNS rebinding.
         is_open = "*" in hosts and settings.api_key is None
         self._hosts = _LOOPBACK if is_open else tuple(host.lower() for host in hosts)
+        self._answers_to = lru_cache(maxsize=256)(self._is_known)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request pass or raise the AppError that says why not."""
         if scope["type"] == "http":
-            headers = Headers(scope=scope)
+            headers = headers_of(scope)
             self._check_host(headers)
             self._check_origin(scope["method"], headers)
             if not _is_public(scope["path"]):
                 caller = self._keyring.caller(_key_in(headers))
                 self._check_scopes(caller, scope)
-                scope.setdefault("state", {})["caller"] = caller
+                scope["state"]["caller"] = caller
         await self.app(scope, receive, send)
 
-    def _check_host(self, headers: Headers) -> None:
-        if "*" in self._hosts:
-            return
-        host = host_of(headers.get("host", ""))
-        if not any(host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in self._hosts):
+    def _check_host(self, headers: RequestHeaders) -> None:
+        if not self._answers_to(headers.get(b"host") or ""):
             raise MalformedRequest(
                 "The Host header names a host that this service does not answer to.",
                 code="unknown-host",
                 remedy="Add the host to TUNESMITH_ALLOWED_HOSTS.",
             )
 
-    def _check_origin(self, method: str, headers: Headers) -> None:
+    def _is_known(self, header: str) -> bool:
+        host = host_of(header)
+        return "*" in self._hosts or any(
+            host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in self._hosts
+        )
+
+    def _check_origin(self, method: str, headers: RequestHeaders) -> None:
         """A browser tells where a write comes from; other sites may not write with the user's network position."""
         if method in _READING:
             return
-        origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
-        if foreign or headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        origin = headers.get(b"origin")
+        foreign = origin is not None and urlsplit(origin).netloc.lower() != (headers.get(b"host") or "").lower()
+        if foreign or headers.get(b"sec-fetch-site") in {"cross-site", "same-site"}:
             raise Forbidden(
                 "A page of another site may not write here.",
                 code="cross-origin-request",
@@ -120,9 +125,9 @@ class Guard:
             )
 
 
-def _key_in(headers: Headers) -> str | None:
+def _key_in(headers: RequestHeaders) -> str | None:
     """Give the bearer key of a request; None where there is none, or more than one."""
-    given = headers.getlist("authorization")
+    given = headers.all(b"authorization")
     scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     return key.strip() if scheme.lower() == "bearer" else None
 

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
+from app.api.headers import headers_of
 from app.api.problems import of_parameters
 from app.errors import AppError, FieldError, PayloadTooLarge, UnsupportedMediaType, nearest
 from app.preflight import fields, strict_json
@@ -76,11 +77,11 @@ async def read_json(request: Request) -> Any:
 
 async def read_bytes(request: Request, most: int) -> bytes:
     """Read a body, chunked or not, and stop as soon as it is longer than ``most`` bytes."""
-    declared = request.headers.get("content-length", "")
+    declared = headers_of(request.scope).get(b"content-length") or ""
     if declared.isdecimal() and int(declared[:20]) > most:
         raise too_large(most)
     chunks, size, is_whole = [], 0, False
-    while not is_whole:  # what starlette's stream does, which takes thrice as long
+    while not is_whole:  # as starlette's stream does, in fewer steps
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
@@ -104,7 +105,8 @@ def too_large(most: int) -> AppError:
 
 def media_type_of(request: Request) -> str:
     """Give the media type without its parameters, in lower case."""
-    return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    given = headers_of(request.scope).get(b"content-type") or ""
+    return given.split(";", 1)[0].strip().lower()
 
 
 def _body_model(route: APIRoute) -> type[BaseModel] | None:

@@ -5,10 +5,12 @@ from typing import Annotated
 
 from fastapi import Header, Request
 
+from app.api.headers import headers_of
 from app.errors import FieldError, Unprocessable
 
 DEADLINE_HEADER = "X-Deadline-Ms"
 LONGEST_MS = 600_000
+_NAME = DEADLINE_HEADER.lower().encode()
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -32,7 +34,7 @@ def arrival_of(request: Request) -> float:
 
 def deadline_of(request: Request) -> float | None:
     """Give the moment until which a request is to be answered, None without a deadline. Raises Unprocessable."""
-    milliseconds = request.headers.get(DEADLINE_HEADER)
+    milliseconds = headers_of(request.scope).get(_NAME)
     if milliseconds is None:
         return None
     if not _WHOLE.fullmatch(milliseconds) or not 1 <= int(milliseconds) <= LONGEST_MS:

@@ -5,15 +5,16 @@ import re
 import time
 from urllib.parse import quote
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from app import telemetry
 from app.api import problems
+from app.api.headers import headers_of
 from app.errors import AppError, HeadersTooLarge
 from app.ids import new_id
-from app.logging import bound, frames, get_logger
+from app.logging import frames, get_logger
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MOST_HEADERS, _MOST_HEADER_BYTES = 100, 32 * 1024
@@ -44,19 +45,19 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         answer = _Answer(scope, send)
-        with bound(request_id=answer.request_id):
-            try:
-                _check_headers(scope)
-                await self.app(scope, receive, answer.send)
-            except AppError as error:
-                await answer.give_up(error, receive)
-            except ClientDisconnect:
-                pass  # nobody is left to answer
-            except Exception as error:  # noqa: BLE001 - the last place that can answer
-                log.error("Unforeseen error", error_type=type(error).__name__, error_at=frames(error.__traceback__))
-                await answer.give_up(problems.internal(), receive)
-            finally:
-                answer.account()
+        bind_contextvars(request_id=answer.request_id)  # a request is a task of its own: this ends with it
+        try:
+            _check_headers(scope)
+            await self.app(scope, receive, answer.send)
+        except AppError as error:
+            await answer.give_up(error, receive)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
+        except Exception as error:  # noqa: BLE001 - the last place that can answer
+            log.error("Unforeseen error", error_type=type(error).__name__, error_at=frames(error.__traceback__))
+            await answer.give_up(problems.internal(), receive)
+        finally:
+            answer.account()
 
 
 class VersionPrefix:
@@ -81,9 +82,9 @@ class _Answer:
         self._send = send
         self.started = time.perf_counter()
         self.status: int | None = None
-        wished = Headers(scope=scope).get("x-request-id", "")
+        wished = headers_of(scope).get(b"x-request-id") or ""
         self.request_id = wished if _REQUEST_ID.fullmatch(wished) else new_id("req")
-        scope.setdefault("state", {}).update(request_id=self.request_id, arrived=self.started)
+        scope["state"].update(request_id=self.request_id, arrived=self.started)
 
     async def send(self, message: Message) -> None:
         """Pass a message on; the first one gets the headers every answer has."""
