@@ -4,14 +4,16 @@ from functools import cache
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest, start_http_server
 
+from app.meters import Spread, SpreadFamily, Tally, TallyFamily
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 _STAGE_BUCKETS = (0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 # HTTP
-HTTP_REQUESTS = Counter("tunesmith_http_requests_total", "Answers given.", ["method", "route", "status"])
-HTTP_SECONDS = Histogram(
+HTTP_REQUESTS = TallyFamily("tunesmith_http_requests_total", "Answers given.", ["method", "route", "status"])
+HTTP_SECONDS = SpreadFamily(
     "tunesmith_http_request_seconds",
     "Time from the request line to the last byte of the answer.",
     ["method", "route"],
@@ -35,22 +37,22 @@ DATASETS_REFUSED = Counter("tunesmith_datasets_refused_total", "Datasets refused
 
 # Serving; models and versions are those that exist, "" where none was found or looked for
 _VERSION = ["model", "version"]
-PREDICT_REQUESTS = Counter("tunesmith_predict_requests_total", "Calls for predictions.", [*_VERSION, "code"])
-PREDICT_TEXTS = Counter("tunesmith_predict_texts_total", "Texts classified.", _VERSION)
-PREDICT_TOKENS = Counter("tunesmith_predict_tokens_total", "Tokens of the texts classified.", _VERSION)
-PREDICT_PADDED_TOKENS = Counter(
+PREDICT_REQUESTS = TallyFamily("tunesmith_predict_requests_total", "Calls for predictions.", [*_VERSION, "code"])
+PREDICT_TEXTS = TallyFamily("tunesmith_predict_texts_total", "Texts classified.", _VERSION)
+PREDICT_TOKENS = TallyFamily("tunesmith_predict_tokens_total", "Tokens of the texts classified.", _VERSION)
+PREDICT_PADDED_TOKENS = TallyFamily(
     "tunesmith_predict_padded_tokens_total", "Tokens of batches, padding and all.", _VERSION
 )
-PREDICT_SECONDS = Histogram(
+PREDICT_SECONDS = SpreadFamily(
     "tunesmith_predict_seconds",
     "Time by stage: queue, tokenize, infer, total.",
     [*_VERSION, "stage"],
     buckets=_STAGE_BUCKETS,
 )
-PREDICT_BATCH_ITEMS = Histogram(
+PREDICT_BATCH_ITEMS = SpreadFamily(
     "tunesmith_predict_batch_items", "Texts in one forward pass.", _VERSION, buckets=(1, 2, 4, 8, 16)
 )
-PREDICT_BATCH_TOKENS = Histogram(
+PREDICT_BATCH_TOKENS = SpreadFamily(
     "tunesmith_predict_batch_tokens",
     "Tokens in one forward pass, padding included.",
     _VERSION,
@@ -94,7 +96,10 @@ MODEL_LOAD_SECONDS = Histogram(
 
 
 class VersionMeters:
-    """The metrics of one version, looked up once: finding them by their labels costs more than counting."""
+    """The metrics of one version, looked up once: finding them by their labels costs more than counting.
+
+    Used from the event loop.
+    """
 
     def __init__(self, model: str, version: int) -> None:
         names = (model, str(version))
@@ -137,9 +142,9 @@ def count_dropped(reason: str, texts: int, model: str = "", version: int | str =
 
 
 @cache
-def http_meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+def http_meters(method: str, route: str, status: int) -> tuple[Tally, Spread]:
     """Give the counter and the times of a kind of answer; there are only so many of each."""
-    return HTTP_REQUESTS.labels(method, route, status), HTTP_SECONDS.labels(method, route)
+    return HTTP_REQUESTS.labels(method, route, str(status)), HTTP_SECONDS.labels(method, route)
 
 
 def serve(host: str, port: int) -> int:

@@ -33,6 +33,9 @@ class Done:
     logits: Logits
     started: float
     infer_ms: float
+    tokens: int
+    padded: int
+    """Tokens, padding included."""
 
 
 class Batcher:
@@ -162,11 +165,10 @@ def _run(batch: Sequence[Item], *, alone: bool) -> None:
         _tell(batch, error)
         return
     seconds = time.perf_counter() - started
-    _tell(batch, Done(logits, started, seconds * 1e3))
     tokens = sum(len(item.ids) for item in batch)
+    _tell(batch, Done(logits, started, seconds * 1e3, tokens, padded))
     if not alone:  # what several threads computed says nothing of the speed of one
         version.gauge.note(tokens, padded, seconds)
-    meters_of(version.model, version.version).batch(len(batch), tokens, padded)
 
 
 def _tell(batch: Sequence[Item], outcome: Done | Exception) -> None:
@@ -177,6 +179,9 @@ def _tell(batch: Sequence[Item], outcome: Done | Exception) -> None:
 
 
 def _resolve(batch: Sequence[Item], outcome: Done | Exception) -> None:
+    if isinstance(outcome, Done):
+        version = batch[0].call.version
+        meters_of(version.model, version.version).batch(len(batch), outcome.tokens, outcome.padded)
     for place, item in enumerate(batch):
         call = item.call
         if call.answer.done():
