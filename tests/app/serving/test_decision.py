@@ -13,7 +13,7 @@ from app.schemas.decisions import Decision
 from app.schemas.jobs import DatasetRef
 from app.schemas.models import Task
 from app.schemas.predictions import Prediction
-from app.serving.decision import decision_of, probabilities
+from app.serving.decision import FEW_SCORES, decision_of, probabilities
 from app.text.tokenizer import Encoded
 
 LABELS = ["a", "b", "c"]
@@ -94,6 +94,16 @@ def test_scores_come_most_probable_first(top_k: int | None, everything: bool, na
     assert list(answer.scores) == names
     assert answer.scores["a"] == answer.score
     assert list(answer.scores.values()) == sorted(answer.scores.values(), reverse=True)
+
+
+@given(LOGITS)
+def test_a_text_is_answered_alike_alone_and_among_many(rows: list[list[float]]) -> None:
+    many = rows * (FEW_SCORES // len(rows[0]) + 1)
+    among_many = decide(many, len(many))[: len(rows)]
+    for row, other in zip(rows, among_many, strict=True):
+        (alone,) = decide([row], 1)
+        assert alone.label == other.label
+        assert alone.score == pytest.approx(other.score, rel=1e-12)
 
 
 def test_of_equal_scores_the_first_label_wins() -> None:
