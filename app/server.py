@@ -24,6 +24,8 @@ from app.settings import Settings, get_settings
 DRAIN_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
 """Longer than the idle time-outs of common load balancers, so that it is they who close a connection."""
+_YOUNG_OBJECTS = 20_000
+"""More than all requests in flight have, so that they are gone before anyone looks for garbage among them."""
 
 
 def serve(settings: Settings) -> None:
@@ -33,11 +35,13 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     # What is there now stays: looking through it for garbage would hold up every answer for 0.1 s now and then.
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
         http=OneWrite,
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,
