@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Request, Response
+from pydantic import TypeAdapter
 
 from app.api import examples
 from app.api.body import Handler, StrictRoute, read_json, refuse_unknown_parameters
@@ -53,6 +54,7 @@ class DirectRoute(StrictRoute):
 direct = APIRouter(tags=["Predictions"], route_class=DirectRoute)
 router = APIRouter(tags=["Predictions"], route_class=StrictRoute)
 
+_ANSWERS = TypeAdapter(PredictResponse)
 _ANSWER = "One prediction for each text, in their order."
 _PROBLEMS = documented(NotFound, PayloadTooLarge, Unprocessable, Overloaded, Unavailable, DeadlineExceeded)
 
@@ -124,22 +126,30 @@ async def answered(request: Request, services: Services, wanted: PredictRequest)
         return await unless_gone(request, asked)
     except AppError as error:
         # The reference is a client's word: only names that exist may become label values.
-        PREDICT_REQUESTS.labels(model="", version="", code=error.code).inc()
+        PREDICT_REQUESTS.labels("", "", error.code).inc()
         raise
 
 
 async def _predict(request: Request, services: Services, body: PredictRequest) -> Response:
-    answer = await answered(request, services, body)
-    timing, total = answer.timing, time.perf_counter() - arrival_of(request)
-    return Response(
-        answer.model_dump_json(),
-        media_type="application/json",
-        headers={
-            "X-Model-Version": f"{answer.model}:{answer.version}",
-            "Server-Timing": f"total;dur={total * 1e3:.2f}, queue;dur={timing.queue_ms:.2f}, "
-            f"tokenize;dur={timing.tokenize_ms:.2f}, infer;dur={timing.infer_ms:.2f}",
-        },
-    )
+    return _Answer(await answered(request, services, body), arrival_of(request))
+
+
+class _Answer(Response):
+    """An answer whose headers are written as they are sent: the framework would go over each of them."""
+
+    def __init__(self, answer: PredictResponse, arrived: float) -> None:
+        timing, total_ms = answer.timing, (time.perf_counter() - arrived) * 1e3
+        spent = (
+            f"total;dur={total_ms:.2f}, queue;dur={timing.queue_ms:.2f}, "
+            f"tokenize;dur={timing.tokenize_ms:.2f}, infer;dur={timing.infer_ms:.2f}"
+        )
+        self.status_code, self.background, self.body = 200, None, _ANSWERS.dump_json(answer)
+        self.raw_headers = [
+            (b"content-length", str(len(self.body)).encode()),
+            (b"content-type", b"application/json"),
+            (b"x-model-version", f"{answer.model}:{answer.version}".encode()),
+            (b"server-timing", spent.encode()),
+        ]
 
 
 def _check_size(inputs: str | list[str], settings: Settings) -> None:

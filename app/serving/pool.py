@@ -105,14 +105,14 @@ class Pool:
         Raises NotFound for a name, alias or number that does not exist, Unavailable ``damaged-bundle``,
         ``unloadable-model``, ``golden-mismatch`` or ``model-too-large`` when no version can answer.
         """
-        async with self.hold(await self.meaning(reference), prefer) as version:
+        version = await self.take(await self.meaning(reference), prefer)
+        try:
             yield version
+        finally:
+            self.give_back(version)
 
-    @asynccontextmanager
-    async def hold(
-        self, meaning: Meaning, prefer: Prefer | None = None, caller: Caller | None = None
-    ) -> AsyncIterator[LoadedVersion]:
-        """Hold the version that answers for the time of one call; where calls are split, that may be the canary.
+    async def take(self, meaning: Meaning, prefer: Prefer | None = None, caller: Caller | None = None) -> LoadedVersion:
+        """Give the version that answers, to be given back after the call; where calls are split, maybe the canary.
 
         Without a ``caller`` it is what the alias names. Raises Unavailable as ``use`` does.
         """
@@ -122,12 +122,13 @@ class Pool:
         if version is None:
             version = await self._answering(meaning, prefer)
         version.users += 1
-        try:
-            yield version
-        finally:
-            version.users -= 1
-            if self._stock.cache.is_over:
-                self._stock.cache.shrink()
+        return version
+
+    def give_back(self, version: LoadedVersion) -> None:
+        """End the use of a version that was taken."""
+        version.users -= 1
+        if self._stock.cache.is_over:
+            self._stock.cache.shrink()
 
     def standing(self) -> Standing:
         """Tell how the pool is; may be asked from any thread."""

@@ -58,16 +58,20 @@ class PredictionService:
         arrived = time.perf_counter() if arrived is None else arrived
         texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
         meaning = await self._pool.meaning(request.model)
-        async with self._pool.hold(meaning, request.prefer, caller) as version:
+        version = await self._pool.take(meaning, request.prefer, caller)
+        try:
             begun = time.perf_counter()
             encoded = await self._encode(version, texts)
             refuse_long(encoded, version.predictor.encoder, alone=isinstance(request.inputs, str))
             tokenize_ms = (time.perf_counter() - begun) * 1e3
             call = await self.batcher.run(version, encoded.ids, deadline=deadline)
+        finally:
+            self._pool.give_back(version)
         predictions = version.predictor.decide(np.array(call.logits), encoded, request.top_k, request.return_all_scores)
         timing = Timing(queue_ms=call.queue_ms, tokenize_ms=tokenize_ms, infer_ms=call.infer_ms)
+        total_ms = (time.perf_counter() - arrived) * 1e3
         meters_of(version.model, version.version).answered(
-            len(texts), **timing.model_dump(), total_ms=(time.perf_counter() - arrived) * 1e3
+            len(texts), queue_ms=call.queue_ms, tokenize_ms=tokenize_ms, infer_ms=call.infer_ms, total_ms=total_ms
         )
         if meaning.traffic is not None:
             self.observer.answered(meaning, version, texts, predictions)

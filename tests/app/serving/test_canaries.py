@@ -38,8 +38,9 @@ def split(shelf: Shelf, version: int, percent: float = 50) -> None:
 
 
 async def answerer(pool: Pool, key: str | None, reference: str = "mood") -> int:
-    async with pool.hold(await pool.meaning(reference), None, lambda: key) as version:
-        return version.version
+    version = await pool.take(await pool.meaning(reference), None, lambda: key)
+    pool.give_back(version)
+    return version.version
 
 
 async def soon(pool: Pool, key: str, version: int) -> None:
