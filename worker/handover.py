@@ -29,8 +29,8 @@ from worker.export.source import Decide, Logits, Source, by_head
 from worker.golden import ordinary_texts, write_golden
 from worker.heads import logit_names
 from worker.judging import Judge
-from worker.models.packed import recorded
 from worker.models.recompute import keep
+from worker.models.recorded import recorded
 from worker.models.registry import reload
 from worker.setup import Setup
 from worker.training.stopping import read_metric

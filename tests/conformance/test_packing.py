@@ -18,7 +18,7 @@ from worker.memory import Portion
 from worker.models import dropped_attention
 from worker.models.dropping import CheapDropout, cheapen, kept, masked
 from worker.models.packed import Packed, obstacle, packed
-from worker.models.packing import RoundedPacking, attend
+from worker.models.packing import Packing, attend
 from worker.models.recompute import recompute
 from worker.narration import Narrator
 from worker.pipeline import run
@@ -204,7 +204,7 @@ def test_dropout_in_attention_has_the_mean_and_the_spread_of_the_usual_one() -> 
     q, k, v = (torch.randn(1, heads, length, 4).repeat(copies, 1, 1, 1) for _ in range(3))
     usual = functional.scaled_dot_product_attention(q, k, v, dropout_p=0.3)  # (copies, heads, length, size)
 
-    packing = RoundedPacking.of(torch.ones(copies, length, dtype=torch.int64))
+    packing = Packing.of(torch.ones(copies, length, dtype=torch.int64))
 
     def flat(heads_of: Tensor) -> Tensor:
         rows = heads_of.transpose(1, 2).flatten(0, 1)  # (tokens, heads, size)

@@ -27,7 +27,7 @@ from tests.app.conftest import make_dataset
 from tests.databases import migrated_sqlite
 from worker.export.formats import onnx
 from worker.models import encoder
-from worker.models.packed import recorded
+from worker.models.recorded import recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MB = 200

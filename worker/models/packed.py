@@ -2,9 +2,9 @@
 attention: the same logits and gradients for less work. The modules and their weights are untouched."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,35 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from worker.models.dropping import cheapen
-from worker.models.packing import NAME, Packing, RoundedPacking, TracedPacking, attend_with_firsts, register
+from worker.models.packing import NAME, Packing, attend_with_firsts, register
 
 USUAL = "sdpa"
 """The attention that the packed one stands in for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The parts of one layer, by what they do."""
+
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    output: nn.Linear
+    """What attention found, back into the row."""
+    output_norm: nn.LayerNorm
+    widen: nn.Linear
+    activation: Callable[[Tensor], Tensor]
+    narrow: nn.Linear
+    norm: nn.LayerNorm
+    scale: float
+    """Of the scores of attention."""
+
+
 class Anatomy(ABC):
     """Where a family has its parts, and what it makes of the first tokens."""
+
+    positions_are_places = True
+    """Whether the position of a token is its place in the text, whatever token it is."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -34,6 +55,10 @@ class Anatomy(ABC):
     def positions(self, input_ids: Tensor) -> Tensor:
         """Give the positions of a padded batch, (texts, seq)."""
         return torch.arange(input_ids.shape[1]).expand_as(input_ids)
+
+    @abstractmethod
+    def parts(self, layer: Any) -> Layer:
+        """Name the parts of a layer."""
 
     @abstractmethod
     def last(self, layer: Any, hidden: Tensor, packing: Packing) -> Tensor:
@@ -62,6 +87,22 @@ class Bert(Anatomy):
         passed: Tensor = layer.output(layer.intermediate(attended), attended)
         return passed.transpose(0, 1)
 
+    def parts(self, layer: Any) -> Layer:
+        """Name the parts of a layer."""
+        own, output = layer.attention.self, layer.attention.output
+        return Layer(
+            query=own.query,
+            key=own.key,
+            value=own.value,
+            output=output.dense,
+            output_norm=output.LayerNorm,
+            widen=layer.intermediate.dense,
+            activation=layer.intermediate.intermediate_act_fn,
+            narrow=layer.output.dense,
+            norm=layer.output.LayerNorm,
+            scale=own.scaling,
+        )
+
     def logits(self, firsts: Tensor) -> Tensor:
         """Let the head answer first tokens, (texts, 1, hidden)."""
         answer: Tensor = self.model.classifier(self.model.dropout(self.base.pooler(firsts)))
@@ -70,6 +111,8 @@ class Bert(Anatomy):
 
 class Roberta(Bert):
     """RoBERTa and its kin: positions from padding_idx + 1, and another head."""
+
+    positions_are_places = False
 
     def positions(self, input_ids: Tensor) -> Tensor:
         """Give the positions of a padded batch, (texts, seq)."""
@@ -100,6 +143,22 @@ class DistilBert(Anatomy):
         attended = layer.sa_layer_norm(own.out_lin(context) + firsts)
         passed: Tensor = layer.output_layer_norm(layer.ffn(attended) + attended)
         return passed.transpose(0, 1)
+
+    def parts(self, layer: Any) -> Layer:
+        """Name the parts of a layer."""
+        own = layer.attention
+        return Layer(
+            query=own.q_lin,
+            key=own.k_lin,
+            value=own.v_lin,
+            output=own.out_lin,
+            output_norm=layer.sa_layer_norm,
+            widen=layer.ffn.lin1,
+            activation=layer.ffn.activation,
+            narrow=layer.ffn.lin2,
+            norm=layer.output_layer_norm,
+            scale=own.scaling,
+        )
 
     def logits(self, firsts: Tensor) -> Tensor:
         """Let the head answer first tokens, (texts, 1, hidden)."""
@@ -141,7 +200,7 @@ class Packed(nn.Module):
             self._count(attention_mask.numel(), int(attention_mask.sum()))
             answer: SequenceClassifierOutput = self.model(input_ids=input_ids, attention_mask=attention_mask)
             return answer
-        packing = RoundedPacking.of(attention_mask)
+        packing = Packing.of(attention_mask)
         self._count(packing.length, packing.count)
         return SequenceClassifierOutput(logits=self.logits(input_ids, packing))
 
@@ -174,36 +233,6 @@ class Packed(nn.Module):
         self._put_back()
         self.model.set_attn_implementation(USUAL)
         return self.model
-
-
-class Recorded(nn.Module):
-    """What is exported of a packed classifier: the same two inputs and logits, and a graph that leaves padding away."""
-
-    def __init__(self, classifier: Packed) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Map a batch padded on the right, each input (texts, seq), to its logits, (texts, labels)."""
-        packing = TracedPacking.of(attention_mask, heads=self.classifier.model.config.num_attention_heads)
-        return self.classifier.logits(input_ids, packing)
-
-
-@contextmanager
-def recorded(model: nn.Module) -> Iterator[nn.Module | None]:
-    """Give what is to be recorded into a graph in the model's place; None: it has no packed form.
-
-    The graph takes the same inputs and answers alike. A padded batch takes it a quarter less time, and a text alone a
-    seventh less.
-    """
-    if misfit(model) is not None:
-        yield None
-        return
-    classifier = packed(cast(PreTrainedModel, model))
-    try:
-        yield Recorded(classifier).eval()
-    finally:
-        classifier.release()
 
 
 def obstacle(model: PreTrainedModel, device: torch.device) -> str | None:

@@ -5,7 +5,6 @@ rounded up a little, since a kernel of its own is made for every size that occur
 """
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,31 +27,13 @@ WIDTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Packing(ABC):
+class Packing:
     """Where each token of a padded batch went: all tokens in one row, text after text."""
 
     firsts: Tensor  # (texts,)
     """Where in the row each text begins."""
     bias: Tensor  # (texts, 1, 1, width)
     """What is added to the scores of attention: 0 for a token, no weight for padding."""
-
-    @abstractmethod
-    def pack(self, batch: Tensor) -> Tensor:
-        """Put what a batch has for each token, (texts, seq), into one row, (1, length)."""
-
-    @abstractmethod
-    def spread(self, heads: Tensor) -> Tensor:
-        """Turn the heads of a row, (1, heads, length, size), into those of each text, (texts, heads, width, size)."""
-
-    @abstractmethod
-    def gather(self, heads: Tensor) -> Tensor:
-        """Turn the heads of each text, (texts, heads, width, size), back into a row, (1, length, heads, size)."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoundedPacking(Packing):
-    """The packing that is trained with: of sizes that occur again."""
-
     tokens: Tensor  # (texts, seq) bool
     """What of the batch is no padding."""
     count: int
@@ -67,7 +48,7 @@ class RoundedPacking(Packing):
     """For each place of the rectangle its token in the row; for padding the last one of its text."""
 
     @classmethod
-    def of(cls, attention_mask: Tensor) -> "RoundedPacking":
+    def of(cls, attention_mask: Tensor) -> "Packing":
         """Pack a batch whose padding is on the right; its mask is (texts, seq)."""
         lengths = attention_mask.sum(dim=1)
         count, width = int(lengths.sum()), _up(int(lengths.max()), WIDTH)
@@ -147,53 +128,6 @@ class _Gathered(torch.autograd.Function):
 
 def _up(number: int, step: int) -> int:
     return -(-number // step) * step
-
-
-@dataclass(frozen=True, slots=True)
-class TracedPacking(Packing):
-    """The packing that is recorded into a graph: of sizes that are known only when the graph runs."""
-
-    tokens: Tensor  # (length,)
-    """For each token of the row, its place in the rectangle (texts, seq)."""
-    head_tokens: Tensor  # (length, heads)
-    """For each head of each token, its place in the rectangle (texts, heads, seq)."""
-    head_rows: Tensor  # (texts, heads, seq)
-    """For each place of the rectangle its head in the row (length, heads); for padding one of another token, hidden by
-    its score."""
-
-    @classmethod
-    def of(cls, attention_mask: Tensor, *, heads: int) -> "TracedPacking":
-        """Pack a batch whose padding is on the right, its mask is (texts, seq), for attention with so many heads."""
-        lengths, flat = attention_mask.sum(dim=1), attention_mask.flatten()
-        scores = (1.0 - attention_mask.float()) * torch.finfo(torch.float32).min
-        tokens = flat.nonzero().squeeze(1)
-        rows = (flat.cumsum(0) - 1).clamp(min=0).reshape(attention_mask.shape)
-        number, seq = torch.arange(heads), attention_mask.shape[1]
-        text = torch.div(tokens, seq, rounding_mode="floor")
-        return cls(
-            firsts=lengths.cumsum(0) - lengths,
-            bias=scores[:, None, None],
-            tokens=tokens,
-            head_tokens=(tokens + text * (heads - 1) * seq)[:, None] + number * seq,
-            head_rows=rows[:, None] * heads + number[:, None],
-        )
-
-    def pack(self, batch: Tensor) -> Tensor:
-        """Put what a batch has for each token, (texts, seq), into one row, (1, length)."""
-        return batch.flatten()[self.tokens][None]
-
-    def spread(self, heads: Tensor) -> Tensor:
-        """Turn the heads of a row, (1, heads, length, size), into those of each text, (texts, heads, seq, size)."""
-        return heads.transpose(1, 2).reshape(-1, _recorded_as_constant(heads))[self.head_rows]
-
-    def gather(self, heads: Tensor) -> Tensor:
-        """Turn the heads of each text, (texts, heads, seq, size), back into a row, (1, length, heads, size)."""
-        return heads.reshape(-1, _recorded_as_constant(heads))[self.head_tokens][None]
-
-
-def _recorded_as_constant(heads: Tensor) -> int:
-    """Give the size of a head; as the size of a tensor, a graph would find it out anew in every layer."""
-    return int(heads.shape[3])
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, packing: Packing, *, scale: float, dropout: float) -> Tensor:

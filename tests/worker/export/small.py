@@ -21,7 +21,7 @@ from worker.export import weights
 from worker.export.gate import Bounds, Gate
 from worker.export.source import Rows, Source
 from worker.models import encoder
-from worker.models.packed import recorded
+from worker.models.recorded import recorded
 
 SETTINGS = TokenizerSettings(max_length=32, pad_token_id=0)
 

@@ -16,7 +16,7 @@ from worker.export.formats import onnx
 from worker.export.source import TwoInputs
 from worker.models import encoder
 from worker.models.families import FAMILIES
-from worker.models.packed import recorded
+from worker.models.recorded import recorded
 
 SHAPES = [(1, 2), (1, READS), (5, 31), (2, 8), (9, READS), (3, 12)]
 
@@ -66,10 +66,23 @@ def test_padding_and_what_nobody_reads_of_the_last_layer_are_not_computed(family
     ids, mask = drawn(4, 12, model.config.pad_token_id)
     rows = products(tmp_path / "model.onnx", ids, mask)
     layers, tokens = model.config.num_hidden_layers, int(mask.sum())
-    # Of each layer the query, key and value, the output, and two of the feed-forward part.
-    assert rows[: 6 * (layers - 1)] == [tokens] * 6 * (layers - 1)
-    assert sorted(rows[6 * (layers - 1) :][:6]) == [4] * 4 + [tokens] * 2
-    assert set(rows[6 * layers :]) == {4}
+    # Of each layer query, key and value together, the output, and two of the feed-forward part.
+    assert rows[: 4 * (layers - 1)] == [tokens] * 4 * (layers - 1)
+    # Of the last one the query for itself: of first tokens, as all but keys and values.
+    assert sorted(rows[4 * (layers - 1) :][:5]) == [4] * 4 + [tokens]
+    assert set(rows[4 * layers + 1 :]) == {4}
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+def test_no_layer_asks_for_sizes(family: str, tmp_path: Path) -> None:
+    """A runtime takes as long for a step that finds out a size as for some that compute."""
+    model = encoder.load(save_base(family, tmp_path / "base"), ["no", "yes"]).model.eval()
+    onnx.export(
+        model, tmp_path / "model.onnx", pad_token_id=model.config.pad_token_id, longest=READS, recorded=recorded
+    )
+    nodes = onnx_format.load(tmp_path / "model.onnx").graph.node
+    normed = [index for index, node in enumerate(nodes) if node.op_type == "LayerNormalization"]
+    assert "Shape" not in {node.op_type for node in nodes[normed[1] :]}
 
 
 def products(file: Path, ids: Tensor, mask: Tensor) -> list[int]:
