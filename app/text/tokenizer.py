@@ -79,10 +79,12 @@ class TextEncoder:
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Turn texts into ids; what is too long is cut as the settings say, and told under ``truncated``."""
         encodings = self._encode(texts)
-        tokens = [self._length(encoding) for encoding in encodings]
+        if all(len(encoding) < self.settings.max_length for encoding in encodings):  # as nearly all are: all of it fits
+            ids = [np.array(encoding.ids, np.int64) for encoding in encodings]
+            return Encoded(ids, [len(row) for row in ids], [False] * len(ids))
         return Encoded(
             ids=[self._ids(encoding) for encoding in encodings],
-            tokens=tokens,
+            tokens=[self._length(encoding) for encoding in encodings],
             truncated=[self._is_cut(encoding) for encoding in encodings],
         )
 
@@ -120,8 +122,9 @@ class TextEncoder:
     def pad(self, ids: Sequence[Ids]) -> tuple[Ids, Ids]:
         """Pad on the right to the longest: ``input_ids`` and ``attention_mask``, each (batch, seq)."""
         lengths = [len(row) for row in ids]
-        input_ids = np.full((len(ids), max(lengths, default=0)), self.settings.pad_token_id, dtype=np.int64)
-        attention_mask = np.zeros_like(input_ids)
+        shape = (len(ids), max(lengths, default=0))
+        input_ids, attention_mask = np.empty(shape, np.int64), np.zeros(shape, np.int64)
+        input_ids.fill(self.settings.pad_token_id)
         for index, (row, length) in enumerate(zip(ids, lengths, strict=True)):
             input_ids[index, :length] = row
             attention_mask[index, :length] = 1
