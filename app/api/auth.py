@@ -1,5 +1,6 @@
 """Who may ask: the Host header, the origin of browser writes, the bearer key and its scopes; default is to refuse."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -8,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import bearer
 from app.api import scopes
-from app.api.headers import RequestHeaders, headers_of
+from app.api.headers import headers_of
 from app.api.keyring import Caller, Keyring
 from app.errors import Forbidden, MalformedRequest
 from app.schemas.keys import SCOPES
@@ -21,6 +22,7 @@ _PAGES = "/ui/"
 _TYPES_OF_PROBLEMS = "/problems/"
 """Leads to the docs; says nothing that an error answer does not."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+Headers = Mapping[bytes, bytes]
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -78,32 +80,30 @@ class Guard:
             self._check_host(headers)
             self._check_origin(scope["method"], headers)
             if not _is_public(scope["path"]):
-                caller = self._keyring.caller(_key_in(headers))
+                caller = self._keyring.caller(_key_in(scope) if b"authorization" in headers else None)
                 self._check_scopes(caller, scope)
                 scope["state"]["caller"] = caller
         await self.app(scope, receive, send)
 
-    def _check_host(self, headers: RequestHeaders) -> None:
-        if not self._answers_to(headers.get(b"host") or ""):
+    def _check_host(self, headers: Headers) -> None:
+        if not self._answers_to(headers.get(b"host", b"")):
             raise MalformedRequest(
                 "The Host header names a host that this service does not answer to.",
                 code="unknown-host",
                 remedy="Add the host to TUNESMITH_ALLOWED_HOSTS.",
             )
 
-    def _is_known(self, header: str) -> bool:
-        host = host_of(header)
+    def _is_known(self, header: bytes) -> bool:
+        host = host_of(header.decode("latin-1"))
         return "*" in self._hosts or any(
             host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in self._hosts
         )
 
-    def _check_origin(self, method: str, headers: RequestHeaders) -> None:
+    def _check_origin(self, method: str, headers: Headers) -> None:
         """A browser tells where a write comes from; other sites may not write with the user's network position."""
         if method in _READING:
             return
-        origin = headers.get(b"origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != (headers.get(b"host") or "").lower()
-        if foreign or headers.get(b"sec-fetch-site") in {"cross-site", "same-site"}:
+        if _is_foreign(headers) or headers.get(b"sec-fetch-site") in {b"cross-site", b"same-site"}:
             raise Forbidden(
                 "A page of another site may not write here.",
                 code="cross-origin-request",
@@ -125,9 +125,20 @@ class Guard:
             )
 
 
-def _key_in(headers: RequestHeaders) -> str | None:
+def _is_foreign(headers: Headers) -> bool:
+    origin = headers.get(b"origin")
+    if origin is None:
+        return False
+    host = headers.get(b"host", b"").decode("latin-1")
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc.lower() != host.lower()
+    except ValueError:  # no address at all
+        return True
+
+
+def _key_in(scope: Scope) -> str | None:
     """Give the bearer key of a request; None where there is none, or more than one."""
-    given = headers.all(b"authorization")
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
     scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     return key.strip() if scheme.lower() == "bearer" else None
 

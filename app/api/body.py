@@ -77,8 +77,8 @@ async def read_json(request: Request) -> Any:
 
 async def read_bytes(request: Request, most: int) -> bytes:
     """Read a body, chunked or not, and stop as soon as it is longer than ``most`` bytes."""
-    declared = headers_of(request.scope).get(b"content-length") or ""
-    if declared.isdecimal() and int(declared[:20]) > most:
+    declared = headers_of(request.scope).get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:20]) > most:
         raise too_large(most)
     chunks, size, is_whole = [], 0, False
     while not is_whole:  # as starlette's stream does, in fewer steps
@@ -105,7 +105,7 @@ def too_large(most: int) -> AppError:
 
 def media_type_of(request: Request) -> str:
     """Give the media type without its parameters, in lower case."""
-    given = headers_of(request.scope).get(b"content-type") or ""
+    given = headers_of(request.scope).get(b"content-type", b"").decode("latin-1")
     return given.split(";", 1)[0].strip().lower()
 
 

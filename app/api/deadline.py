@@ -34,9 +34,10 @@ def arrival_of(request: Request) -> float:
 
 def deadline_of(request: Request) -> float | None:
     """Give the moment until which a request is to be answered, None without a deadline. Raises Unprocessable."""
-    milliseconds = headers_of(request.scope).get(_NAME)
-    if milliseconds is None:
+    given = headers_of(request.scope).get(_NAME)
+    if given is None:
         return None
+    milliseconds = given.decode("latin-1")
     if not _WHOLE.fullmatch(milliseconds) or not 1 <= int(milliseconds) <= LONGEST_MS:
         words = f"must be a whole number of milliseconds, 1 to {LONGEST_MS}"
         remedy = f"Send for instance {DEADLINE_HEADER}: 250, or leave it out."

@@ -16,7 +16,7 @@ from app.errors import AppError, HeadersTooLarge
 from app.ids import new_id
 from app.logging import frames, get_logger
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _MOST_HEADERS, _MOST_HEADER_BYTES = 100, 32 * 1024
 _PREFIX = "/v1/"
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -82,8 +82,8 @@ class _Answer:
         self._send = send
         self.started = time.perf_counter()
         self.status: int | None = None
-        wished = headers_of(scope).get(b"x-request-id") or ""
-        self.request_id = wished if _REQUEST_ID.fullmatch(wished) else new_id("req")
+        wished = headers_of(scope).get(b"x-request-id", b"")
+        self.request_id = wished.decode() if _REQUEST_ID.fullmatch(wished) else new_id("req")
         scope["state"].update(request_id=self.request_id, arrived=self.started)
 
     async def send(self, message: Message) -> None:
@@ -123,7 +123,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def _check_headers(scope: Scope) -> None:
     headers = scope["headers"]
-    size = sum(len(name) + len(value) for name, value in headers)
+    size = sum([len(name) + len(value) for name, value in headers])
     if len(headers) > _MOST_HEADERS or size > _MOST_HEADER_BYTES:
         raise HeadersTooLarge(
             f"The request has {len(headers)} headers of {size} bytes together.",

@@ -215,7 +215,8 @@ def test_a_misspelt_field_is_answered_with_the_nearest(
 
 def test_foreign_hosts_and_pages_of_other_sites_are_kept_out(client: TestClient) -> None:
     assert whole_problem_of(client.get("/jobs", headers={"Host": "evil.example"})) == (400, "unknown-host")
-    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+    no_addresses = [{"Origin": "http://["}, {"Origin": "http://ü".encode()}, {"Origin": "null"}]
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, *no_addresses):
         answer = client.post("/predict", json={"model": "m", "inputs": "x"}, headers=headers)
         assert whole_problem_of(answer) == (403, "cross-origin-request")
 
