@@ -54,7 +54,7 @@ class DirectRoute(StrictRoute):
 direct = APIRouter(tags=["Predictions"], route_class=DirectRoute)
 router = APIRouter(tags=["Predictions"], route_class=StrictRoute)
 
-_ANSWERS = TypeAdapter(PredictResponse)
+_WRITER = TypeAdapter(PredictResponse)
 _ANSWER = "One prediction for each text, in their order."
 _PROBLEMS = documented(NotFound, PayloadTooLarge, Unprocessable, Overloaded, Unavailable, DeadlineExceeded)
 
@@ -131,10 +131,10 @@ async def answered(request: Request, services: Services, wanted: PredictRequest)
 
 
 async def _predict(request: Request, services: Services, body: PredictRequest) -> Response:
-    return _Answer(await answered(request, services, body), arrival_of(request))
+    return _Written(await answered(request, services, body), arrival_of(request))
 
 
-class _Answer(Response):
+class _Written(Response):
     """An answer whose headers are written as they are sent: the framework would go over each of them."""
 
     def __init__(self, answer: PredictResponse, arrived: float) -> None:
@@ -143,7 +143,7 @@ class _Answer(Response):
             f"total;dur={total_ms:.2f}, queue;dur={timing.queue_ms:.2f}, "
             f"tokenize;dur={timing.tokenize_ms:.2f}, infer;dur={timing.infer_ms:.2f}"
         )
-        self.status_code, self.background, self.body = 200, None, _ANSWERS.dump_json(answer)
+        self.status_code, self.background, self.body = 200, None, _WRITER.dump_json(answer)
         self.raw_headers = [
             (b"content-length", str(len(self.body)).encode()),
             (b"content-type", b"application/json"),
