@@ -41,7 +41,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         http=OneWrite,
-        proxy_headers=False,
+        proxy_headers=False,  # nothing here asks from where a client came, or by which scheme
         log_config=None,
         access_log=False,
         server_header=False,

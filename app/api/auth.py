@@ -1,6 +1,5 @@
 """Who may ask: the Host header, the origin of browser writes, the bearer key and its scopes; default is to refuse."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -9,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import bearer
 from app.api import scopes
-from app.api.headers import headers_of
+from app.api.headers import RequestHeaders, headers_of
 from app.api.keyring import Caller, Keyring
 from app.errors import Forbidden, MalformedRequest
 from app.schemas.keys import SCOPES
@@ -22,7 +21,6 @@ _PAGES = "/ui/"
 _TYPES_OF_PROBLEMS = "/problems/"
 """Leads to the docs; says nothing that an error answer does not."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-Headers = Mapping[bytes, bytes]
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -85,7 +83,7 @@ class Guard:
                 scope["state"]["caller"] = caller
         await self.app(scope, receive, send)
 
-    def _check_host(self, headers: Headers) -> None:
+    def _check_host(self, headers: RequestHeaders) -> None:
         if not self._answers_to(headers.get(b"host", b"")):
             raise MalformedRequest(
                 "The Host header names a host that this service does not answer to.",
@@ -99,7 +97,7 @@ class Guard:
             host == known or (known.startswith("*.") and host.endswith(known[1:])) for known in self._hosts
         )
 
-    def _check_origin(self, method: str, headers: Headers) -> None:
+    def _check_origin(self, method: str, headers: RequestHeaders) -> None:
         """A browser tells where a write comes from; other sites may not write with the user's network position."""
         if method in _READING:
             return
@@ -125,7 +123,7 @@ class Guard:
             )
 
 
-def _is_foreign(headers: Headers) -> bool:
+def _is_foreign(headers: RequestHeaders) -> bool:
     origin = headers.get(b"origin")
     if origin is None:
         return False

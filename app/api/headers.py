@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 from starlette.types import Scope
 
+RequestHeaders = Mapping[bytes, bytes]
+"""By their names in lower case."""
 
-def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
-    """Give the headers of a request by their names in lower case; of several with one name the first."""
+
+def headers_of(scope: Scope) -> RequestHeaders:
+    """Give the headers of a request; of several with one name the first."""
     state = scope.setdefault("state", {})
     if "headers" not in state:
         state["headers"] = dict(reversed(list(scope["headers"])))
-    found: Mapping[bytes, bytes] = state["headers"]
+    found: RequestHeaders = state["headers"]
     return found

@@ -23,7 +23,7 @@ REST_SECONDS = 2.0
 BUSY_SHARES = 1.3
 """What a thread takes of what waits while all others compute, counted in equal shares; while one of them rests it is
 one. Those who compute come back to a line that has grown meanwhile, but not so much that they need nothing of this one.
-With 8 callers on two threads 1.3 was 1 to 4 % faster than 1.0 and 1.5, and a tenth faster than 1.75."""
+With 8 callers on two threads 1.3 was up to 4 % faster than 1.0 and 1.5, and a tenth faster than 1.75."""
 
 
 @dataclass(frozen=True, slots=True)

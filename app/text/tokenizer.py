@@ -79,9 +79,6 @@ class TextEncoder:
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Turn texts into ids; what is too long is cut as the settings say, and told under ``truncated``."""
         encodings = self._encode(texts)
-        if all(len(encoding) < self.settings.max_length for encoding in encodings):  # as nearly all are: all of it fits
-            ids = [np.array(encoding.ids, np.int64) for encoding in encodings]
-            return Encoded(ids, [len(row) for row in ids], [False] * len(ids))
         return Encoded(
             ids=[self._ids(encoding) for encoding in encodings],
             tokens=[self._length(encoding) for encoding in encodings],

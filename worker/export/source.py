@@ -1,7 +1,6 @@
 """What is exported, and what an exported file must be able to do."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -59,13 +58,12 @@ Decide = Callable[[Logits], NDArray[np.generic]]
 """Maps logits (texts, labels) to what is answered: the label of each text (texts,), or which ones (texts, labels)."""
 
 
-Record = Callable[[nn.Module], AbstractContextManager[nn.Module | None]]
+Record = Callable[[nn.Module], nn.Module | None]
 """Gives what is to be recorded in a model's place: the same inputs and logits for less work; or None."""
 
 
-def as_it_is(_model: nn.Module) -> AbstractContextManager[None]:
+def as_it_is(_model: nn.Module) -> None:
     """Let the model itself be recorded."""
-    return nullcontext()
 
 
 def most_probable(logits: Logits) -> NDArray[np.int64]:

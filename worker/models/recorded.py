@@ -5,15 +5,12 @@ network asks for. Here tokens are rows, text after text, sizes are constants, an
 product. Only attention sees padding: each head finds its rows by an index that is made once for all layers.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
 
 from worker.models.packed import ANATOMIES, Anatomy, Layer, misfit
 
@@ -65,18 +62,19 @@ class Recorded(nn.Module):
         self._size: int = config.hidden_size // self._heads
         *layers, last = (anatomy.parts(layer) for layer in anatomy.layers)
         self._layers, self._last = layers, last
-        self.merged = nn.ModuleList(_merged(layer.query, layer.key, layer.value) for layer in layers)
-        self.merged_last = _merged(last.key, last.value)
+        self._merged = [_merged(layer.query, layer.key, layer.value) for layer in layers]
+        self._merged_last = _merged(last.key, last.value)
+        self.merged = nn.ModuleList(self._merged)  # for their weights to be in the graph
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Map a batch padded on the right, each input (texts, seq), to its logits, (texts, labels)."""
         places = Places.of(attention_mask)
         spread, gathered = places.spread(self._heads, kinds=3), places.gathered(self._heads)
         hidden = self._embedded(input_ids, places)  # (tokens, hidden)
-        for layer, merged in zip(self._layers, self.merged, strict=True):
-            rows = merged(hidden).reshape(-1, self._size)
+        for layer, merged in zip(self._layers, self._merged, strict=True):
+            rows = _projected(hidden, merged).reshape(-1, self._size)
             query, key, value = (rows[index] for index in spread)  # each (texts, heads, seq, size)
-            found = _attention(query, key, value, places.scores, layer.scale)
+            found = functional.scaled_dot_product_attention(query, key, value, places.scores, scale=layer.scale)
             found = found.reshape(-1, self._size)[gathered]  # (tokens, heads, size)
             hidden = self._passed(layer, found, hidden)
         return self._anatomy.logits(self._top(hidden, places)[:, None])
@@ -96,9 +94,10 @@ class Recorded(nn.Module):
         """Pass the last layer for the first tokens only: (tokens, hidden) becomes (texts, hidden)."""
         firsts = hidden[places.firsts]
         query = _projected(firsts, self._last.query).reshape(-1, self._heads, 1, self._size)
-        rows = self.merged_last(hidden).reshape(-1, self._size)
+        rows = _projected(hidden, self._merged_last).reshape(-1, self._size)
         key, value = (rows[index] for index in places.spread(self._heads, kinds=2))
-        found = _attention(query, key, value, places.scores, self._last.scale)  # (texts, heads, 1, size)
+        scale = self._last.scale
+        found = functional.scaled_dot_product_attention(query, key, value, places.scores, scale=scale)
         return self._passed(self._last, found, firsts)
 
     def _passed(self, layer: Layer, found: Tensor, hidden: Tensor) -> Tensor:
@@ -110,20 +109,12 @@ class Recorded(nn.Module):
         return passed
 
 
-class _Merged(nn.Module):
-    """The products of several layers with the same input, as one; (rows, in) to (rows, all out)."""
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return rows @ self.weight + self.bias
-
-
-def _merged(*layers: nn.Linear) -> _Merged:
-    weight = torch.cat([layer.weight.detach() for layer in layers]).t().contiguous()
-    return _Merged(weight, torch.cat([layer.bias.detach() for layer in layers]))
+def _merged(*layers: nn.Linear) -> nn.Linear:
+    """Make one layer of several with the same input; what comes out of them follows one another."""
+    merged = nn.Linear(layers[0].in_features, sum(layer.out_features for layer in layers), device="meta")
+    merged.weight = nn.Parameter(torch.cat([layer.weight.detach() for layer in layers]))
+    merged.bias = nn.Parameter(torch.cat([layer.bias.detach() for layer in layers]))
+    return merged
 
 
 def _projected(rows: Tensor, layer: nn.Linear) -> Tensor:
@@ -131,19 +122,12 @@ def _projected(rows: Tensor, layer: nn.Linear) -> Tensor:
     return rows @ layer.weight.t() + layer.bias
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, scores: Tensor, scale: float) -> Tensor:
-    return functional.scaled_dot_product_attention(query, key, value, scores.to(query.dtype), scale=scale)
-
-
-@contextmanager
-def recorded(model: nn.Module) -> Iterator[nn.Module | None]:
+def recorded(model: nn.Module) -> nn.Module | None:
     """Give what is to be recorded into a graph in the model's place; None: it has no such form.
 
     The graph takes the same inputs and answers alike, a text alone in an eighth less time and more, a padded batch
     in two fifths less.
     """
     if misfit(model) is not None:
-        yield None
-        return
-    anatomy = ANATOMIES[type(model).__name__](cast(PreTrainedModel, model))
-    yield Recorded(anatomy).eval()
+        return None
+    return Recorded(ANATOMIES[type(model).__name__](model)).eval()

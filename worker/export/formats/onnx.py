@@ -71,10 +71,10 @@ def export(
 def _traced_in_its_place(recorded: Record, model: nn.Module, example: tuple[Tensor, ...], file: Path) -> bool:
     """Export what is to be recorded in the model's place; says whether there was such a thing and it could be."""
     try:
-        with recorded(model) as stand_in:
-            if stand_in is not None:
-                trace(stand_in, example, file)
-            return stand_in is not None
+        stand_in = recorded(model)
+        if stand_in is not None:
+            trace(stand_in, example, file)
+        return stand_in is not None
     except Exception as error:  # noqa: BLE001 - it may raise anything; the model itself is slower, but as good
         log.warning("The quicker graph of the model cannot be traced", error_type=type(error).__name__)
         return False
