@@ -1,12 +1,13 @@
 """Every setting of the product, typed and documented, read once from ``TUNESMITH_*`` variables and ``.env``."""
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.processors import Share, anywhere, dealt, usable_cpus
 
 MIB = 1024 * 1024
 
@@ -82,7 +83,11 @@ class Settings(BaseSettings):
     idempotency_hours: int = Field(24, ge=1, description="How long an Idempotency-Key is remembered.")
 
     # Serving
-    serve_threads: int = Field(0, ge=0, description="Threads that run inference; 0: one a physical core.")
+    serve_threads: int = Field(0, ge=0, description="Threads that run inference; 0: one a processor that may be used.")
+    serve_own_cores: bool = Field(
+        True,
+        description="Keep each of those threads on a core of its own; not where other services keep the cores busy.",
+    )
     serve_cache_mb: int = Field(2048, ge=16, description="Memory that loaded model versions may take together.")
     serve_queue_ms: int = Field(500, ge=10, description="Longest wait for inference that is accepted; beyond it 429.")
     serve_pinned: list[str] = Field(
@@ -195,9 +200,10 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'tunesmith.db'}"
 
     @property
-    def resolved_serve_threads(self) -> int:
-        """Threads that run inference."""
-        return self.serve_threads or len(os.sched_getaffinity(0))
+    def serve_shares(self) -> tuple[Share, ...]:
+        """Where each thread that runs inference does so."""
+        threads = self.serve_threads or usable_cpus()
+        return dealt(threads) if self.serve_own_cores else anywhere(threads)
 
     @property
     def resolved_artifacts_url(self) -> str:

@@ -13,6 +13,7 @@ from app.artifacts.stored import stored_manifest
 from app.errors import AppError, JobFailure, NotFound, Unavailable
 from app.logging import bound, get_logger
 from app.preflight.messages import ROWS
+from app.processors import usable_cpus
 from app.schemas.batches import BatchOptions
 from app.schemas.evaluations import Judging
 from app.settings import Settings
@@ -153,7 +154,7 @@ class BatchPredictor:
             folder=folder / "chunks",
             chunk_rows=self._settings.batch_chunk_rows,
             chunk_seconds=CHUNK_SECONDS,
-            threads=self._settings.batch_threads or len(os.sched_getaffinity(0)),
+            threads=self._settings.batch_threads or usable_cpus(),
             top_k=options.top_k,
             return_all_scores=options.return_all_scores,
             judging=judging,

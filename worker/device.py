@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.processors import usable_cpus
 from app.schemas.base import Auto
 from app.schemas.hyperparameters import Precision
-from worker.hardware import usable_cpus
 from worker.probe import Probe
 
 MIB = 1024 * 1024

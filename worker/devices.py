@@ -2,10 +2,10 @@
 
 import torch
 
+from app.processors import usable_cpus
 from app.schemas.hyperparameters import Resolution, ResolvedHyperparameters
 from worker.events import AttemptSpec
 from worker.failures import too_few_devices
-from worker.hardware import usable_cpus
 
 FEWEST_TEXTS = 8
 """Of a step, for each device, where nobody says how many devices: with fewer, more of them gain hardly anything."""

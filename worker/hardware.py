@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.processors import usable_cpus
 from app.queue.names import CPU_QUEUE, DEFAULT_QUEUE, GPU_QUEUE
 
 PROBE_SECONDS = 10.0
@@ -67,17 +68,3 @@ def _processor() -> str:
     """Name the processor by its kind and its cores that this process may use."""
     cores = usable_cpus()
     return f"cpu ({platform.machine()}, {cores} core{'s' if cores > 1 else ''})"
-
-
-def usable_cpus() -> int:
-    """Count the processors this process may use: its affinity, and the CPU quota of its container."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(affinity, cgroup_cpus(Path("/sys/fs/cgroup/cpu.max")) or affinity))
-
-
-def cgroup_cpus(quota_file: Path) -> int | None:
-    """Read the CPU quota of a control group, in whole processors; None: no limit."""
-    if not quota_file.is_file():
-        return None
-    quota, _, period = quota_file.read_text().strip().partition(" ")
-    return None if quota == "max" else max(1, int(quota) // int(period))

@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from app.errors import DeadlineExceeded, Overloaded
 from app.logging import get_logger
+from app.processors import Share, kept_to
 from app.serving.decision import Logits
 from app.serving.memory import trim_memory
 from app.serving.waiting import Call, Ids, Item, Runner, Served, Waiting
@@ -41,8 +42,9 @@ class Done:
 class Batcher:
     """Takes texts from the event loop and answers them there; its threads share all models."""
 
-    def __init__(self, *, threads: int, longest_wait_ms: int, most_items: int = 2048) -> None:
-        self.threads = threads
+    def __init__(self, *, shares: Sequence[Share], longest_wait_ms: int, most_items: int = 2048) -> None:
+        """Begin with a thread for each share of the processors."""
+        self.threads = len(shares)
         self._longest_wait = longest_wait_ms / 1000
         self._most_items = most_items
         self._waiting = Waiting()
@@ -51,7 +53,7 @@ class Batcher:
         """Threads with nothing to do."""
         self._tired: WeakSet[Runner] = WeakSet()  # one that is let go meanwhile must not be kept
         self._closed = False
-        self._crew = [threading.Thread(target=self._work, name=f"infer-{index}") for index in range(threads)]
+        self._crew = [threading.Thread(target=self._work, args=[share], name="infer") for share in shares]
         for thread in self._crew:
             thread.start()
         PREDICT_QUEUE_ITEMS.set_function(lambda: len(self._waiting))
@@ -117,14 +119,15 @@ class Batcher:
         for thread in self._crew:
             thread.join()
 
-    def _work(self) -> None:
-        while (taken := self._next()) is not None:
-            batch, alone = taken
-            if batch:
-                _run(batch, alone=alone)
-            else:
-                self._rest()
-            del batch, taken  # a version that is let go while this thread waits must not be kept
+    def _work(self, share: Share) -> None:
+        with kept_to(share):
+            while (taken := self._next()) is not None:
+                batch, alone = taken
+                if batch:
+                    _run(batch, alone=alone)
+                else:
+                    self._rest()
+                del batch, taken  # a version that is let go while this thread waits must not be kept
 
     def _next(self) -> tuple[list[Item], bool] | None:
         """Wait for work and take a batch; an empty one is a pause after some work, None the end.

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from app.artifacts.bundle import GOLDEN, SERVED_FILES, TOKENIZER, Bundle
 from app.artifacts.store import ArtifactStore, fetch_bundle
 from app.artifacts.stored import stored_manifest
 from app.errors import JobFailure, NotFound
+from app.processors import Share
 from app.schemas.jobs import ServedFormat
 from app.schemas.predictions import Prefer
 from app.serving import golden
@@ -42,11 +44,13 @@ class Source:
 class Loader:
     """Brings versions into memory; its methods block."""
 
-    def __init__(self, database: Database, artifacts: ArtifactStore, cache_dir: Path, *, threads: int = 1) -> None:
+    def __init__(
+        self, database: Database, artifacts: ArtifactStore, cache_dir: Path, *, lone_shares: Sequence[Share] = ()
+    ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._cache_dir = cache_dir
-        self._threads = threads
+        self._lone_shares = lone_shares
         self._known: OrderedDict[tuple[str, int], Source] = OrderedDict()
 
     def known(self, model: str, version: int) -> Source | None:
@@ -107,7 +111,7 @@ class Loader:
         """
         trim_memory()  # what was freed before would be taken again without being seen
         before = resident_bytes()
-        predictor = Predictor.load(bundle, lone_threads=self._threads)
+        predictor = Predictor.load(bundle, lone_shares=self._lone_shares)
         if source.golden:
             golden.replay(golden.read(bundle.path(GOLDEN), source.model), predictor)
         predictor.rest()

@@ -61,7 +61,7 @@ class Pool:
         self._pins = frozenset(settings.serve_pinned)
         self._longest_preload = settings.serve_preload_seconds
         folder = settings.data_dir / "cache" / "models"
-        loader = Loader(database, artifacts, folder, threads=settings.resolved_serve_threads)
+        loader = Loader(database, artifacts, folder, lone_shares=settings.serve_shares)
         self._stock = Stock(loader, settings.serve_cache_mb * MIB)
         self._holders: dict[str, Holder] = {}
         self._unpinned: dict[str, str] = {}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.artifacts.bundle import TOKENIZER, Bundle, Manifest
 from app.errors import JobFailure
+from app.processors import Share, anywhere, kept_to
 from app.schemas.predictions import Prediction
 from app.serving.decision import Logits, decision_of
 from app.serving.lone import Lone
@@ -37,18 +39,18 @@ class Predictor:
         self.labels = manifest.labels
         self.decide = decision_of(manifest)
         self.mapped_bytes = model.mapped_bytes
-        self.lone: Lone[onnxruntime.InferenceSession] | None = None
+        self.lone: Lone[_Together] | None = None
         """How a text that comes alone is computed by several threads; None: it never is."""
         self._session = session
         self._tables = model.tables
         self._give_back = model.give_back
 
     @classmethod
-    def load(cls, bundle: Bundle, *, threads: int = 1, lone_threads: int = 1) -> "Predictor":
+    def load(cls, bundle: Bundle, *, lone_shares: Sequence[Share] = ()) -> "Predictor":
         """Load a bundle in the format that it is to be served in.
 
-        ``threads`` is how many one call of ``logits`` computes with, ``lone_threads`` how many may compute a text that
-        comes alone, once ``lone`` is allowed.
+        One thread computes one call of ``logits``; a text that comes alone is computed by one for each of
+        ``lone_shares`` of the processors, once ``lone`` is allowed.
 
         Raises JobFailure ``unloadable-model`` when the model or its tokenizer is not what a server can run.
         """
@@ -56,14 +58,14 @@ class Predictor:
         try:
             encoder = TextEncoder.from_files(bundle.path(TOKENIZER), manifest.tokenizer, manifest.text)
             model = map_model(bundle.path(manifest.served_file))
-            session, size = _open_session(model.graph, threads), len(model.graph)
+            session, size = _open_session(model.graph, anywhere(1)), len(model.graph)
             # The session has its own copy of the graph: ours would be the whole model once more.
             model = replace(model, graph=b"")
             predictor = cls(session, model, encoder, manifest)
             predictor._check_shape()
-            if lone_threads > threads and model.again is not None:
-                open_lone = partial(_open_lone, model.again, model, encoder, lone_threads)
-                predictor.lone = Lone(open_lone, threads=lone_threads, bytes=size)
+            if len(lone_shares) > 1 and model.again is not None:
+                open_lone = partial(_open_lone, model.again, model, encoder, lone_shares)
+                predictor.lone = Lone(open_lone, threads=len(lone_shares), bytes=size)
         except Exception as error:
             raise _unloadable(manifest, error) from error
         return predictor
@@ -83,7 +85,7 @@ class Predictor:
         self.lone.note(len(ids[0]), time.perf_counter() - started, by_all=session is not None)
         return logits
 
-    def _run(self, feed: Mapping[str, Ids], session: onnxruntime.InferenceSession | None = None) -> Logits:
+    def _run(self, feed: Mapping[str, Ids], session: "_Together | None" = None) -> Logits:
         result: Logits
         (result,) = (session or self._session).run(["logits"], {**feed, **self._tables})
         return result
@@ -116,31 +118,48 @@ class Predictor:
             raise UnsafeModel("its logits do not fit its labels")
 
 
+class _Together:
+    """A session whose calls are computed by several threads, each on its share of the processors."""
+
+    def __init__(self, graph: bytes, shares: Sequence[Share]) -> None:
+        self._session = _open_session(graph, shares)
+        self._callers_share = shares[0]
+
+    def run(self, names: list[str], feed: Mapping[str, Any]) -> list[Any]:
+        """Run the graph; whoever calls computes with the other threads, and so keeps off their processors."""
+        with kept_to(self._callers_share):
+            answer: list[Any] = self._session.run(names, feed)
+        return answer
+
+
 def _open_lone(
-    graph: Callable[[], bytes], model: MappedModel, encoder: TextEncoder, threads: int
-) -> onnxruntime.InferenceSession:
+    graph: Callable[[], bytes], model: MappedModel, encoder: TextEncoder, shares: Sequence[Share]
+) -> _Together:
     """Open the session for texts that come alone, and run it once: its first run takes longer.
 
     No method: a predictor that is let go must not be kept by what could still be opened for it.
     """
-    session = _open_session(graph(), threads, spins=True)
-    session.run(["logits"], {**encoder.smallest_feed(), **model.tables})
+    with kept_to(Share()):  # whoever asks for it keeps to a core of its own
+        session = _Together(graph(), shares)
+        session.run(["logits"], {**encoder.smallest_feed(), **model.tables})
     model.give_back()
     trim_memory()
     return session
 
 
-def _open_session(graph: bytes, threads: int, *, spins: bool = False) -> onnxruntime.InferenceSession:
+def _open_session(graph: bytes, shares: Sequence[Share]) -> onnxruntime.InferenceSession:
     """Open a session on bytes: a graph without a path cannot read other files.
 
-    Its threads wait for the next operator of a call idly, or with ``spins`` ready, which is sooner by a quarter, but
-    nobody else has the processor then; between calls they wait idly.
+    It computes with a thread for each share of the processors; the first is whoever calls. The others wait for the next
+    operator of a call ready, which is sooner by a quarter, but nobody else has the processor then; between calls they
+    wait idly.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = len(shares)
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if others := ";".join(",".join(str(cpu + 1) for cpu in sorted(share)) for share in shares[1:] if share):
+        options.add_session_config_entry("session.intra_op_thread_affinities", others)
     session = onnxruntime.InferenceSession(
         graph, options, providers=["CPUExecutionProvider"], enable_fallback=0, disabled_optimizers=SLOWER_FUSED
     )

@@ -28,7 +28,7 @@ class PredictionService:
     def __init__(self, pool: Pool, settings: Settings, database: Database) -> None:
         self._pool = pool
         self.batcher = Batcher(
-            threads=settings.resolved_serve_threads,
+            shares=settings.serve_shares,
             longest_wait_ms=settings.serve_queue_ms,
             most_items=settings.serve_queue_items,
         )

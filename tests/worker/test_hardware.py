@@ -2,7 +2,8 @@
 
 import stat
 
-from worker.hardware import Hardware, detect, usable_cpus
+from app.processors import usable_cpus
+from worker.hardware import Hardware, detect
 
 
 def fake_tool(folder, answer, exit_code=0):

@@ -1,5 +1,6 @@
 """Versions without a model, for the tests of what is around it: they answer with lengths, when they are allowed to."""
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from app.serving.policy import BatchPolicy
 from app.serving.waiting import Gauge
 
 Ids = NDArray[np.int64]
+HAS_SAY = hasattr(os, "sched_getaffinity")
+"""Whether the system lets threads choose their processors."""
 
 
 class Echo:
@@ -22,10 +25,13 @@ class Echo:
         self.at_gate = threading.Semaphore(0)
         self.batches: list[list[int]] = []
         self.alone: list[bool] = []
+        self.processors: list[set[int]] = []
+        """Where each batch was computed."""
 
     def logits(self, ids: Sequence[Ids], *, alone: bool = False) -> NDArray[np.float32]:
         """Run one batch."""
         self.alone.append(alone)
+        self.processors.append(os.sched_getaffinity(0) if HAS_SAY else set())
         self.batches.append([len(row) for row in ids])
         self.at_gate.release()
         assert self.gate.wait(30)

@@ -1,22 +1,24 @@
 """The batcher: every caller's own answers, deadlines kept, nothing computed for callers who left, overload refused."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from app.errors import DeadlineExceeded, Overloaded
+from app.processors import anywhere, dealt
 from app.serving.batcher import Batcher
 from app.telemetry import PREDICT_DROPPED
-from tests.app.serving.crew import texts, version
+from tests.app.serving.crew import HAS_SAY, texts, version
 
 Scenario = Callable[[Batcher], Awaitable[None]]
 
 
 def run(scenario: Scenario, *, threads: int = 1, longest_wait_ms: int = 60_000, most_items: int = 2048) -> None:
     """Play a scenario with a batcher of its own."""
-    batcher = Batcher(threads=threads, longest_wait_ms=longest_wait_ms, most_items=most_items)
+    batcher = Batcher(shares=anywhere(threads), longest_wait_ms=longest_wait_ms, most_items=most_items)
     try:
         asyncio.run(scenario(batcher))
     finally:
@@ -50,6 +52,28 @@ def test_every_caller_gets_its_own_answers_in_their_order() -> None:
         assert max(map(len, asked.predictor.batches)) == 4
 
     run(scenario, threads=3)
+
+
+@pytest.mark.skipif(not HAS_SAY, reason="the system does not let threads choose their processors")
+def test_each_thread_keeps_to_its_share_of_the_processors() -> None:
+    shares = dealt(2)
+
+    async def scenario() -> None:
+        both = version()
+        both.predictor.gate.clear()
+        calls = [asyncio.ensure_future(batcher.run(both, texts(10))) for _ in shares]
+        await until(lambda: len(both.predictor.batches) == 2)
+        both.predictor.gate.set()
+        await asyncio.gather(*calls)
+        everywhere = os.sched_getaffinity(0)
+        expected = [set(share) or everywhere for share in shares]
+        assert sorted(map(sorted, both.predictor.processors)) == sorted(map(sorted, expected))
+
+    batcher = Batcher(shares=shares, longest_wait_ms=60_000)
+    try:
+        asyncio.run(scenario())
+    finally:
+        batcher.close()
 
 
 def test_what_cannot_be_ready_in_time_is_answered_in_time_and_never_computed() -> None:

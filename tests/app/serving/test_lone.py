@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.errors import Unavailable
+from app.processors import anywhere, dealt
 from app.serving.batcher import Batcher
 from app.serving.cache import Cache
 from app.serving.loaded import LoadedVersion
@@ -23,7 +24,7 @@ TEXT = np.array([CLS, GOOD, SEP])
 
 def load(folder: Path, ballast: int = BALLAST) -> Predictor:
     """Load a model that computes with so many bytes of weights, for a machine with two threads."""
-    return Predictor.load(write_bundle(folder, graph(word_scores(), ballast=ballast)), lone_threads=2)
+    return Predictor.load(write_bundle(folder, graph(word_scores(), ballast=ballast)), lone_shares=dealt(2))
 
 
 def lone_of(predictor: Predictor) -> Lone[object]:
@@ -93,7 +94,7 @@ def test_the_way_that_is_sooner_is_taken_and_the_other_tried_now_and_then(tmp_pa
 def test_a_small_model_and_a_single_thread_have_no_such_session(tmp_path: Path) -> None:
     assert load(tmp_path / "small", ballast=0).lone is None
     bundle = write_bundle(tmp_path / "bundle", graph(word_scores(), ballast=BALLAST))
-    assert Predictor.load(bundle, lone_threads=1).lone is None
+    assert Predictor.load(bundle, lone_shares=dealt(1)).lone is None
 
 
 def test_only_a_text_that_nothing_else_waits_or_is_computed_with_is_alone() -> None:
@@ -116,7 +117,7 @@ def test_only_a_text_that_nothing_else_waits_or_is_computed_with_is_alone() -> N
         assert several.predictor.alone[:2] == [False, False]
         assert beside.predictor.alone == [False]
 
-    batcher = Batcher(threads=2, longest_wait_ms=60_000)
+    batcher = Batcher(shares=anywhere(2), longest_wait_ms=60_000)
     try:
         asyncio.run(scenario(batcher))
     finally:
