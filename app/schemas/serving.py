@@ -111,6 +111,8 @@ class Serving(Resource):
 
     threads: int
     """Threads that run inference."""
+    in_step: bool
+    """Whether callers who ask again at once are waited for, so that the threads begin together with like batches."""
     queue: Queue
     """What waits for them."""
     versions: list[LoadedModel]

@@ -45,14 +45,17 @@ class Gauge:
 
     tokens_per_second: float = FIRST_GUESS
     """Tokens a second of one thread, padding counted for what it costs, a moving average."""
+    text_seconds: float = 0.0
+    """What a text takes one thread, a moving average; 0 until there is one."""
     policy: BatchPolicy = field(default_factory=BatchPolicy)
 
     def begin(self, policy: BatchPolicy) -> None:
         """Take what was measured when the version was loaded."""
         self.policy, self.tokens_per_second = policy, policy.tokens_per_second
 
-    def note(self, tokens: int, padded: int, seconds: float) -> None:
-        """Take in one batch of so many tokens, ``padded`` with its padding."""
+    def note(self, texts: int, tokens: int, padded: int, seconds: float) -> None:
+        """Take in one batch of so many texts and tokens, ``padded`` with its padding."""
+        self.text_seconds += (0.1 if self.text_seconds else 1.0) * (seconds / texts - self.text_seconds)
         computed = self.policy.computed(tokens, padded)
         self.tokens_per_second += 0.1 * (computed / max(seconds, 1e-6) - self.tokens_per_second)
 
@@ -129,6 +132,11 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._order)
 
+    @property
+    def next_gauge(self) -> Gauge:
+        """Give how fast the version of the next text is. Raises IndexError when none waits."""
+        return self._order[0][2].call.version.gauge
+
     def add(self, call: Call, texts: Sequence[Ids], now: float) -> None:
         """Let a caller's texts wait."""
         speed, turn, share = call.version.gauge.tokens_per_second, self._turn, _share(call)
@@ -161,6 +169,24 @@ class Waiting:
                 self._turn += sum(len(item.ids) for item in batch) / shares
                 return batch
         return []
+
+    def cut(self, parts: int) -> list[list[Item]]:
+        """Take all that waits in so many batches of like tokens; none if it is not all of one version."""
+        items = [item for _, _, item in self._order if not item.call.answer.done()]
+        if not items or any(item.call.version is not items[0].call.version for item in items):
+            return []
+        items.sort(key=lambda item: len(item.ids), reverse=True)
+        batches: list[list[Item]] = [[] for _ in range(parts)]
+        tokens = [0] * parts
+        for item in items:  # the longest first, each to the batch that has least
+            least = min(range(parts), key=tokens.__getitem__)
+            batches[least].append(item)
+            tokens[least] += len(item.ids)
+        self._turn += sum(tokens) / self._shares
+        for _, _, item in self._order:
+            self._forget(item)
+        self._order.clear()
+        return [batch for batch in batches if batch]
 
     def _choose(self, wanted: Sequence[tuple[int, Item]], share: float) -> dict[int, Item]:
         (_, first), *others = wanted

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ class Echo:
     """Answers each text with its length; waits at its gate, and keeps what it was given."""
 
     def __init__(self) -> None:
+        self.seconds = 0.0
+        """What each text takes."""
         self.gate = threading.Event()
         self.gate.set()
         self.at_gate = threading.Semaphore(0)
@@ -35,6 +38,7 @@ class Echo:
         self.batches.append([len(row) for row in ids])
         self.at_gate.release()
         assert self.gate.wait(30)
+        time.sleep(self.seconds * len(ids))
         if any(len(row) == 13 for row in ids):
             raise ValueError("thirteen")
         return np.array([[len(row)] for row in ids], np.float32)
@@ -53,10 +57,10 @@ class Version:
     gauge: Gauge = field(default_factory=Gauge)
 
 
-def version(items: int = 4, tokens: int = 256, speed: float = 1000.0) -> Version:
+def version(items: int = 4, tokens: int = 256, speed: float = 1000.0, price: float = 1.0) -> Version:
     """Make one with a policy."""
     made = Version()
-    made.gauge.begin(BatchPolicy(items, tokens, speed))
+    made.gauge.begin(BatchPolicy(items, tokens, speed, padding_price=price))
     return made
 
 

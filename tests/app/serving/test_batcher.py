@@ -9,9 +9,11 @@ import pytest
 
 from app.errors import DeadlineExceeded, Overloaded
 from app.processors import anywhere, dealt
+from app.serving import rhythm
 from app.serving.batcher import Batcher
+from app.serving.rhythm import Rhythm
 from app.telemetry import PREDICT_DROPPED
-from tests.app.serving.crew import HAS_SAY, texts, version
+from tests.app.serving.crew import HAS_SAY, Version, texts, version
 
 Scenario = Callable[[Batcher], Awaitable[None]]
 
@@ -110,6 +112,76 @@ def test_while_all_others_compute_a_thread_takes_more_than_its_equal_share() -> 
         assert asked.predictor.batches == [[10, 10, 10], [10]]
         slow.predictor.gate.set()
         await asyncio.gather(*calls)
+
+    run(scenario, threads=2)
+
+
+async def ask_again(batcher: Batcher, asked: Version, lengths: list[int], times: int) -> None:
+    """Let a caller for each length ask so many times, each time as soon as it is answered."""
+
+    async def caller(length: int) -> None:
+        for _ in range(times):
+            call = await batcher.run(asked, texts(length))
+            assert [row[0] for row in call.logits] == [length]
+
+    await asyncio.gather(*map(caller, lengths))
+
+
+def test_threads_begin_together_where_callers_ask_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rhythm, "PATIENCE", 250.0)  # this machine may be busy
+
+    async def scenario(batcher: Batcher) -> None:
+        asked = version(items=4, price=0.0)
+        asked.predictor.seconds = 0.002
+        await ask_again(batcher, asked, [40, 10, 10, 10, 20, 20, 5, 5], times=20)
+        assert batcher.is_in_step
+        waves = list(zip(*[iter(asked.predictor.batches[-20:-10])] * 2, strict=True))
+        assert {(sum(one), sum(other)) for one, other in waves} == {(60, 60)}
+
+    run(scenario, threads=2)
+
+
+@pytest.mark.parametrize(("seconds", "price", "callers"), [(0.0, 0.0, 8), (0.002, 1.0, 8), (0.002, 0.0, 3)])
+def test_they_do_not_for_quick_texts_nor_where_padding_costs_nor_for_few_callers(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, price: float, callers: int
+) -> None:
+    monkeypatch.setattr(rhythm, "PATIENCE", 250.0)
+
+    async def scenario(batcher: Batcher) -> None:
+        asked = version(items=4, price=price)
+        asked.predictor.seconds = seconds
+        await ask_again(batcher, asked, [10] * callers, times=30)
+        assert not batcher.is_in_step
+
+    run(scenario, threads=2)
+
+
+def test_callers_who_stay_away_hold_nobody_up_for_long() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        asked, other = version(items=4, price=0.0), version(items=4, price=0.0)
+        asked.predictor.seconds = other.predictor.seconds = 0.002
+        for _ in range(10):
+            await ask_again(batcher, asked, [10] * 8, times=10)
+            began = time.perf_counter()
+            await asyncio.gather(
+                ask_again(batcher, asked, [10] * 2, times=1), ask_again(batcher, other, [10] * 3, times=1)
+            )
+            assert time.perf_counter() - began < 5
+
+    run(scenario, threads=2)
+
+
+def test_what_waits_for_others_is_answered_when_the_batcher_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rhythm, "is_kept", lambda *_: True)
+    monkeypatch.setattr(Rhythm, "pause", lambda *_: 1000.0)
+
+    async def scenario(batcher: Batcher) -> None:
+        calls = [asyncio.ensure_future(batcher.run(version(), texts(7))) for _ in range(2)]
+        await until(lambda: len(batcher) == 2)
+        await asyncio.sleep(0.05)
+        assert len(batcher) == 2
+        await asyncio.to_thread(batcher.close)
+        assert [[row[0] for row in (await call).logits] for call in calls] == [[7], [7]]
 
     run(scenario, threads=2)
 

@@ -53,6 +53,22 @@ def test_the_oldest_text_goes_with_those_of_like_length(desk: Desk) -> None:
     assert desk.next() == []
 
 
+def test_all_that_waits_is_cut_into_batches_of_like_tokens(desk: Desk) -> None:
+    asked = version()
+    calls = [desk.come(asked, length) for length in (10, 40, 10, 7, 20, 20, 10, 5, 5)]
+    calls[3].answer.cancel()
+    assert sorted(map(lengths, desk.line.cut(2))) == [[5, 5, 10, 20, 20], [10, 10, 40]]
+    assert (len(desk.line), desk.line.seconds, desk.line.cut(2)) == (0, 0.0, [])
+    desk.come(asked, 30)
+    assert list(map(lengths, desk.line.cut(2))) == [[30]]
+
+
+def test_texts_of_two_versions_are_not_cut_together(desk: Desk) -> None:
+    for asked in (version(), version()):
+        desk.come(asked, 10)
+    assert desk.line.cut(2) == [] and len(desk.line) == 2
+
+
 def test_a_batch_stays_within_the_tokens_of_its_version_and_a_longer_text_goes_alone(desk: Desk) -> None:
     asked = version(items=8, tokens=100)
     for _ in range(4):
