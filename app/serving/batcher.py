@@ -52,19 +52,23 @@ class Batcher:
         self._longest_wait = longest_wait_ms / 1000
         self._most_items = most_items
         self._waiting = Waiting()
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
         self._rhythm = Rhythm(len(shares))
         self._cut: deque[list[Item]] = deque()
         """Batches of threads that begin together, and have not come for them yet."""
-        self._resting = 0
-        """Threads with nothing to do."""
+        self._calls = [threading.Condition(self._lock) for _ in shares]
+        """By which each thread is called."""
+        self._resting: set[int] = set()
+        """Threads with nothing to do, by their numbers."""
+        self._coming = 0
+        """Threads that have been called and are not there yet."""
         self._in_step = False
         """Whether threads begin together with what waits, or did with what waited last."""
         self._watching = 0
         """Those of them who look again after the pause of the rhythm."""
         self._tired: WeakSet[Runner] = WeakSet()  # one that is let go meanwhile must not be kept
         self._closed = False
-        self._crew = [threading.Thread(target=self._work, args=[share], name="infer") for share in shares]
+        self._crew = [threading.Thread(target=self._work, args=each, name="infer") for each in enumerate(shares)]
         for thread in self._crew:
             thread.start()
         PREDICT_QUEUE_ITEMS.set_function(lambda: len(self._waiting))
@@ -83,12 +87,12 @@ class Batcher:
         call = Call(version, loop.create_future(), [None] * len(texts), left=len(texts))
         now = time.perf_counter()
         timer = None if deadline is None else loop.call_later(max(0.0, deadline - now), _expire, call)
-        with self._wake:
+        with self._lock:
             self._waiting.add(call, texts, now)
             if len(texts) == 1:
                 self._rhythm.come(now)
             if self._resting:
-                self._wake.notify(self._wanted(len(texts), now))
+                self._call(self._wanted(len(texts), now))
         try:
             await call.answer
         except BaseException as error:
@@ -104,7 +108,7 @@ class Batcher:
     @property
     def is_idle(self) -> bool:
         """Whether a thread rests, and no text waits or is about to."""
-        return not len(self._waiting) and self._resting > 0 and self._rhythm.until < time.perf_counter()
+        return not len(self._waiting) and bool(self._resting) and self._rhythm.until < time.perf_counter()
 
     @property
     def is_in_step(self) -> bool:
@@ -131,45 +135,53 @@ class Batcher:
 
     def close(self) -> None:
         """Answer what waits, then end the threads."""
-        with self._wake:
+        with self._lock:
             self._closed = True
-            self._wake.notify_all()
+            self._call(self.threads)
         for thread in self._crew:
             thread.join()
 
-    def _work(self, share: Share) -> None:
+    def _work(self, number: int, share: Share) -> None:
         with kept_to(share):
-            while (taken := self._next()) is not None:
+            while (taken := self._next(number)) is not None:
                 batch, alone = taken
                 if batch:
-                    outcome = _run(batch, alone=alone)
-                    self._end(batch)
-                    _tell(batch, outcome)
+                    self._answer(batch, alone=alone)
                 else:
                     self._rest()
                 del batch, taken  # a version that is let go while this thread waits must not be kept
 
-    def _next(self) -> tuple[list[Item], bool] | None:
+    def _next(self, number: int) -> tuple[list[Item], bool] | None:
         """Wait for work and take a batch; an empty one is a pause after some work, None the end.
 
         With it comes whether it is a text that comes alone: none other waits, and all other threads rest.
         """
-        with self._wake:
+        with self._lock:
             while True:
                 pause = self._pause(time.perf_counter())
                 if batch := self._take(pause):
                     self._tired.add(batch[0].call.version.predictor)
-                    others_rest = 0 < self._resting == self.threads - 1
+                    others_rest = 0 < len(self._resting) == self.threads - 1
                     return batch, len(batch) == 1 and others_rest and not len(self._waiting) and not self._cut
                 if self._closed:
                     return None
-                self._resting += 1
+                self._resting.add(number)
                 self._watching += pause > 0
-                woken = self._wake.wait(pause or (REST_SECONDS if self._tired else None))
+                self._calls[number].wait(pause or (REST_SECONDS if self._tired else None))
                 self._watching -= pause > 0
-                self._resting -= 1
-                if not woken and not pause and self._tired:
+                if number not in self._resting:
+                    self._coming -= 1
+                    continue
+                self._resting.remove(number)  # nobody has called
+                if not pause and self._tired:
                     return [], False
+
+    def _call(self, threads: int) -> None:
+        """Call some of the threads that rest; for texts that come one by one always the same, whose caches are warm."""
+        for number in sorted(self._resting)[:threads]:
+            self._resting.remove(number)
+            self._coming += 1
+            self._calls[number].notify()
 
     def _take(self, pause: float) -> list[Item]:
         """Take a batch of what waits, if it is time for one."""
@@ -180,19 +192,20 @@ class Batcher:
         if self._in_step and not self._rhythm.computing and (batches := self._waiting.cut(self.threads)):
             self._rhythm.begin(sum(map(len, batches)))
             self._cut.extend(batches[1:])
-            self._wake.notify(len(self._cut))
+            self._call(len(self._cut))
             return batches[0]
-        batch = self._waiting.take((1.0 if self._resting else BUSY_SHARES) / self.threads)
+        batch = self._waiting.take((1.0 if self._resting or self._coming else BUSY_SHARES) / self.threads)
         self._rhythm.begin(len(batch))
         if len(self._waiting):
-            self._wake.notify()
+            self._call(1)
         return batch
 
-    def _end(self, batch: Sequence[Item]) -> None:
-        # Before its callers are told: they may ask again at once.
+    def _answer(self, batch: Sequence[Item], *, alone: bool) -> None:
+        outcome = _run(batch, alone=alone)
         answered = sum(len(item.call.rows) == 1 for item in batch)
-        with self._wake:
+        with self._lock:  # before callers are told, as they may ask again at once
             self._rhythm.end(len(batch), answered, len(self._waiting), time.perf_counter())
+        _tell(batch, outcome)
 
     def _pause(self, now: float) -> float:
         """Decide whether threads begin together with what waits; give the seconds until they do, 0 if they do not."""
@@ -207,11 +220,11 @@ class Batcher:
         """Tell how many threads have something to do now that so many more texts wait."""
         pause = self._pause(now)
         if not self._in_step:
-            return min(self._resting, texts)
+            return texts
         return 0 if pause and self._watching else 1
 
     def _rest(self) -> None:
-        with self._wake:
+        with self._lock:
             tired, self._tired = self._tired, WeakSet()
         for runner in list(tired):
             try:
