@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     serve_threads: int = Field(0, ge=0, description="Threads that run inference; 0: one a processor that may be used.")
     serve_own_cores: bool = Field(
         True,
-        description="Keep each of those threads on a core of its own; not where other services keep the cores busy.",
+        description="Keep each of those threads on a core of its own; false where other services are as busy.",
     )
     serve_cache_mb: int = Field(2048, ge=16, description="Memory that loaded model versions may take together.")
     serve_queue_ms: int = Field(500, ge=10, description="Longest wait for inference that is accepted; beyond it 429.")

@@ -62,10 +62,10 @@ class Batcher:
         """Threads with nothing to do, by their numbers."""
         self._coming = 0
         """Threads that have been called and are not there yet."""
+        self._watching = 0
+        """Threads that rest and look again after the pause of the rhythm."""
         self._in_step = False
         """Whether threads begin together with what waits, or did with what waited last."""
-        self._watching = 0
-        """Those of them who look again after the pause of the rhythm."""
         self._tired: WeakSet[Runner] = WeakSet()  # one that is let go meanwhile must not be kept
         self._closed = False
         self._crew = [threading.Thread(target=self._work, args=each, name="infer") for each in enumerate(shares)]

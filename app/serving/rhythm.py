@@ -36,13 +36,16 @@ class Rhythm:
     threads: int
     computing: int = 0
     """Texts that are computed now."""
-    expected: int = 0
-    """Texts that callers may ask next: as many as were just answered."""
     came_back: float = 0.0
     """Share of those expected who came in time, a moving average."""
     until: float = 0.0
     """When those expected are not waited for any longer."""
     _answered: deque[Answered] = field(default_factory=deque)
+
+    @property
+    def expected(self) -> int:
+        """Count the callers who were just answered and have not come back yet."""
+        return sum(each.callers for each in self._answered)
 
     def begin(self, texts: int) -> None:
         """Take note that a thread begins with a batch."""
@@ -53,8 +56,7 @@ class Rhythm:
         self.computing -= texts
         self._give_up(now)
         if answered:
-            self.expected += answered
-            in_sight = waiting + self.expected + self.computing
+            in_sight = waiting + self.expected + answered + self.computing
             self.until = now + PATIENCE * AROUND_SECONDS * in_sight
             self._answered.append(Answered(self.until, answered))
 
@@ -62,7 +64,6 @@ class Rhythm:
         """Take note of a caller with one text."""
         self._give_up(now)
         if self._answered:
-            self.expected -= 1
             self._answered[0].callers -= 1
             if not self._answered[0].callers:
                 self._answered.popleft()
@@ -87,6 +88,4 @@ class Rhythm:
 
     def _give_up(self, now: float) -> None:
         while self._answered and self._answered[0].until < now:
-            callers = self._answered.popleft().callers
-            self.expected -= callers
-            self.came_back *= (1.0 - SHARE_OF_ONE) ** callers
+            self.came_back *= (1.0 - SHARE_OF_ONE) ** self._answered.popleft().callers

@@ -171,22 +171,31 @@ class Waiting:
         return []
 
     def cut(self, parts: int) -> list[list[Item]]:
-        """Take all that waits in so many batches of like tokens; none if it is not all of one version."""
+        """Take all that waits in so many batches of like tokens.
+
+        None where it is not all of one version, or a batch would be more than that version's policy allows.
+        """
         items = [item for _, _, item in self._order if not item.call.answer.done()]
         if not items or any(item.call.version is not items[0].call.version for item in items):
+            return []
+        policy = items[0].call.version.gauge.policy
+        if len(items) > parts * policy.items:
             return []
         items.sort(key=lambda item: len(item.ids), reverse=True)
         batches: list[list[Item]] = [[] for _ in range(parts)]
         tokens = [0] * parts
         for item in items:  # the longest first, each to the batch that has least
-            least = min(range(parts), key=tokens.__getitem__)
+            least = min((part for part in range(parts) if len(batches[part]) < policy.items), key=tokens.__getitem__)
             batches[least].append(item)
             tokens[least] += len(item.ids)
+        batches = [batch for batch in batches if batch]
+        if not all(_fits(batch, policy) for batch in batches):
+            return []
         self._turn += sum(tokens) / self._shares
         for _, _, item in self._order:
             self._forget(item)
         self._order.clear()
-        return [batch for batch in batches if batch]
+        return batches
 
     def _choose(self, wanted: Sequence[tuple[int, Item]], share: float) -> dict[int, Item]:
         (_, first), *others = wanted
@@ -215,6 +224,12 @@ class Waiting:
             del self._callers[item.call]
             self._shares -= _share(item.call)
         self.seconds = self.seconds - item.seconds if self._callers else 0.0  # no error of rounding stays
+
+
+def _fits(batch: Sequence[Item], policy: BatchPolicy) -> bool:
+    lengths = [len(item.ids) for item in batch]
+    computed = policy.computed(sum(lengths), len(lengths) * max(lengths))
+    return len(batch) == 1 or computed <= policy.tokens
 
 
 def _share(call: Call) -> int:

@@ -30,10 +30,13 @@ class Echo:
         self.alone: list[bool] = []
         self.processors: list[set[int]] = []
         """Where each batch was computed."""
+        self.threads: list[int] = []
+        """By whom."""
 
     def logits(self, ids: Sequence[Ids], *, alone: bool = False) -> NDArray[np.float32]:
         """Run one batch."""
         self.alone.append(alone)
+        self.threads.append(threading.get_ident())
         self.processors.append(os.sched_getaffinity(0) if HAS_SAY else set())
         self.batches.append([len(row) for row in ids])
         self.at_gate.release()

@@ -1,14 +1,16 @@
 """Texts that come alone: by all threads where nothing else is to be done and that is sooner, if there is memory."""
 
 import asyncio
+import os
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.errors import Unavailable
-from app.processors import anywhere, dealt
+from app.processors import anywhere, dealt, kept_to
 from app.serving.batcher import Batcher
 from app.serving.cache import Cache
 from app.serving.loaded import LoadedVersion
@@ -57,6 +59,40 @@ def test_the_session_is_opened_for_texts_that_come_alone_and_closed_in_a_pause(t
         assert lone.by_one.seconds and lone.by_all.seconds, "either way was taken"
         predictor.rest()
         assert not lone.is_open
+
+
+@pytest.mark.skipif(dealt(2) == anywhere(2), reason="there is one processor, or the system does not let threads choose")
+def test_its_threads_keep_off_each_others_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = dealt(2)
+    before = tasks()
+    lone = opened(load(tmp_path / "bundle"))
+    until(lambda: [set(second)] == kept_since(before))
+    monkeypatch.setattr(lone._session, "_session", Spy())
+    with kept_to(second):
+        assert lone._session.run([], {}) == [set(first)]
+        assert os.sched_getaffinity(0) == set(second)
+
+
+class Spy:
+    """Tells where it is called."""
+
+    def run(self, *_: object) -> list[set[int]]:
+        """Answer with the processors of the thread that calls."""
+        return [os.sched_getaffinity(0)]
+
+
+def tasks() -> set[int]:
+    """Number the threads of this process."""
+    return {int(task.name) for task in Path("/proc/self/task").iterdir()}
+
+
+def kept_since(before: set[int]) -> list[set[int]]:
+    """Tell where those of the threads begun since then may run that may not run everywhere."""
+    everywhere, found = os.sched_getaffinity(os.getpid()), []
+    for task in tasks() - before:
+        with suppress(ProcessLookupError):
+            found.append(os.sched_getaffinity(task))
+    return [processors for processors in found if processors != everywhere]
 
 
 def test_the_session_is_closed_while_texts_come_together(tmp_path: Path) -> None:
