@@ -6,6 +6,7 @@ A system left to itself lets two threads that compute share one core for hundred
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,9 +62,28 @@ def kept_to(share: Share) -> Iterator[None]:
             os.sched_setaffinity(0, before)
 
 
+@contextmanager
+def drawn_to(thread: int, share: Share) -> Iterator[None]:
+    """Let another thread, by its native number, run on some processors only; none of them: on all.
+
+    If it runs it is moved there, and if it is woken meanwhile it wakes there. Afterwards it may run on all again, as
+    may what it starts, but the system leaves it where it is while it can.
+    """
+    if not share or share == _allowed():
+        yield
+        return
+    with suppress(OSError):
+        os.sched_setaffinity(thread, share)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(thread, _allowed())
+
+
+@cache
 def _allowed() -> Share:
-    """Give the processors that this process may use, whatever this thread keeps to; none if the system does not say."""
-    # The first thread of a process, whose number is the process's own, is never kept to some of them.
+    """Give the processors that this process might use when it began; none if the system does not say."""
     return Share(os.sched_getaffinity(os.getpid())) if hasattr(os, "sched_getaffinity") else Share()
 
 

@@ -29,7 +29,7 @@ async def get_serving(services: ServicesDep) -> Serving:
     )
     return Serving(
         threads=batcher.threads,
-        in_step=batcher.is_in_step,
+        awaits_callers=batcher.awaits_callers,
         queue=queue,
         versions=[_loaded(held) for held in services.pool.loaded()],
         splits=[_split(split) for split in services.pool.canaries.standing()],

@@ -111,8 +111,8 @@ class Serving(Resource):
 
     threads: int
     """Threads that run inference."""
-    in_step: bool
-    """Whether callers who ask again at once are waited for, so that the threads begin together with like batches."""
+    awaits_callers: bool
+    """Whether callers ask again as soon as they are answered, so that threads wait for them."""
     queue: Queue
     """What waits for them."""
     versions: list[LoadedModel]

@@ -4,17 +4,18 @@ import asyncio
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from weakref import WeakSet
 
 from app.errors import DeadlineExceeded, Overloaded
 from app.logging import get_logger
-from app.processors import Share, kept_to
+from app.processors import Share, drawn_to, kept_to
 from app.serving.decision import Logits
 from app.serving.memory import trim_memory
-from app.serving.rhythm import Rhythm
+from app.serving.returning import Returning
 from app.serving.waiting import Call, Ids, Item, Runner, Served, Waiting
 from app.telemetry import PREDICT_QUEUE_ITEMS, PREDICT_QUEUE_SECONDS, count_dropped, meters_of
 
@@ -27,8 +28,6 @@ BUSY_SHARES = 1.3
 """What a thread takes of what waits while all others compute, counted in equal shares; while one of them rests it is
 one. Those who compute come back to a line that has grown meanwhile, but not so much that they need nothing of this one.
 With 8 callers on two threads 1.3 was up to 4 % faster than 1.0 and 1.5, and a tenth faster than 1.75."""
-CHEAP_PADDING = 0.5
-"""What a token of padding may cost for texts of all lengths to share a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +52,18 @@ class Batcher:
         self._most_items = most_items
         self._waiting = Waiting()
         self._lock = threading.Lock()
-        self._rhythm = Rhythm(len(shares))
-        self._cut: deque[list[Item]] = deque()
-        """Batches of threads that begin together, and have not come for them yet."""
+        self._returning = Returning(len(shares))
+        self._until = [0.0] * len(shares)
+        """Until when each thread waits for the callers whom it answered last to ask again; 0 if it does not."""
+        self._shares = shares
         self._calls = [threading.Condition(self._lock) for _ in shares]
         """By which each thread is called."""
         self._resting: set[int] = set()
         """Threads with nothing to do, by their numbers."""
         self._coming = 0
         """Threads that have been called and are not there yet."""
-        self._watching = 0
-        """Threads that rest and look again after the pause of the rhythm."""
-        self._in_step = False
-        """Whether threads begin together with what waits, or did with what waited last."""
+        self._loop = 0
+        """The thread of the event loop, by its native number."""
         self._tired: WeakSet[Runner] = WeakSet()  # one that is let go meanwhile must not be kept
         self._closed = False
         self._crew = [threading.Thread(target=self._work, args=each, name="infer") for each in enumerate(shares)]
@@ -83,16 +81,16 @@ class Batcher:
         Raises Overloaded when they would wait too long, DeadlineExceeded.
         """
         self.permit(len(texts))
-        loop = asyncio.get_running_loop()
+        loop, self._loop = asyncio.get_running_loop(), threading.get_native_id()
         call = Call(version, loop.create_future(), [None] * len(texts), left=len(texts))
         now = time.perf_counter()
         timer = None if deadline is None else loop.call_later(max(0.0, deadline - now), _expire, call)
         with self._lock:
             self._waiting.add(call, texts, now)
             if len(texts) == 1:
-                self._rhythm.come(now)
+                self._returning.come(now)
             if self._resting:
-                self._call(self._wanted(len(texts), now))
+                self._call(len(texts))
         try:
             await call.answer
         except BaseException as error:
@@ -108,12 +106,12 @@ class Batcher:
     @property
     def is_idle(self) -> bool:
         """Whether a thread rests, and no text waits or is about to."""
-        return not len(self._waiting) and bool(self._resting) and self._rhythm.until < time.perf_counter()
+        return not len(self._waiting) and bool(self._resting) and max(self._until) < time.perf_counter()
 
     @property
-    def is_in_step(self) -> bool:
-        """Whether threads begin together with what waits, or did so with what waited last."""
-        return self._in_step
+    def awaits_callers(self) -> bool:
+        """Whether a thread waits for the callers whom it answered last to ask again, or did so."""
+        return any(self._until)
 
     def estimated_wait(self) -> float:
         """Estimate the seconds that a new text would wait now."""
@@ -146,7 +144,7 @@ class Batcher:
             while (taken := self._next(number)) is not None:
                 batch, alone = taken
                 if batch:
-                    self._answer(batch, alone=alone)
+                    self._answer(number, batch, alone=alone)
                 else:
                     self._rest()
                 del batch, taken  # a version that is let go while this thread waits must not be kept
@@ -158,17 +156,19 @@ class Batcher:
         """
         with self._lock:
             while True:
-                pause = self._pause(time.perf_counter())
-                if batch := self._take(pause):
+                now = time.perf_counter()
+                pause = self._pause(number, now)
+                if not pause and (batch := self._take(number, now)):
                     self._tired.add(batch[0].call.version.predictor)
                     others_rest = 0 < len(self._resting) == self.threads - 1
-                    return batch, len(batch) == 1 and others_rest and not len(self._waiting) and not self._cut
+                    alone = len(batch) == 1 and others_rest and not len(self._waiting)
+                    with self._loop_at(set() if alone else self._resting):
+                        pass  # it leaves the processors of this thread
+                    return batch, alone
                 if self._closed:
                     return None
                 self._resting.add(number)
-                self._watching += pause > 0
                 self._calls[number].wait(pause or (REST_SECONDS if self._tired else None))
-                self._watching -= pause > 0
                 if number not in self._resting:
                     self._coming -= 1
                     continue
@@ -178,50 +178,43 @@ class Batcher:
 
     def _call(self, threads: int) -> None:
         """Call some of the threads that rest; for texts that come one by one always the same, whose caches are warm."""
-        for number in sorted(self._resting)[:threads]:
+        now = time.perf_counter()
+        ready = (number for number in sorted(self._resting) if not self._pause(number, now))
+        for number in islice(ready, threads):
             self._resting.remove(number)
             self._coming += 1
             self._calls[number].notify()
 
-    def _take(self, pause: float) -> list[Item]:
-        """Take a batch of what waits, if it is time for one."""
-        if self._cut:
-            return self._cut.popleft()
-        if pause or not len(self._waiting):
-            return []
-        if self._in_step and not self._rhythm.computing and (batches := self._waiting.cut(self.threads)):
-            self._rhythm.begin(sum(map(len, batches)))
-            self._cut.extend(batches[1:])
-            self._call(len(self._cut))
-            return batches[0]
-        batch = self._waiting.take((1.0 if self._resting or self._coming else BUSY_SHARES) / self.threads)
-        self._rhythm.begin(len(batch))
+    def _pause(self, number: int, now: float) -> float:
+        """Give the seconds for which a thread still waits for callers to come back; 0: it does not."""
+        is_there = 0 < self._returning.fair_part(len(self._waiting), now) <= len(self._waiting)
+        return 0.0 if self._closed or is_there else max(0.0, self._until[number] - now)
+
+    def _take(self, number: int, now: float) -> list[Item]:
+        """Take a batch of what waits."""
+        if self._until[number]:
+            part = self._returning.fair_part(len(self._waiting), now)
+        else:
+            shares = 1.0 if self._resting or self._coming else BUSY_SHARES
+            part = math.ceil(len(self._waiting) * shares / self.threads)
+        batch = self._waiting.take(part)
+        self._returning.begin(_callers(batch))
         if len(self._waiting):
             self._call(1)
         return batch
 
-    def _answer(self, batch: Sequence[Item], *, alone: bool) -> None:
-        outcome = _run(batch, alone=alone)
-        answered = sum(len(item.call.rows) == 1 for item in batch)
+    def _answer(self, number: int, batch: Sequence[Item], *, alone: bool) -> None:
+        outcome, gauge = _run(batch, alone=alone), batch[0].call.version.gauge
         with self._lock:  # before callers are told, as they may ask again at once
-            self._rhythm.end(len(batch), answered, len(self._waiting), time.perf_counter())
-        _tell(batch, outcome)
+            now = time.perf_counter()
+            self._until[number] = self._returning.end(_callers(batch), len(self._waiting), gauge, now)
+            free = self._resting | {number}
+        with self._loop_at(free):
+            _tell(batch, outcome)
 
-    def _pause(self, now: float) -> float:
-        """Decide whether threads begin together with what waits; give the seconds until they do, 0 if they do not."""
-        if self._closed or not len(self._waiting):
-            return 0.0
-        gauge = self._waiting.next_gauge
-        most = gauge.policy.items if gauge.policy.padding_price < CHEAP_PADDING else 0
-        self._in_step = self._rhythm.is_kept(len(self._waiting), most, gauge.text_seconds)
-        return self._rhythm.pause(now) if self._in_step else 0.0
-
-    def _wanted(self, texts: int, now: float) -> int:
-        """Tell how many threads have something to do now that so many more texts wait."""
-        pause = self._pause(now)
-        if not self._in_step:
-            return texts
-        return 0 if pause and self._watching else 1
+    def _loop_at(self, threads: set[int]) -> AbstractContextManager[None]:
+        """Have the event loop on the processors of threads that do not compute: it would wait for those that do."""
+        return drawn_to(self._loop, Share().union(*(self._shares[number] for number in threads)))
 
     def _rest(self) -> None:
         with self._lock:
@@ -247,6 +240,11 @@ def _run(batch: Sequence[Item], *, alone: bool) -> Done | Exception:
     if not alone:  # what several threads computed says nothing of the speed of one
         version.gauge.note(len(batch), tokens, padded, seconds)
     return Done(logits, started, seconds * 1e3, tokens, padded)
+
+
+def _callers(batch: Sequence[Item]) -> int:
+    """Count those who ask about one text."""
+    return sum(len(item.call.rows) == 1 for item in batch)
 
 
 def _tell(batch: Sequence[Item], outcome: Done | Exception) -> None:

@@ -5,7 +5,6 @@ long list moves on steadily, and a single text that comes later overtakes most o
 """
 
 import asyncio
-import math
 from bisect import insort
 from collections import Counter
 from collections.abc import Sequence
@@ -132,11 +131,6 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._order)
 
-    @property
-    def next_gauge(self) -> Gauge:
-        """Give how fast the version of the next text is. Raises IndexError when none waits."""
-        return self._order[0][2].call.version.gauge
-
     def add(self, call: Call, texts: Sequence[Ids], now: float) -> None:
         """Let a caller's texts wait."""
         speed, turn, share = call.version.gauge.tokens_per_second, self._turn, _share(call)
@@ -149,17 +143,17 @@ class Waiting:
         self._callers[call] = len(texts)
         self._shares += share
 
-    def take(self, share: float) -> list[Item]:
+    def take(self, most: int) -> list[Item]:
         """Take a batch: the next text and, of its version, those of the nearest lengths; empty if nobody waits.
 
-        It is at most ``share`` of what waits. Texts whose callers have left are let go.
+        It has ``most`` texts at most, as the other threads want work too. Texts whose callers have left are let go.
         """
         while self._order:
             ahead = self._order[:NEIGHBOURS]
             gone = {arrival for _, arrival, item in ahead if item.call.answer.done()}
             wanted = [(arrival, item) for _, arrival, item in ahead if arrival not in gone]
             shares = self._shares
-            chosen = self._choose(wanted, share) if wanted else {}
+            chosen = self._choose(wanted, most) if wanted else {}
             self._order[:NEIGHBOURS] = [entry for entry in ahead if entry[1] not in gone and entry[1] not in chosen]
             for _, arrival, item in ahead:
                 if arrival in gone or arrival in chosen:
@@ -170,38 +164,11 @@ class Waiting:
                 return batch
         return []
 
-    def cut(self, parts: int) -> list[list[Item]]:
-        """Take all that waits in so many batches of like tokens.
-
-        None where it is not all of one version, or a batch would be more than that version's policy allows.
-        """
-        items = [item for _, _, item in self._order if not item.call.answer.done()]
-        if not items or any(item.call.version is not items[0].call.version for item in items):
-            return []
-        policy = items[0].call.version.gauge.policy
-        if len(items) > parts * policy.items:
-            return []
-        items.sort(key=lambda item: len(item.ids), reverse=True)
-        batches: list[list[Item]] = [[] for _ in range(parts)]
-        tokens = [0] * parts
-        for item in items:  # the longest first, each to the batch that has least
-            least = min((part for part in range(parts) if len(batches[part]) < policy.items), key=tokens.__getitem__)
-            batches[least].append(item)
-            tokens[least] += len(item.ids)
-        batches = [batch for batch in batches if batch]
-        if not all(_fits(batch, policy) for batch in batches):
-            return []
-        self._turn += sum(tokens) / self._shares
-        for _, _, item in self._order:
-            self._forget(item)
-        self._order.clear()
-        return batches
-
-    def _choose(self, wanted: Sequence[tuple[int, Item]], share: float) -> dict[int, Item]:
+    def _choose(self, wanted: Sequence[tuple[int, Item]], most: int) -> dict[int, Item]:
         (_, first), *others = wanted
         version, length = first.call.version, len(first.ids)
         policy = version.gauge.policy
-        room = min(policy.items, math.ceil(len(self._order) * share))  # the other threads want work too
+        room = min(policy.items, most)
         near = [(arrival, item) for arrival, item in others if item.call.version is version]
         # The less padding costs, the nearer to their turn texts are taken: nobody waits for others of like length.
         near = near[: room - 1 + round(policy.padding_price * NEIGHBOURS)]
@@ -224,12 +191,6 @@ class Waiting:
             del self._callers[item.call]
             self._shares -= _share(item.call)
         self.seconds = self.seconds - item.seconds if self._callers else 0.0  # no error of rounding stays
-
-
-def _fits(batch: Sequence[Item], policy: BatchPolicy) -> bool:
-    lengths = [len(item.ids) for item in batch]
-    computed = policy.computed(sum(lengths), len(lengths) * max(lengths))
-    return len(batch) == 1 or computed <= policy.tokens
 
 
 def _share(call: Call) -> int:

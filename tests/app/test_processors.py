@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import processors
-from app.processors import Share, anywhere, dealt, kept_to
+from app.processors import Share, anywhere, dealt, drawn_to, kept_to
 from tests.app.serving.crew import HAS_SAY
 
 
@@ -72,6 +72,37 @@ def test_a_thread_keeps_to_its_processors_and_others_do_not() -> None:
     kept = {"kept", "kept twice", "still kept"}
     assert seen == {name: set(first) if name in kept else before for name in seen} and len(seen) == 5
     assert os.sched_getaffinity(0) == before
+
+
+@pytest.mark.skipif(dealt(2) == anywhere(2), reason="there is one processor, or the system does not let threads choose")
+def test_another_thread_is_drawn_to_some_processors_and_free_again_afterwards() -> None:
+    seen: list[set[int]] = []
+    asked, answered = threading.Semaphore(0), threading.Semaphore(0)
+
+    def work() -> None:
+        for _ in range(4):
+            asked.acquire()
+            seen.append(os.sched_getaffinity(0))
+            answered.release()
+
+    def look() -> None:
+        asked.release()
+        answered.acquire()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    number, (first, second) = thread.native_id or 0, dealt(2)
+    with drawn_to(number, first):
+        look()
+        with drawn_to(number, Share()):
+            look()
+        with drawn_to(number, second):
+            look()
+    look()
+    thread.join()
+    assert seen == [set(first), set(first), set(second), os.sched_getaffinity(0)]
+    with drawn_to(number, first):
+        "nobody is there any longer, which is no error"
 
 
 @pytest.mark.skipif(not HAS_SAY, reason="the system does not let threads choose their processors")

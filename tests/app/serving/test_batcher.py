@@ -2,26 +2,37 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
 from app.errors import DeadlineExceeded, Overloaded
-from app.processors import anywhere, dealt
-from app.serving import rhythm
+from app.processors import Share, anywhere, dealt
+from app.serving import batcher as module
+from app.serving import returning
 from app.serving.batcher import REST_SECONDS, Batcher
-from app.serving.rhythm import Rhythm
+from app.serving.returning import Returning
+from app.serving.waiting import Call
 from app.telemetry import PREDICT_DROPPED
 from tests.app.serving.crew import HAS_SAY, Version, texts, version
 
 Scenario = Callable[[Batcher], Awaitable[None]]
 
 
-def run(scenario: Scenario, *, threads: int = 1, longest_wait_ms: int = 60_000, most_items: int = 2048) -> None:
+def run(
+    scenario: Scenario,
+    *,
+    threads: int = 1,
+    shares: Sequence[Share] = (),
+    longest_wait_ms: int = 60_000,
+    most_items: int = 2048,
+) -> None:
     """Play a scenario with a batcher of its own."""
-    batcher = Batcher(shares=anywhere(threads), longest_wait_ms=longest_wait_ms, most_items=most_items)
+    batcher = Batcher(shares=shares or anywhere(threads), longest_wait_ms=longest_wait_ms, most_items=most_items)
     try:
         asyncio.run(scenario(batcher))
     finally:
@@ -61,7 +72,7 @@ def test_every_caller_gets_its_own_answers_in_their_order() -> None:
 def test_each_thread_keeps_to_its_share_of_the_processors() -> None:
     shares = dealt(2)
 
-    async def scenario() -> None:
+    async def scenario(batcher: Batcher) -> None:
         both = version()
         both.predictor.gate.clear()
         calls = [asyncio.ensure_future(batcher.run(both, texts(10))) for _ in shares]
@@ -72,11 +83,7 @@ def test_each_thread_keeps_to_its_share_of_the_processors() -> None:
         expected = [set(share) or everywhere for share in shares]
         assert sorted(map(sorted, both.predictor.processors)) == sorted(map(sorted, expected))
 
-    batcher = Batcher(shares=shares, longest_wait_ms=60_000)
-    try:
-        asyncio.run(scenario())
-    finally:
-        batcher.close()
+    run(scenario, shares=shares)
 
 
 def test_texts_that_come_one_by_one_are_computed_by_the_same_thread() -> None:
@@ -139,16 +146,18 @@ async def ask_again(batcher: Batcher, asked: Version, lengths: list[int], times:
     await asyncio.gather(*map(caller, lengths))
 
 
-def test_threads_begin_together_where_callers_ask_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rhythm, "PATIENCE", 250.0)  # this machine may be busy
+def test_threads_wait_for_a_fair_part_of_callers_who_ask_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(returning, "PATIENCE", 250.0)  # this machine may be busy
 
     async def scenario(batcher: Batcher) -> None:
         asked = version(items=4, price=0.0)
         asked.predictor.seconds = 0.002
-        await ask_again(batcher, asked, [40, 30, 20, 10, 10, 20, 30, 40], times=20)
-        assert batcher.is_in_step
-        waves = list(zip(*[iter(asked.predictor.batches[-20:-10])] * 2, strict=True))
-        assert {(sum(one), sum(other)) for one, other in waves} == {(100, 100)}
+        asking = asyncio.ensure_future(ask_again(batcher, asked, [10] * 8, times=80))
+        await until(lambda: batcher.awaits_callers)
+        seen = len(asked.predictor.batches)
+        await asking
+        sizes = Counter(len(batch) for batch in asked.predictor.batches[seen + 2 :])
+        assert sizes[4] > 0.8 * sizes.total(), sizes
 
     run(scenario, threads=2)
 
@@ -157,13 +166,13 @@ def test_threads_begin_together_where_callers_ask_again_at_once(monkeypatch: pyt
 def test_they_do_not_for_quick_texts_nor_where_padding_costs_nor_for_few_callers(
     monkeypatch: pytest.MonkeyPatch, seconds: float, price: float, callers: int
 ) -> None:
-    monkeypatch.setattr(rhythm, "PATIENCE", 250.0)
+    monkeypatch.setattr(returning, "PATIENCE", 250.0)
 
     async def scenario(batcher: Batcher) -> None:
         asked = version(items=4, price=price)
         asked.predictor.seconds = seconds
         await ask_again(batcher, asked, [10] * callers, times=30)
-        assert not batcher.is_in_step
+        assert not batcher.awaits_callers
 
     run(scenario, threads=2)
 
@@ -184,11 +193,17 @@ def test_callers_who_stay_away_hold_nobody_up_for_long() -> None:
 
 
 def test_what_waits_for_others_is_answered_when_the_batcher_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rhythm, "is_kept", lambda *_: True)
-    monkeypatch.setattr(Rhythm, "pause", lambda *_: 1000.0)
+    monkeypatch.setattr(Returning, "end", lambda *_: 1e9)
+    monkeypatch.setattr(Returning, "fair_part", lambda *_: 4)
 
     async def scenario(batcher: Batcher) -> None:
-        calls = [asyncio.ensure_future(batcher.run(version(), texts(7))) for _ in range(2)]
+        asked = version()
+        asked.predictor.gate.clear()
+        calls = [asyncio.ensure_future(batcher.run(asked, texts(7))) for _ in range(2)]
+        await until(lambda: len(asked.predictor.batches) == 2)
+        asked.predictor.gate.set()
+        await asyncio.gather(*calls)
+        calls = [asyncio.ensure_future(batcher.run(asked, texts(7))) for _ in range(2)]
         await until(lambda: len(batcher) == 2)
         await asyncio.sleep(0.05)
         assert len(batcher) == 2
@@ -196,6 +211,71 @@ def test_what_waits_for_others_is_answered_when_the_batcher_closes(monkeypatch: 
         assert [[row[0] for row in (await call).logits] for call in calls] == [[7], [7]]
 
     run(scenario, threads=2)
+
+
+Drawn = list[tuple[int, Share]]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
+    """Keep who is drawn to which processors."""
+    noted: Drawn = []
+
+    @contextmanager
+    def note(thread: int, share: Share) -> Iterator[None]:
+        noted.append((thread, share))
+        yield
+
+    monkeypatch.setattr(module, "drawn_to", note)
+    return noted
+
+
+@pytest.mark.skipif(dealt(2) == anywhere(2), reason="there is one processor, or the system does not let threads choose")
+def test_the_event_loop_is_drawn_to_the_processors_of_threads_that_do_not_compute(
+    monkeypatch: pytest.MonkeyPatch, drawn: Drawn
+) -> None:
+    monkeypatch.setattr(Returning, "end", lambda *_: 1e9)
+    monkeypatch.setattr(Returning, "fair_part", lambda *_: 2)
+    first, second = dealt(2)
+
+    async def begin(batcher: Batcher, asked: Version) -> "asyncio.Future[list[Call]]":
+        asked.predictor.gate.clear()
+        before = len(asked.predictor.batches)
+        calls = asyncio.gather(*(batcher.run(asked, texts(10)) for _ in range(2)))
+        await until(lambda: len(asked.predictor.batches) > before)
+        return calls
+
+    async def scenario(batcher: Batcher) -> None:
+        slow, quick = version(), version()
+        calls = await begin(batcher, slow)
+        await until(lambda: len(slow.predictor.batches) == 2)
+        slow.predictor.gate.set()
+        await calls
+        await asyncio.sleep(0.05)  # until both rest: from now on each waits for two texts
+        drawn.clear()
+        calls = await begin(batcher, slow)
+        others = await begin(batcher, quick)
+        quick.predictor.gate.set()
+        await others
+        await asyncio.sleep(0.05)
+        slow.predictor.gate.set()
+        await calls
+        assert slow.predictor.batches[2:] == quick.predictor.batches == [[10, 10]]
+        leaves, stays, comes, is_free = [share for _, share in drawn]
+        assert (leaves, stays) == (second, Share()), "it leaves who begins, while there is a thread that rests"
+        assert (comes, is_free) == (second, first | second), "it comes to who ends"
+        assert {thread for thread, _ in drawn} == {threading.get_native_id()}
+
+    run(scenario, shares=dealt(2))
+
+
+def test_the_event_loop_stays_where_it_is_for_a_text_that_comes_alone(drawn: Drawn) -> None:
+    async def scenario(batcher: Batcher) -> None:
+        await asyncio.sleep(0.05)  # until all rest
+        await batcher.run(version(), texts(10))
+        assert drawn == [(threading.get_native_id(), share) for share in (Share(), Share().union(*dealt(2)))]
+
+    run(scenario, shares=dealt(2))
 
 
 def test_a_deadline_that_is_kept_changes_nothing() -> None:

