@@ -16,7 +16,7 @@ from app.processors import Share, drawn_to, kept_to
 from app.serving.decision import Logits
 from app.serving.memory import trim_memory
 from app.serving.returning import Returning
-from app.serving.waiting import Call, Ids, Item, Runner, Served, Waiting
+from app.serving.waiting import Call, Gauge, Ids, Item, Runner, Served, Waiting
 from app.telemetry import PREDICT_QUEUE_ITEMS, PREDICT_QUEUE_SECONDS, count_dropped, meters_of
 
 log = get_logger(__name__)
@@ -55,6 +55,10 @@ class Batcher:
         self._returning = Returning(len(shares))
         self._until = [0.0] * len(shares)
         """Until when each thread waits for the callers whom it answered last to ask again; 0 if it does not."""
+        self._gauges: list[Gauge | None] = [None] * len(shares)
+        """Of the version that answered them."""
+        self._last_until = 0.0
+        """The latest of all these times."""
         self._shares = shares
         self._calls = [threading.Condition(self._lock) for _ in shares]
         """By which each thread is called."""
@@ -62,8 +66,8 @@ class Batcher:
         """Threads with nothing to do, by their numbers."""
         self._coming = 0
         """Threads that have been called and are not there yet."""
-        self._loop = 0
-        """The thread of the event loop, by its native number."""
+        self._loop_thread = 0
+        """That of the event loop, by its native number."""
         self._tired: WeakSet[Runner] = WeakSet()  # one that is let go meanwhile must not be kept
         self._closed = False
         self._crew = [threading.Thread(target=self._work, args=each, name="infer") for each in enumerate(shares)]
@@ -81,7 +85,7 @@ class Batcher:
         Raises Overloaded when they would wait too long, DeadlineExceeded.
         """
         self.permit(len(texts))
-        loop, self._loop = asyncio.get_running_loop(), threading.get_native_id()
+        loop, self._loop_thread = asyncio.get_running_loop(), threading.get_native_id()
         call = Call(version, loop.create_future(), [None] * len(texts), left=len(texts))
         now = time.perf_counter()
         timer = None if deadline is None else loop.call_later(max(0.0, deadline - now), _expire, call)
@@ -106,12 +110,12 @@ class Batcher:
     @property
     def is_idle(self) -> bool:
         """Whether a thread rests, and no text waits or is about to."""
-        return not len(self._waiting) and bool(self._resting) and max(self._until) < time.perf_counter()
+        return not len(self._waiting) and bool(self._resting) and self._last_until < time.perf_counter()
 
     @property
     def awaits_callers(self) -> bool:
-        """Whether a thread waits for the callers whom it answered last to ask again, or did so."""
-        return any(self._until)
+        """Whether a thread waits for the callers whom it answered last to ask again, or did so a moment ago."""
+        return time.perf_counter() < self._last_until + REST_SECONDS
 
     def estimated_wait(self) -> float:
         """Estimate the seconds that a new text would wait now."""
@@ -152,7 +156,7 @@ class Batcher:
     def _next(self, number: int) -> tuple[list[Item], bool] | None:
         """Wait for work and take a batch; an empty one is a pause after some work, None the end.
 
-        With it comes whether it is a text that comes alone: none other waits, and all other threads rest.
+        With it comes whether it is a text that comes alone: none other waits or is expected, and all others rest.
         """
         with self._lock:
             while True:
@@ -160,11 +164,8 @@ class Batcher:
                 pause = self._pause(number, now)
                 if not pause and (batch := self._take(number, now)):
                     self._tired.add(batch[0].call.version.predictor)
-                    others_rest = 0 < len(self._resting) == self.threads - 1
-                    alone = len(batch) == 1 and others_rest and not len(self._waiting)
-                    with self._loop_at(set() if alone else self._resting):
-                        pass  # it leaves the processors of this thread
-                    return batch, alone
+                    others_rest = 0 < len(self._resting) == self.threads - 1 and self._last_until < now
+                    return batch, len(batch) == 1 and others_rest and not len(self._waiting)
                 if self._closed:
                     return None
                 self._resting.add(number)
@@ -187,12 +188,17 @@ class Batcher:
 
     def _pause(self, number: int, now: float) -> float:
         """Give the seconds for which a thread still waits for callers to come back; 0: it does not."""
-        is_there = 0 < self._returning.fair_part(len(self._waiting), now) <= len(self._waiting)
-        return 0.0 if self._closed or is_there else max(0.0, self._until[number] - now)
+        if self._closed or self._until[number] <= now:
+            return 0.0
+        waiting = len(self._waiting)
+        is_for_others = waiting and self._waiting.next_gauge is not self._gauges[number]
+        is_there = 0 < self._returning.fair_part(waiting, now) <= waiting
+        return 0.0 if is_for_others or is_there else self._until[number] - now
 
     def _take(self, number: int, now: float) -> list[Item]:
         """Take a batch of what waits."""
-        if self._until[number]:
+        was_waiting, self._until[number] = self._until[number] > 0.0, 0.0
+        if was_waiting:
             part = self._returning.fair_part(len(self._waiting), now)
         else:
             shares = 1.0 if self._resting or self._coming else BUSY_SHARES
@@ -204,17 +210,21 @@ class Batcher:
         return batch
 
     def _answer(self, number: int, batch: Sequence[Item], *, alone: bool) -> None:
+        if not alone:
+            with self._loop_at(self._resting.copy()):
+                pass  # it leaves the processors of this thread
         outcome, gauge = _run(batch, alone=alone), batch[0].call.version.gauge
         with self._lock:  # before callers are told, as they may ask again at once
-            now = time.perf_counter()
-            self._until[number] = self._returning.end(_callers(batch), len(self._waiting), gauge, now)
-            free = self._resting | {number}
+            until = self._returning.end(_callers(batch), len(self._waiting), gauge, time.perf_counter())
+            self._until[number], self._gauges[number] = until, gauge
+            self._last_until = max(self._last_until, until)
+            free = self._resting | {number} if until or self._resting else set()
         with self._loop_at(free):
             _tell(batch, outcome)
 
     def _loop_at(self, threads: set[int]) -> AbstractContextManager[None]:
         """Have the event loop on the processors of threads that do not compute: it would wait for those that do."""
-        return drawn_to(self._loop, Share().union(*(self._shares[number] for number in threads)))
+        return drawn_to(self._loop_thread, Share().union(*(self._shares[number] for number in threads)))
 
     def _rest(self) -> None:
         with self._lock:

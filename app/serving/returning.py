@@ -17,8 +17,8 @@ AROUND_SECONDS = 0.4e-3
 PATIENCE = 1.25
 """How many times that callers may take to ask again, for each text that waits, is computed, or is expected. With twice
 as much, calls that come at random looked like theirs."""
-PART_OF_TEXT = 0.2
-"""Share of the time of a text that they may take, if that is more."""
+PART_OF_BATCH = 0.4
+"""Share of what a thread's part of those texts takes that they may take, if that is more."""
 MOST_AROUND = 0.75
 """Share of its time that the event loop may be busy with them: beyond it callers wait for it, not for a thread."""
 ENOUGH_CAME_BACK = 0.8
@@ -29,7 +29,7 @@ CHEAP_PADDING = 0.5
 """What a token of padding may cost for texts of all lengths to share a batch."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Answered:
     """Callers who were answered together, and are expected back until then."""
 
@@ -62,10 +62,11 @@ class Returning:
         """
         self._give_up(now)
         in_sight = self._in_sight(waiting)
-        until = now + in_sight * max(PATIENCE * AROUND_SECONDS, PART_OF_TEXT * gauge.text_seconds)
         self._computed -= callers
-        if callers:
-            self._answered.append(Answered(until, callers))
+        if not callers:
+            return 0.0
+        until = now + in_sight * max(PATIENCE * AROUND_SECONDS, PART_OF_BATCH * gauge.text_seconds / self.threads)
+        self._answered.append(Answered(until, callers))
         return until if self._is_worth_a_wait(in_sight, gauge) else 0.0
 
     def come(self, now: float) -> None:
@@ -94,5 +95,6 @@ class Returning:
         return waiting + self._computed + sum(each.callers for each in self._answered)
 
     def _give_up(self, now: float) -> None:
-        while self._answered and self._answered[0].until < now:
-            self.came_back *= (1.0 - SHARE_OF_ONE) ** self._answered.popleft().callers
+        for late in [each for each in self._answered if each.until < now]:
+            self._answered.remove(late)
+            self.came_back *= (1.0 - SHARE_OF_ONE) ** late.callers

@@ -131,6 +131,11 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._order)
 
+    @property
+    def next_gauge(self) -> Gauge:
+        """Give how fast the version of the next text is. Raises IndexError when none waits."""
+        return self._order[0][2].call.version.gauge
+
     def add(self, call: Call, texts: Sequence[Ids], now: float) -> None:
         """Let a caller's texts wait."""
         speed, turn, share = call.version.gauge.tokens_per_second, self._turn, _share(call)

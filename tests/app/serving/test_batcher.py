@@ -90,9 +90,9 @@ def test_texts_that_come_one_by_one_are_computed_by_the_same_thread() -> None:
     async def scenario(batcher: Batcher) -> None:
         asked = version()
         for _ in range(20):
+            await until(lambda: len(batcher._resting) == 2)
             await batcher.run(asked, texts(10))
-            await asyncio.sleep(0.005)  # for the thread to come to rest
-        assert max(Counter(asked.predictor.threads).values()) > 15
+        assert len(set(asked.predictor.threads)) == 1
 
     run(scenario, threads=2)
 
@@ -162,34 +162,55 @@ def test_threads_wait_for_a_fair_part_of_callers_who_ask_again_at_once(monkeypat
     run(scenario, threads=2)
 
 
-@pytest.mark.parametrize(("seconds", "price", "callers"), [(0.0, 0.0, 8), (0.002, 1.0, 8), (0.002, 0.0, 3)])
+@pytest.mark.parametrize(("around", "price", "callers"), [(1.0, 0.0, 8), (0.4e-3, 1.0, 8), (0.4e-3, 0.0, 3)])
 def test_they_do_not_for_quick_texts_nor_where_padding_costs_nor_for_few_callers(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, price: float, callers: int
+    monkeypatch: pytest.MonkeyPatch, around: float, price: float, callers: int
 ) -> None:
     monkeypatch.setattr(returning, "PATIENCE", 250.0)
+    monkeypatch.setattr(returning, "AROUND_SECONDS", around)
 
     async def scenario(batcher: Batcher) -> None:
         asked = version(items=4, price=price)
-        asked.predictor.seconds = seconds
+        asked.predictor.seconds = 0.002
         await ask_again(batcher, asked, [10] * callers, times=30)
         assert not batcher.awaits_callers
 
     run(scenario, threads=2)
 
 
-def test_callers_who_stay_away_hold_nobody_up_for_long() -> None:
+def test_callers_who_stay_away_hold_nobody_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(returning, "PATIENCE", 25.0)  # 80 ms for 8 of them
+
     async def scenario(batcher: Batcher) -> None:
-        asked, other = version(items=4, price=0.0), version(items=4, price=0.0)
-        asked.predictor.seconds = other.predictor.seconds = 0.002
-        for _ in range(10):
-            await ask_again(batcher, asked, [10] * 8, times=10)
+        asked = version(items=4, price=0.0)
+        asked.predictor.seconds = 0.002
+        for _ in range(5):
+            asking = asyncio.ensure_future(ask_again(batcher, asked, [10] * 8, times=20))
+            await until(lambda: batcher.awaits_callers)
+            await asking
+            gone = asyncio.ensure_future(batcher.run(asked, texts(*[10] * 6)))
+            await asyncio.sleep(0)
+            gone.cancel()
             began = time.perf_counter()
-            await asyncio.gather(
-                ask_again(batcher, asked, [10] * 2, times=1), ask_again(batcher, other, [10] * 3, times=1)
-            )
+            await ask_again(batcher, asked, [10] * 2, times=1)
             assert time.perf_counter() - began < REST_SECONDS / 2, "nobody looks again only after a rest"
 
     run(scenario, threads=2)
+
+
+@pytest.mark.parametrize(("share", "is_held"), [("same", True), ("other", False)])
+def test_texts_of_another_version_are_not_held_up(monkeypatch: pytest.MonkeyPatch, share: str, is_held: bool) -> None:
+    monkeypatch.setattr(Returning, "end", lambda *_: time.perf_counter() + 0.5)
+    monkeypatch.setattr(Returning, "fair_part", lambda *_: 4)
+
+    async def scenario(batcher: Batcher) -> None:
+        asked, other = version(), version()
+        await batcher.run(asked, texts(10))
+        began = time.perf_counter()
+        await batcher.run(asked if share == "same" else other, texts(10))
+        assert (time.perf_counter() - began > 0.4) is is_held
+
+    run(scenario)
 
 
 def test_what_waits_for_others_is_answered_when_the_batcher_closes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +220,7 @@ def test_what_waits_for_others_is_answered_when_the_batcher_closes(monkeypatch: 
     async def scenario(batcher: Batcher) -> None:
         asked = version()
         asked.predictor.gate.clear()
+        await until(lambda: len(batcher._resting) == 2)
         calls = [asyncio.ensure_future(batcher.run(asked, texts(7))) for _ in range(2)]
         await until(lambda: len(asked.predictor.batches) == 2)
         asked.predictor.gate.set()
@@ -247,17 +269,18 @@ def test_the_event_loop_is_drawn_to_the_processors_of_threads_that_do_not_comput
 
     async def scenario(batcher: Batcher) -> None:
         slow, quick = version(), version()
+        await until(lambda: len(batcher._resting) == 2)
         calls = await begin(batcher, slow)
         await until(lambda: len(slow.predictor.batches) == 2)
         slow.predictor.gate.set()
         await calls
-        await asyncio.sleep(0.05)  # until both rest: from now on each waits for two texts
+        await until(lambda: len(batcher._resting) == 2)  # from now on each waits for two texts
         drawn.clear()
         calls = await begin(batcher, slow)
         others = await begin(batcher, quick)
         quick.predictor.gate.set()
         await others
-        await asyncio.sleep(0.05)
+        await until(lambda: len(batcher._resting) == 1)
         slow.predictor.gate.set()
         await calls
         assert slow.predictor.batches[2:] == quick.predictor.batches == [[10, 10]]
@@ -271,9 +294,9 @@ def test_the_event_loop_is_drawn_to_the_processors_of_threads_that_do_not_comput
 
 def test_the_event_loop_stays_where_it_is_for_a_text_that_comes_alone(drawn: Drawn) -> None:
     async def scenario(batcher: Batcher) -> None:
-        await asyncio.sleep(0.05)  # until all rest
+        await until(lambda: len(batcher._resting) == 2)
         await batcher.run(version(), texts(10))
-        assert drawn == [(threading.get_native_id(), share) for share in (Share(), Share().union(*dealt(2)))]
+        assert drawn == [(threading.get_native_id(), Share().union(*dealt(2)))]
 
     run(scenario, shares=dealt(2))
 

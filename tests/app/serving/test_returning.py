@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.serving.policy import BatchPolicy
-from app.serving.returning import AROUND_SECONDS, ENOUGH_CAME_BACK, PART_OF_TEXT, PATIENCE, Returning
+from app.serving.returning import AROUND_SECONDS, ENOUGH_CAME_BACK, PART_OF_BATCH, PATIENCE, Returning
 from app.serving.waiting import Gauge
 
 POLICY = BatchPolicy(items=8, padding_price=0.1)
@@ -55,11 +55,22 @@ def test_who_stays_away_is_not_expected_any_longer() -> None:
     assert returning.fair_part(1, until + 1e-6) == 1
 
 
+def test_callers_of_a_slow_model_do_not_hide_that_others_stay_away() -> None:
+    returning = Returning(2)
+    now = play(returning, 8, AROUND_SECONDS)
+    returning.begin(4)
+    returning.end(4, 0, gauge(0.05), now)
+    returning.begin(4)
+    until = returning.end(4, 0, gauge(), now)
+    assert returning.fair_part(0, until) == 4
+    assert returning.fair_part(0, until + 1e-6) == 2
+
+
 def test_the_slower_a_model_the_longer_callers_may_take() -> None:
     returning = Returning(2)
     now = play(returning, 8, AROUND_SECONDS)
     returning.begin(8)
-    assert returning.end(8, 0, gauge(0.05), now) == pytest.approx(now + PART_OF_TEXT * 0.05 * 8)
+    assert returning.end(8, 0, gauge(0.05), now) == pytest.approx(now + PART_OF_BATCH * 0.05 * 4)
 
 
 def test_callers_who_take_their_time_are_not_waited_for() -> None:
@@ -75,7 +86,7 @@ def test_those_who_send_lists_are_expected_by_nobody() -> None:
     returning = Returning(2)
     now = play(returning, 8, AROUND_SECONDS)
     returning.begin(0)
-    returning.end(0, 6, gauge(), now)
+    assert returning.end(0, 6, gauge(), now) == 0.0
     assert returning.fair_part(6, now) == 3
     assert returning.fair_part(0, now) == 0
 
