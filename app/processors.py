@@ -64,7 +64,7 @@ def kept_to(share: Share) -> Iterator[None]:
 
 @contextmanager
 def drawn_to(thread: int, share: Share) -> Iterator[None]:
-    """Let another thread, by its native number, run on some processors only; none of them: on all.
+    """Let another thread, by its native number, run on some processors only; none of them: as it did.
 
     If it runs it is moved there, and if it is woken meanwhile it wakes there. Afterwards it may run on all again, but
     the system leaves it where it is while it can. What it starts meanwhile is kept to them too: be quick.
@@ -83,7 +83,7 @@ def drawn_to(thread: int, share: Share) -> Iterator[None]:
 
 @cache
 def _allowed() -> Share:
-    """Give the processors that this process might use when it was first asked; none if the system does not say."""
+    """Give the processors that this process may use, as of the first call; none if the system does not say."""
     return Share(os.sched_getaffinity(os.getpid())) if hasattr(os, "sched_getaffinity") else Share()
 
 

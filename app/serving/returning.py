@@ -15,8 +15,8 @@ from app.serving.waiting import Gauge
 AROUND_SECONDS = 0.4e-3
 """What a call takes around the model; calls take it one after the other, all on the event loop."""
 PATIENCE = 1.25
-"""How many times that callers may take to ask again, for each text that waits, is computed, or is expected. With twice
-as much, calls that come at random looked like theirs."""
+"""How many times that callers may take to ask again, for each text that waits, is computed, or is expected. With much
+more, calls that come at random look like theirs."""
 PART_OF_BATCH = 0.4
 """Share of what a thread's part of those texts takes that they may take, if that is more."""
 MOST_AROUND = 0.75

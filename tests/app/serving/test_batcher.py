@@ -188,9 +188,6 @@ def test_callers_who_stay_away_hold_nobody_up_for_long(monkeypatch: pytest.Monke
             asking = asyncio.ensure_future(ask_again(batcher, asked, [10] * 8, times=20))
             await until(lambda: batcher.awaits_callers)
             await asking
-            gone = asyncio.ensure_future(batcher.run(asked, texts(*[10] * 6)))
-            await asyncio.sleep(0)
-            gone.cancel()
             began = time.perf_counter()
             await ask_again(batcher, asked, [10] * 2, times=1)
             assert time.perf_counter() - began < REST_SECONDS / 2, "nobody looks again only after a rest"
@@ -198,17 +195,38 @@ def test_callers_who_stay_away_hold_nobody_up_for_long(monkeypatch: pytest.Monke
     run(scenario, threads=2)
 
 
-@pytest.mark.parametrize(("share", "is_held"), [("same", True), ("other", False)])
-def test_texts_of_another_version_are_not_held_up(monkeypatch: pytest.MonkeyPatch, share: str, is_held: bool) -> None:
-    monkeypatch.setattr(Returning, "end", lambda *_: time.perf_counter() + 0.5)
+def test_a_thread_whose_texts_were_all_given_up_takes_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Returning, "end", lambda *_: 1e9)
+    monkeypatch.setattr(Returning, "fair_part", lambda *_: 2)
+
+    async def scenario(batcher: Batcher) -> None:
+        asked = version()
+        asked.predictor.gate.clear()
+        first = asyncio.ensure_future(batcher.run(asked, texts(10)))
+        await until(lambda: len(asked.predictor.batches) == 1)
+        gone = asyncio.ensure_future(batcher.run(asked, texts(10, 10)))
+        await until(lambda: len(batcher) == 2)
+        gone.cancel()
+        await asyncio.wait([gone])
+        asked.predictor.gate.set()
+        await first
+        await until(lambda: not len(batcher))
+        await asyncio.wait_for(batcher.run(asked, texts(7)), 30)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_only_texts_of_the_version_that_answered_are_held_up(monkeypatch: pytest.MonkeyPatch, is_same: bool) -> None:
+    monkeypatch.setattr(Returning, "end", lambda *_: time.perf_counter() + 1.0)
     monkeypatch.setattr(Returning, "fair_part", lambda *_: 4)
 
     async def scenario(batcher: Batcher) -> None:
         asked, other = version(), version()
         await batcher.run(asked, texts(10))
         began = time.perf_counter()
-        await batcher.run(asked if share == "same" else other, texts(10))
-        assert (time.perf_counter() - began > 0.4) is is_held
+        await batcher.run(asked if is_same else other, texts(10))
+        assert (time.perf_counter() - began > 0.9) is is_same
 
     run(scenario)
 
@@ -269,6 +287,7 @@ def test_the_event_loop_is_drawn_to_the_processors_of_threads_that_do_not_comput
 
     async def scenario(batcher: Batcher) -> None:
         slow, quick = version(), version()
+        quick.gauge = slow.gauge  # a thread waits for the texts of either
         await until(lambda: len(batcher._resting) == 2)
         calls = await begin(batcher, slow)
         await until(lambda: len(slow.predictor.batches) == 2)
